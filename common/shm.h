@@ -9,6 +9,7 @@
 #ifndef COMMON_SHM_H
 #define COMMON_SHM_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -24,7 +25,6 @@ struct shm_region {
 	uint8_t *hva;	/* ours */
 	void *map;	/* what munmap() takes */
 	size_t map_len;
-	bool unsealed;	/* file without F_SEAL_SHRINK (old hosts; see shm_policy) */
 };
 
 struct guest_mem {
@@ -35,7 +35,11 @@ struct guest_mem {
 /* Which descriptors are guest memory. */
 struct shm_policy {
 	bool same_inode;   /* must be (dev, ino): the memory that the parent made */
-	bool allow_unsealed; /* only together with same_inode, on hosts without memfd */
+	/*
+	 * Together with same_inode: a host without memfd. Alone: the user of a
+	 * stand-alone program trusts its front-end not to truncate the file (SIGBUS).
+	 */
+	bool allow_unsealed;
 	dev_t dev;
 	ino_t ino;
 };
@@ -61,6 +65,18 @@ const char *shm_strerror(enum shm_error e);
  * Linux 3.17) it is an unlinked file in /dev/shm and *@sealed is false.
  */
 int shm_create(uint64_t bytes, bool *sealed);
+
+/*
+ * Is @fd a file that may be mapped? It is sealed against shrinking if it was
+ * not yet and can be. *@st is what fstat() says after that.
+ */
+enum shm_error shm_judge(const struct shm_policy *p, int fd, struct stat *st);
+/*
+ * Map [offset, offset + size) of a file that was judged. Returns the address of
+ * @offset, or NULL with errno; *@map and *@map_len are what munmap() takes.
+ */
+void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, void **map,
+	      size_t *map_len);
 
 /* Judge @fd and map [offset, offset + size) of it as guest memory at @gpa. @fd stays the caller's. */
 enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest memory: made by the parent, judged and mapped by the roles. Runs in
+ * every process; never maps memory executable, never maps a file whose end can
+ * move, and never hands out a pointer that was not checked against one region.
+ */
+#include "shm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *shm_strerror(enum shm_error e)
+{
+	static const char *const text[] = {
+		[SHM_OK] = "no error",
+		[SHM_BAD_FD] = "not a file of a memory file system",
+		[SHM_UNSEALED] = "not sealed against shrinking",
+		[SHM_OTHER_INODE] = "not the memory of this guest",
+		[SHM_PAST_END] = "beyond the end of its file",
+		[SHM_MISALIGNED] = "not in whole pages",
+		[SHM_OVERLAP] = "overlaps another region",
+		[SHM_TOO_MANY] = "too many regions",
+		[SHM_NO_SUCH] = "no such region",
+		[SHM_MAP_FAILED] = "cannot be mapped",
+	};
+
+	return (unsigned)e < ARRAY_SIZE(text) && text[e] ? text[e] : "?";
+}
+
+static uint64_t page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Hosts before Linux 3.17: an unlinked file, which cannot be sealed. */
+static int create_unlinked(uint64_t bytes)
+{
+	char path[] = "/dev/shm/lguest-sep-XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	unlink(path);
+	if (ftruncate(fd, (off_t)bytes) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int shm_create(uint64_t bytes, bool *sealed)
+{
+	int fd;
+
+	*sealed = false;
+	if (!bytes || !is_aligned(bytes, page_size()) || bytes > SIZE_MAX || bytes > INT64_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return errno == ENOSYS ? create_unlinked(bytes) : -1;
+	if (ftruncate(fd, (off_t)bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	*sealed = true;
+	return fd;
+}
+
+/*
+ * F_GET_SEALS goes first: it only succeeds on memory file systems, and unlike
+ * fstat() it cannot be held up by a file system that the sender controls.
+ */
+enum shm_error shm_judge(const struct shm_policy *p, int fd, struct stat *st)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	bool sealed = seals >= 0 && (seals & F_SEAL_SHRINK);
+
+	if (seals < 0 && !(p->same_inode && p->allow_unsealed))
+		return SHM_BAD_FD;
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
+		return SHM_BAD_FD;
+	if (p->same_inode && (st->st_dev != p->dev || st->st_ino != p->ino))
+		return SHM_OTHER_INODE;
+	/* Seals are never taken off, so one that we can add is as good as one that was there. */
+	if (!sealed && seals >= 0 && !(seals & F_SEAL_SEAL))
+		sealed = fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0;
+	/* The end may have moved until just now. */
+	if (sealed && fstat(fd, st) < 0)
+		return SHM_BAD_FD;
+	return sealed || p->allow_unsealed ? SHM_OK : SHM_UNSEALED;
+}
+
+void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, void **map,
+	      size_t *map_len)
+{
+	uint64_t unit = page_size(), lead, whole;
+	void *at;
+
+	/* Huge pages are mapped whole; the region's own bounds stay as they are. */
+	if (st->st_blksize > 0 && is_power_of_two((uint64_t)st->st_blksize))
+		unit = MAX(unit, (uint64_t)st->st_blksize);
+	lead = offset & (unit - 1);
+	whole = (size + lead + unit - 1) & ~(unit - 1);
+	if (whole < size || whole > SIZE_MAX) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	at = mmap(NULL, (size_t)whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		  (off_t)(offset - lead));
+	if (at == MAP_FAILED)
+		return NULL;
+	madvise(at, (size_t)whole, MADV_DONTDUMP);
+	*map = at;
+	*map_len = (size_t)whole;
+	return (uint8_t *)at + lead;
+}
+
+/* Both ranges lie below 2^64 and are not empty. */
+static bool overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
+{
+	return a < b ? b - a < alen : a - b < blen;
+}
+
+static enum shm_error judge_range(const struct guest_mem *m, uint64_t gpa, uint64_t size,
+				  uint64_t uva, uint64_t offset)
+{
+	uint64_t page = page_size();
+
+	if (m->nregions >= SHM_MAX_REGIONS)
+		return SHM_TOO_MANY;
+	if (!size || !is_aligned(gpa | size | offset, page))
+		return SHM_MISALIGNED;
+	if (!range_ok(gpa, size, UINT64_MAX) || !range_ok(uva, size, UINT64_MAX) ||
+	    !range_ok(offset, size, INT64_MAX))
+		return SHM_PAST_END;
+	for (unsigned i = 0; i < m->nregions; i++) {
+		const struct shm_region *r = &m->r[i];
+
+		if (overlap(gpa, size, r->gpa, r->size) || overlap(uva, size, r->uva, r->size))
+			return SHM_OVERLAP;
+	}
+	return SHM_OK;
+}
+
+enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
+		       uint64_t size, uint64_t uva, uint64_t offset)
+{
+	struct shm_region r = { .gpa = gpa, .size = size, .uva = uva };
+	enum shm_error e = judge_range(m, gpa, size, uva, offset);
+	struct stat st;
+	unsigned at;
+
+	if (e == SHM_OK)
+		e = shm_judge(p, fd, &st);
+	if (e != SHM_OK)
+		return e;
+	if (!range_ok(offset, size, (uint64_t)st.st_size))
+		return SHM_PAST_END;
+	r.hva = shm_map(fd, &st, offset, size, &r.map, &r.map_len);
+	if (!r.hva)
+		return SHM_MAP_FAILED;
+
+	for (at = m->nregions; at > 0 && m->r[at - 1].gpa > gpa; at--)
+		m->r[at] = m->r[at - 1];
+	m->r[at] = r;
+	m->nregions++;
+	return SHM_OK;
+}
+
+enum shm_error shm_remove(struct guest_mem *m, uint64_t gpa, uint64_t size, uint64_t uva)
+{
+	for (unsigned i = 0; i < m->nregions; i++) {
+		struct shm_region *r = &m->r[i];
+
+		if (r->gpa != gpa || r->size != size || r->uva != uva)
+			continue;
+		munmap(r->map, r->map_len);
+		m->nregions--;
+		for (; i < m->nregions; i++)
+			m->r[i] = m->r[i + 1];
+		return SHM_OK;
+	}
+	return SHM_NO_SUCH;
+}
+
+void shm_clear(struct guest_mem *m)
+{
+	for (unsigned i = 0; i < m->nregions; i++)
+		munmap(m->r[i].map, m->r[i].map_len);
+	m->nregions = 0;
+}
+
+uint64_t shm_span(const struct guest_mem *m, uint64_t gpa, void **ptr)
+{
+	for (unsigned i = 0; i < m->nregions; i++) {
+		const struct shm_region *r = &m->r[i];
+		uint64_t off = gpa - r->gpa;
+
+		if (gpa < r->gpa || off >= r->size)
+			continue;
+		*ptr = r->hva + off;
+		return r->size - off;
+	}
+	*ptr = NULL;
+	return 0;
+}
+
+void *shm_ptr(const struct guest_mem *m, uint64_t gpa, uint64_t len)
+{
+	void *p;
+	uint64_t span = shm_span(m, gpa, &p);
+
+	return len && len <= span ? p : NULL;
+}
+
+void *shm_ptr_uva(const struct guest_mem *m, uint64_t uva, uint64_t len)
+{
+	for (unsigned i = 0; i < m->nregions; i++) {
+		const struct shm_region *r = &m->r[i];
+
+		if (len && uva >= r->uva && range_ok(uva - r->uva, len, r->size))
+			return r->hva + (uva - r->uva);
+	}
+	return NULL;
+}
