@@ -19,4 +19,7 @@ extern const struct policy policy_vcpu_qemu;
 extern const struct policy policy_vcpu_kvm;
 extern const struct policy policy_vcpu_lguest;
 
+/* The name of system call @number on the architecture of this build, or "?". */
+const char *syscall_name(uint64_t number);
+
 #endif

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy compiler: runs on the build host alone. Reads policy/NAME.policy
+ * (policy/README.md), has libseccomp make the filter for the target's
+ * architecture, and writes it as a C array, so that no process of the program
+ * proper ever builds a filter. A line that it does not understand whole is an
+ * error, with file and line.
+ */
+#include <ctype.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <seccomp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/expr.h"
+#include "policy/i386.h"
+
+#define MAX_CALLS  160
+#define MAX_DEPTH  4
+#define LINE_SIZE  512
+#define NAMES_SIZE 512 /* numbers in the table of names */
+
+struct compiler {
+	scmp_filter_ctx ctx;
+	uint32_t arch;
+	const char *arch_name;
+	const char *file; /* for errors: the file and line being read */
+	unsigned line, depth;
+	bool have_default;
+	char call[MAX_CALLS][NAME_SIZE]; /* allowed, each once */
+	unsigned ncalls, nrules, nconditions;
+};
+
+static struct compiler c;
+
+static void fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s:%u: ", c.file, c.line);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+/* ---- conditions ---- */
+
+static enum scmp_compare take_operator(const char **p)
+{
+	static const struct {
+		const char *text;
+		enum scmp_compare op;
+	} ops[] = { { "==", SCMP_CMP_EQ }, { "!=", SCMP_CMP_NE }, { "<=", SCMP_CMP_LE },
+		    { ">=", SCMP_CMP_GE }, { "<", SCMP_CMP_LT },  { ">", SCMP_CMP_GT } };
+
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		if (take(p, ops[i].text))
+			return ops[i].op;
+	fail("no comparison at '%s'", *p);
+}
+
+/* An int argument (a descriptor, AT_FDCWD) is compared as 32 bits where the mask says so. */
+static struct scmp_arg_cmp one_condition(const char **p)
+{
+	uint64_t width = c.arch == SCMP_ARCH_X86 ? UINT32_MAX : UINT64_MAX;
+	struct scmp_arg_cmp cmp = { .op = SCMP_CMP_MASKED_EQ };
+	uint64_t base, count, mask;
+
+	skip_space(p);
+	if (**p < '0' || **p > '5')
+		fail("a condition begins with an argument's number, 0 to 5, not '%s'", *p);
+	cmp.arg = (unsigned)(*(*p)++ - '0');
+	if (take(p, "in ")) {
+		base = expression(p);
+		if (!take(p, "/"))
+			fail("'in' is followed by BASE/COUNT");
+		count = expression(p);
+		if (count == 0 || (count & (count - 1)) || base % count)
+			fail("COUNT of 'in' is a power of two, and BASE a multiple of it");
+		cmp.datum_a = width & ~(count - 1);
+		cmp.datum_b = base;
+	} else if (take(p, "&")) {
+		mask = expression(p);
+		if (take_operator(p) != SCMP_CMP_EQ)
+			fail("a mask is followed by '=='");
+		cmp.datum_a = mask & width;
+		cmp.datum_b = expression(p) & cmp.datum_a;
+	} else {
+		cmp.op = take_operator(p);
+		cmp.datum_a = expression(p) & width;
+	}
+	return cmp;
+}
+
+static unsigned conditions(const char **p, struct scmp_arg_cmp *cmp)
+{
+	unsigned n = 0, seen = 0;
+
+	skip_space(p);
+	if (!**p)
+		return 0;
+	do {
+		if (n == 6)
+			fail("more than six conditions");
+		cmp[n] = one_condition(p);
+		if (seen & (1u << cmp[n].arg))
+			fail("argument %u has two conditions", cmp[n].arg);
+		seen |= 1u << cmp[n].arg;
+		n++;
+	} while (take(p, ","));
+	skip_space(p);
+	if (**p)
+		fail("not understood: '%s'", *p);
+	return n;
+}
+
+/* ---- system calls ---- */
+
+static int resolve(const char *name)
+{
+	int nr = seccomp_syscall_resolve_name_arch(SCMP_ARCH_NATIVE, name);
+
+	if (nr == __NR_SCMP_ERROR)
+		fail("no such system call: '%s'", name);
+	return nr;
+}
+
+static void add_rule(uint32_t action, const char *name, unsigned n, const struct scmp_arg_cmp *cmp)
+{
+	int here = seccomp_syscall_resolve_name_arch(c.arch, name);
+	int rc;
+
+	resolve(name);
+	/* Negative numbers are calls that the target does not have; socket calls on i386 are the exception. */
+	if (here < 0 && !(c.arch == SCMP_ARCH_X86 && here > -200))
+		fail("'%s' does not exist on %s: say so with [ARCH] in front", name, c.arch_name);
+	rc = seccomp_rule_add_array(c.ctx, action, resolve(name), n, cmp);
+	if (rc && rc != -EEXIST)
+		fail("libseccomp refuses this rule: %s", strerror(-rc));
+	(void)seccomp_syscall_priority(c.ctx, resolve(name),
+				       (uint8_t)(c.ncalls < 250 ? 255 - c.ncalls : 5));
+}
+
+/* i386: the calls of old go through one number, and what they are given lies in memory that no filter sees. */
+static bool add_socketcall(uint32_t action, const char *name)
+{
+	struct scmp_arg_cmp cmp = { .arg = 0, .op = SCMP_CMP_EQ };
+
+	for (size_t i = 0; i < sizeof(i386_sockets) / sizeof(i386_sockets[0]); i++) {
+		if (strcmp(i386_sockets[i].name, name) != 0)
+			continue;
+		cmp.datum_a = i386_sockets[i].call;
+		add_rule(action, "socketcall", 1, &cmp);
+		return true;
+	}
+	return false;
+}
+
+static void add_call(uint32_t action, const char *name, unsigned n, const struct scmp_arg_cmp *cmp)
+{
+	bool replaced = false;
+
+	if (c.arch == SCMP_ARCH_X86) {
+		add_socketcall(action, name);
+		for (size_t i = 0; i < sizeof(i386_names) / sizeof(i386_names[0]); i++) {
+			if (strcmp(i386_names[i].name, name) != 0)
+				continue;
+			replaced = i386_names[i].replaced;
+			for (unsigned k = 0; k < 3 && i386_names[i].i386[k]; k++)
+				add_rule(action, i386_names[i].i386[k], n, cmp);
+		}
+	}
+	if (!replaced)
+		add_rule(action, name, n, cmp);
+}
+
+static void count_call(const char *name, unsigned n)
+{
+	c.nrules++;
+	c.nconditions += n > 0;
+	for (unsigned i = 0; i < c.ncalls; i++)
+		if (!strcmp(c.call[i], name))
+			return;
+	if (c.ncalls == MAX_CALLS)
+		fail("more than %d system calls", MAX_CALLS);
+	snprintf(c.call[c.ncalls++], NAME_SIZE, "%s", name);
+}
+
+/* ---- lines ---- */
+
+static void read_policy(const char *path);
+
+static uint32_t take_errno(const char **p)
+{
+	char word[NAME_SIZE];
+
+	take_word(p, word);
+	return SCMP_ACT_ERRNO((uint32_t)lookup(word) & 0xffff);
+}
+
+/* One architecture, and every other way into the kernel (x32, or i386 from x86-64) ends the process. */
+static void set_arch(void)
+{
+	if (seccomp_attr_set(c.ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS))
+		fail("libseccomp is too old");
+	if (c.arch != seccomp_arch_native() && (seccomp_arch_remove(c.ctx, SCMP_ARCH_NATIVE) ||
+						seccomp_arch_add(c.ctx, c.arch)))
+		fail("libseccomp does not know %s", c.arch_name);
+}
+
+static void default_line(const char *p)
+{
+	uint32_t action;
+
+	if (c.have_default)
+		fail("a second default");
+	c.have_default = true;
+	if (take(&p, "kill"))
+		return;
+	if (!take(&p, "errno"))
+		fail("the default is 'kill' or 'errno NAME'");
+	action = take_errno(&p);
+	if (c.nrules)
+		fail("the default comes before the first rule");
+	/* A context's default is fixed when it is made: make it anew. */
+	if (seccomp_reset(c.ctx, action))
+		fail("libseccomp does not set the default");
+	set_arch();
+}
+
+static void include_line(const char *p)
+{
+	char path[PATH_MAX], dir[PATH_MAX], name[NAME_SIZE];
+	const char *file = c.file;
+	unsigned line = c.line;
+	int n = 0;
+
+	skip_space(&p);
+	while ((isalnum((unsigned char)*p) || *p == '-') && n < NAME_SIZE - 1)
+		name[n++] = *p++;
+	name[n] = '\0';
+	if (!n || *p)
+		fail("'include' is followed by a policy's name");
+	snprintf(dir, sizeof(dir), "%s", c.file);
+	if (snprintf(path, sizeof(path), "%s/%s.policy", dirname(dir), name) >= (int)sizeof(path))
+		fail("path too long");
+	read_policy(path);
+	c.file = file;
+	c.line = line;
+}
+
+/* "[i386] " in front: true if the line is for another architecture. */
+static bool other_arch(const char **p)
+{
+	char word[NAME_SIZE];
+
+	if (!take(p, "["))
+		return false;
+	take_word(p, word);
+	if (!take(p, "]") || (strcmp(word, "i386") != 0 && strcmp(word, "x86_64") != 0))
+		fail("an architecture is [i386] or [x86_64]");
+	return strcmp(word, c.arch_name) != 0;
+}
+
+static void rule_line(const char *p)
+{
+	struct scmp_arg_cmp cmp[6];
+	uint32_t action = SCMP_ACT_ALLOW;
+	char word[NAME_SIZE];
+	unsigned n;
+
+	if (other_arch(&p))
+		return;
+	take_word(&p, word);
+	if (!strcmp(word, "errno")) {
+		take_word(&p, word);
+		action = take_errno(&p);
+	}
+	if (!word[0])
+		fail("a system call's name is missing");
+	n = conditions(&p, cmp);
+	if (action == SCMP_ACT_ALLOW)
+		count_call(word, n);
+	add_call(action, word, n, cmp);
+}
+
+static void one_line(char *text)
+{
+	char *hash = strchr(text, '#'), *end;
+	const char *p = text, *reason = "";
+
+	if (hash) {
+		*hash = '\0';
+		reason = hash + 1;
+	}
+	for (end = text + strlen(text); end > text && isspace((unsigned char)end[-1]); end--)
+		end[-1] = '\0';
+	skip_space(&p);
+	if (!*p)
+		return;
+	if (take(&p, "include ")) {
+		include_line(p);
+		return;
+	}
+	reason += strspn(reason, " \t\n");
+	if (!*reason)
+		fail("no reason: every rule ends with '# why it is needed'");
+	if (take(&p, "default "))
+		default_line(p);
+	else
+		rule_line(p);
+}
+
+static void read_policy(const char *path)
+{
+	char text[LINE_SIZE];
+	unsigned line = 0;
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		fail("%s: %s", path, strerror(errno));
+	if (++c.depth > MAX_DEPTH)
+		fail("includes nest too deep");
+	c.file = path;
+	while (fgets(text, sizeof(text), f)) {
+		c.line = ++line;
+		if (!strchr(text, '\n') && !feof(f))
+			fail("line too long");
+		one_line(text);
+	}
+	fclose(f);
+	c.file = path;
+	c.depth--;
+}
+
+/* ---- output ---- */
+
+static unsigned export_filter(struct sock_filter *insns, unsigned max)
+{
+	FILE *f = tmpfile();
+	size_t n;
+
+	if (!f || seccomp_export_bpf(c.ctx, fileno(f)))
+		fail("libseccomp does not export the filter");
+	rewind(f);
+	n = fread(insns, sizeof(*insns), max, f);
+	if (!feof(f) || n == 0)
+		fail("filter too long");
+	fclose(f);
+	return (unsigned)n;
+}
+
+static void write_filter(const char *out, const char *name, const struct sock_filter *insns,
+			 unsigned n)
+{
+	FILE *f = fopen(out, "we");
+	char symbol[NAME_SIZE];
+	size_t i;
+
+	if (!f)
+		fail("%s: %s", out, strerror(errno));
+	for (i = 0; name[i] && i + 1 < sizeof(symbol); i++)
+		symbol[i] = name[i] == '-' ? '_' : name[i];
+	symbol[i] = '\0';
+	fprintf(f, "/* Made from %s.policy for %s by policy/compile. */\n", name, c.arch_name);
+	fprintf(f, "#include \"policy/policies.h\"\n\nstatic const struct sock_filter insns[] = {\n");
+	for (i = 0; i < n; i++)
+		fprintf(f, "\t{ 0x%04x, %u, %u, 0x%08x },\n", insns[i].code, insns[i].jt, insns[i].jf,
+			insns[i].k);
+	fprintf(f, "};\n\nconst struct policy policy_%s = {\n\t.name = \"%s\",\n\t.insns = insns,\n"
+		   "\t.ninsns = %u,\n\t.ncalls = %u,\n};\n", symbol, name, n, c.ncalls);
+	if (fclose(f)) {
+		unlink(out);
+		fail("%s: %s", out, strerror(errno));
+	}
+}
+
+/* The table behind syscall_name() (policy/policies.h). */
+static int write_names(const char *out)
+{
+	FILE *f = fopen(out, "we");
+	char *name;
+
+	c.file = out;
+	if (!f)
+		fail("%s", strerror(errno));
+	fprintf(f, "/* System calls of %s by number, made by policy/compile. */\n", c.arch_name);
+	fprintf(f, "#include \"policy/policies.h\"\n\nstatic const char *const names[] = {\n");
+	for (int nr = 0; nr < NAMES_SIZE; nr++) {
+		name = seccomp_syscall_resolve_num_arch(c.arch, nr);
+		if (name)
+			fprintf(f, "\t[%d] = \"%s\",\n", nr, name);
+		free(name);
+	}
+	fprintf(f, "};\n\nconst char *syscall_name(uint64_t number)\n{\n"
+		   "\treturn number < ARRAY_SIZE(names) && names[number] ? names[number] : \"?\";\n}\n");
+	return fclose(f) ? 1 : 0;
+}
+
+static void start(const char *arch_name)
+{
+	c.file = "policy/compile";
+	c.arch_name = arch_name;
+	if (!strcmp(arch_name, "x86_64"))
+		c.arch = SCMP_ARCH_X86_64;
+	else if (!strcmp(arch_name, "i386"))
+		c.arch = SCMP_ARCH_X86;
+	else
+		fail("unknown architecture '%s'", arch_name);
+	c.ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	if (!c.ctx)
+		fail("libseccomp does not start");
+	set_arch();
+}
+
+int main(int argc, char **argv)
+{
+	static struct sock_filter insns[BPF_MAXINSNS];
+	char name[NAME_SIZE], path[PATH_MAX], *dot;
+	unsigned n;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: compile ARCH NAME.policy OUT.c | compile ARCH --count NAME.policy |"
+				" compile ARCH --names OUT.c\n");
+		return 2;
+	}
+	start(argv[1]);
+	if (!strcmp(argv[2], "--names"))
+		return write_names(argv[3]);
+	snprintf(path, sizeof(path), "%s", !strcmp(argv[2], "--count") ? argv[3] : argv[2]);
+	read_policy(path);
+	if (!c.have_default)
+		fail("no default line");
+	n = export_filter(insns, BPF_MAXINSNS);
+	snprintf(name, sizeof(name), "%s", basename(path));
+	dot = strrchr(name, '.');
+	if (dot)
+		*dot = '\0';
+	if (!strcmp(argv[2], "--count"))
+		printf("%s %u %u %u %u\n", name, c.ncalls, c.nrules, c.nconditions, n);
+	else
+		write_filter(argv[3], name, insns, n);
+	if (argv[2][0] != '-')
+		printf("  %-7s %-13s %3u calls, %3u rules with conditions, %4u instructions (%s)\n", "",
+		       name, c.ncalls, c.nconditions, n, c.arch_name);
+	return 0;
+}

@@ -1,0 +1,13 @@
+# The names of system calls, for the supervisor's lines; and the budget in numbers.
+$(B)/policy/syscalls.c: $(B)/policy/compile
+	$(Q)$(B)/policy/compile $(ARCH) --names $@
+$(B)/policy/syscalls.o: $(B)/policy/syscalls.c
+	$(Q)$(CC) $(ROLE_CFLAGS) -c -o $@ $<
+$(B)/libpolicy.a: $(B)/policy/syscalls.o
+
+# NAME CALLS RULES RULES-WITH-CONDITIONS INSTRUCTIONS, one policy a line
+$(B)/policy/counts: $(B)/policy/compile $(wildcard policy/*.policy)
+	$(Q)for p in $(wildcard policy/*.policy); do $(B)/policy/compile $(ARCH) --count $$p || exit 1; done >$@
+.PHONY: policy-counts
+policy-counts: $(B)/policy/counts
+	@cat $<
