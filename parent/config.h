@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The command line, parsed and checked whole, before anything else happens.
- * parent/options.c fills it; nobody changes it afterwards. Strings point into argv.
+ * parent/options.c fills it; nobody changes it afterwards. Strings point into
+ * argv or into config.text.
  */
 #ifndef PARENT_CONFIG_H
 #define PARENT_CONFIG_H
@@ -41,8 +42,10 @@ struct net_option {
 	uint64_t rate_packets, rate_bytes;
 };
 
+/* Bytes for file names and the like that had to be unescaped or cut out of an argument. */
+#define CONFIG_TEXT_MAX 16384
+
 struct config {
-	const char *progname;
 	/* devices in command-line order */
 	unsigned ndevices;
 	struct {
@@ -57,10 +60,11 @@ struct config {
 	const char *kernel, *initrd;
 	char cmdline[CMDLINE_MAX];
 
-	bool drop;	   /* --drop-to was given */
-	const char *drop_name;
-	uid_t uid;
+	bool drop;	 /* --drop-to was given */
+	char drop_name[80]; /* as it was said, or the default */
+	uid_t uid;	 /* set if @drop, or if root started us: what everything becomes */
 	gid_t gid;
+	bool change_user; /* uid and gid are to be taken on */
 
 	enum engine_kind engine;
 	unsigned smp;
@@ -69,6 +73,10 @@ struct config {
 	unsigned max_reboots; /* lguest: how many descriptors are kept */
 	unsigned max_restarts;
 	unsigned poll_us;
+	bool max_reboots_set, max_restarts_set;
+
+	char text[CONFIG_TEXT_MAX];
+	size_t text_used;
 };
 
 /* Exit statuses of lguest-sep; README and the man page list the same. */
@@ -82,8 +90,9 @@ enum exit_status {
 	EXIT_GUEST_FAULT = 6, /* --on-fault=kill */
 	EXIT_REBOOTS = 7,   /* --max-reboots used up */
 	EXIT_RESTARTS = 8,  /* --max-restarts used up */
-	EXIT_THREE_CTRL_C = 130,
-	EXIT_SIGTERM = 143, /* 128 + signal, for HUP, INT and TERM */
+	EXIT_SIGHUP = 129,
+	EXIT_THREE_CTRL_C = 130, /* also SIGINT */
+	EXIT_SIGTERM = 143,
 };
 
 /*
