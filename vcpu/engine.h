@@ -9,6 +9,13 @@
 #include "common/ctl.h"
 #include "common/shm.h"
 
+/*
+ * vcpu/main.c maps guest memory from 0 up to this, and what is left over from
+ * GUEST_RAM_HIGH on: between them lie the PCI window and the interrupt controllers.
+ */
+#define GUEST_RAM_LOW_MAX 0xc0000000ull
+#define GUEST_RAM_HIGH	  0x100000000ull
+
 /* One guest, in the vCPU process. Static; there is one. */
 struct vm {
 	const struct role_config *rc;

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a file that is given as a kernel really is, told from its first bytes, so
+ * that the refusal can say it. Runs in the vCPU process. It must never read
+ * past the bytes it was given: they are attacker-made.
+ */
+#include "kernel_check.h"
+
+#include <elf.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/util.h"
+
+static const struct magic {
+	uint16_t off;
+	uint8_t len;
+	const char *bytes;
+	const char *what;
+} magics[] = {
+	{ 0, 6, "\xfd" "7zXZ", "an xz file" },
+	{ 0, 4, "\x28\xb5\x2f\xfd", "a zstd file" },
+	{ 0, 3, "BZh", "a bzip2 file" },
+	{ 0, 4, "\x89" "PNG", "a PNG picture" },
+	{ 0, 3, "\xff\xd8\xff", "a JPEG picture" },
+	{ 0, 4, "%PDF", "a PDF document" },
+	{ 0, 4, "PK\x03\x04", "a zip archive" },
+	{ 0, 5, "07070", "a cpio archive (an initrd?)" },
+	{ 0, 8, "!<arch>\n", "an ar archive (a Debian package?)" },
+	{ 0, 4, "QFI\xfb", "a qcow2 disk image" },
+	{ 0, 4, "hsqs", "a squashfs image" },
+	{ 257, 5, "ustar", "a tar archive" },
+	{ 0, 2, "#!", "a script" },
+	{ 0, 2, "MZ", "an EFI or Windows program" },
+	{ 0x1fe, 2, "\x55\xaa", "a disk image (boot sector)" },
+};
+
+static uint32_t le32(const uint8_t *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint16_t le16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+/* Documentation/arch/x86/boot.rst: "HdrS" at 0x202, protocol version at 0x206, loadflags at 0x211. */
+static bool is_bzimage(const uint8_t *p, size_t len, const char **what)
+{
+	if (len < 0x260 || le16(p + 0x1fe) != 0xaa55 || le32(p + 0x202) != 0x53726448)
+		return false;
+	*what = "a bzImage";
+	if (le16(p + 0x206) < 0x0200 || !(p[0x211] & 1))
+		*what = "a zImage (loaded low; a bzImage is wanted)";
+	return true;
+}
+
+static enum kernel_kind elf_kind(const uint8_t *p, size_t len, const char **what)
+{
+	uint16_t machine, type;
+
+	if (len < sizeof(Elf32_Ehdr)) {
+		*what = "an ELF file that is cut off";
+		return KERNEL_NONE;
+	}
+	type = le16(p + offsetof(Elf64_Ehdr, e_type));
+	machine = le16(p + offsetof(Elf64_Ehdr, e_machine));
+	if (p[EI_DATA] != ELFDATA2LSB || (machine != EM_X86_64 && machine != EM_386)) {
+		*what = "an ELF file for another machine";
+		return KERNEL_NONE;
+	}
+	if (type != ET_EXEC && type != ET_DYN) {
+		*what = type == ET_REL ? "an ELF object file" : "an ELF file that is no program";
+		return KERNEL_NONE;
+	}
+	*what = "an ELF file";
+	return KERNEL_ELF;
+}
+
+static bool is_text(const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] < 0x20 && !(p[i] >= 0x07 && p[i] <= 0x0d) && p[i] != 0x1b)
+			return false;
+		if (p[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+enum kernel_kind kernel_kind(const uint8_t *p, size_t len, const char **what)
+{
+	if (len == 0) {
+		*what = "an empty file";
+		return KERNEL_NONE;
+	}
+	if (is_bzimage(p, len, what))
+		return (*what)[2] == 'b' ? KERNEL_BZIMAGE : KERNEL_NONE;
+	if (len >= SELFMAG && memcmp(p, ELFMAG, SELFMAG) == 0)
+		return elf_kind(p, len, what);
+	if (len >= 2 && p[0] == 0x1f && p[1] == 0x8b) {
+		*what = "a gzip file";
+		return KERNEL_GZIP;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
+		const struct magic *m = &magics[i];
+
+		if (range_ok(m->off, m->len, len) && memcmp(p + m->off, m->bytes, m->len) == 0) {
+			*what = m->what;
+			return KERNEL_NONE;
+		}
+	}
+	*what = is_text(p, len) ? "a text file" : "data of no known kind";
+	return KERNEL_NONE;
+}
