@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bzImage kernels (Documentation/arch/x86/boot.rst). Runs in the vCPU process,
+ * confined, before the guest does. The setup header is judged on a local copy.
+ */
+#include <string.h>
+
+#include "vcpu/load_priv.h"
+
+#define HDR_OFF	      0x1f1u
+#define HDR_MAGIC     0x53726448u /* "HdrS" */
+#define VERSION_INIT_SIZE 0x020a
+#define VERSION_XLOAD	  0x020c
+
+/* Copies as much of the header as the kernel has: it ends at 0x202 + the byte at 0x201. */
+static int read_setup(struct load_state *st)
+{
+	uint8_t page[1024];
+	size_t end;
+
+	if (src_read(&st->src, 0, page, sizeof(page)) < 0)
+		return -1;
+	memset(&st->hdr, 0, sizeof(st->hdr));
+	end = 0x202u + page[0x201];
+	memcpy(&st->hdr, page + HDR_OFF, MIN(end - HDR_OFF, sizeof(st->hdr)));
+	if (st->hdr.boot_flag != 0xaa55 || st->hdr.header != HDR_MAGIC)
+		return load_fail(st->out, "the kernel is neither ELF nor bzImage");
+	if (st->hdr.version < 0x0202 || !(st->hdr.loadflags & LOADED_HIGH))
+		return load_fail(st->out, "the kernel is of a boot protocol too old (0x%x)",
+				 st->hdr.version);
+	if (st->hdr.version < VERSION_INIT_SIZE) {
+		st->hdr.init_size = 0;
+		st->hdr.pref_address = 0;
+	}
+	if (st->hdr.version < VERSION_XLOAD)
+		st->hdr.xloadflags = 0;
+	return 0;
+}
+
+/* Where the protected-mode part goes: where the kernel would like it, or at 1 MiB as ever. */
+static int place(struct load_state *st, uint64_t *load)
+{
+	const struct setup_header *h = &st->hdr;
+	uint64_t need = h->init_size, base;
+
+	*load = LOAD_KERNEL_MIN;
+	if (st->rq->target == LOAD_FOR_KVM && h->relocatable_kernel && h->pref_address)
+		*load = h->pref_address;
+	base = *load;
+	if (h->relocatable_kernel && h->kernel_alignment) {
+		/* it unpacks itself to the next multiple, and not below what it prefers */
+		if (!is_power_of_two(h->kernel_alignment))
+			return load_fail(st->out, "the kernel's alignment 0x%x is no power of two",
+					 h->kernel_alignment);
+		base = (base + h->kernel_alignment - 1) & ~(uint64_t)(h->kernel_alignment - 1);
+		base = MAX(base, h->pref_address);
+	} else if (h->pref_address) {
+		base = h->pref_address;
+	}
+	if (!load_ram(st, *load, 1) || (need && !load_ram(st, base, need)))
+		return load_fail(st->out, "the kernel needs memory up to %llu MiB",
+				 (unsigned long long)((base >> 20) + (need >> 20) + 1));
+	st->out->kernel_end = need ? base + need : 0;
+	return 0;
+}
+
+/* The protected-mode part; its size is the header's, or (2.03 and before) the rest of the file. */
+static int read_payload(struct load_state *st, uint64_t load)
+{
+	const struct setup_header *h = &st->hdr;
+	uint64_t off = ((h->setup_sects ? h->setup_sects : 4u) + 1u) * 512u;
+	uint64_t room = st->rq->ram_low - load;
+	uint64_t want = (uint64_t)h->syssize * 16;
+	int64_t n;
+
+	if (h->version < 0x0204 || !want)
+		want = room;
+	else if (want > room)
+		return load_fail(st->out, "the kernel is larger than the guest's memory");
+	n = src_read_some(&st->src, off, load_ram(st, load, want), want);
+	if (n < 0)
+		return -1;
+	/* syssize counts in units of 16 bytes */
+	if (n < 512 || (want != room && want - (uint64_t)n >= 16))
+		return load_fail(st->out, "the kernel file is truncated");
+	if (want == room && (uint64_t)n == room)
+		return load_fail(st->out, "the kernel is larger than the guest's memory");
+	st->out->kernel_start = load;
+	st->out->kernel_end = MAX(st->out->kernel_end, load + (uint64_t)n);
+	return 0;
+}
+
+int load_bzimage(struct load_state *st)
+{
+	struct load_result *out = st->out;
+	uint64_t load;
+
+	if (read_setup(st) < 0 || place(st, &load) < 0 || read_payload(st, load) < 0)
+		return -1;
+	st->hdr.code32_start = (uint32_t)load;
+	out->mode = LOAD_ENTRY_32;
+	out->entry = load;
+	if (st->rq->target == LOAD_FOR_KVM && (st->hdr.xloadflags & XLF_KERNEL_64)) {
+		out->mode = LOAD_ENTRY_64;
+		out->entry = load + 0x200;
+	}
+	st->initrd_max = st->hdr.version >= 0x0203 && st->hdr.initrd_addr_max ?
+				 st->hdr.initrd_addr_max :
+				 0x37ffffff;
+	st->cmdline_max = st->hdr.version >= 0x0206 && st->hdr.cmdline_size ? st->hdr.cmdline_size :
+									      255;
+	return 0;
+}
