@@ -3,9 +3,9 @@
  * The vhost-user wire (the specification in QEMU's docs/interop/vhost-user.rst),
  * both ends: messages, descriptors, and no memory of what was said.
  *
- * A message is received whole or not at all; sizes are checked against the
- * request before anything is believed; descriptors that nobody asked for are
- * closed before the call returns.
+ * A message is received whole or not at all, and never larger than the largest
+ * that there is; vhu_shape_ok() says whether its size and its descriptors are
+ * what the request wants. Descriptors beyond VHU_MAX_FDS are never installed.
  */
 #ifndef COMMON_VHOST_USER_H
 #define COMMON_VHOST_USER_H
@@ -106,7 +106,10 @@ struct vhu_config {
 struct vhu_inflight {
 	uint64_t mmap_size, mmap_offset;
 	uint16_t num_queues, queue_size;
-} __attribute__((packed));
+	/* Not in the specification's text; front-ends in C send the padded struct (24 bytes). */
+	uint32_t padding;
+};
+#define VHU_INFLIGHT_SIZE 20 /* without the padding */
 
 struct vhu_msg {
 	uint32_t request, flags, size; /* the header: VHU_HDR_SIZE bytes on the wire */
@@ -131,7 +134,7 @@ enum vhu_status {
 	VHU_OK,
 	VHU_AGAIN,  /* nothing (whole) there yet: the descriptor is non-blocking */
 	VHU_CLOSED, /* the peer is gone */
-	VHU_BAD,    /* header or size against the rules: the connection is of no more use */
+	VHU_BAD,    /* wrong version, or larger than any message: the connection is of no more use */
 	VHU_ERROR,  /* errno */
 };
 
@@ -142,11 +145,13 @@ enum vhu_status {
 struct vhu_rx {
 	struct vhu_msg msg;
 	size_t have; /* bytes of header + payload so far */
-	bool fds_truncated;
+	bool fds_truncated; /* more descriptors came than were taken: the message is not fit for use */
 };
 enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds);
 void vhu_rx_reset(struct vhu_rx *rx); /* ready for the next message; closes descriptors still in it */
 void vhu_close_fds(struct vhu_msg *m);
+/* Does a request (to a back-end) have the size and the number of descriptors that are due? */
+bool vhu_shape_ok(const struct vhu_msg *m);
 /* Send header, m->size payload bytes and m->nfds descriptors (which stay the caller's). */
 enum vhu_status vhu_send(int sock, const struct vhu_msg *m);
 const char *vhu_request_name(uint32_t request); /* "SET_VRING_NUM", or "?" */

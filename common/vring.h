@@ -19,6 +19,8 @@
 /* Largest queue that is accepted. A power of two, and no more than IOV_MAX. */
 #define VQ_MAX_SIZE 1024
 
+struct inflight_queue;
+
 /* Set up by vq_start(), fixed until vq_stop(): geometry is never read again from shared state. */
 struct vq {
 	unsigned index;	  /* of its device */
@@ -35,14 +37,24 @@ struct vq {
 	const struct guest_mem *mem;
 
 	uint16_t last_avail;	/* next entry of avail to take */
-	uint16_t next_used;	/* our own used->idx; never read back */
+	uint16_t avail_seen;	/* avail->idx when it was last read and judged */
+	uint16_t next_used;	/* our own used->idx, with what is not published yet; never read back */
+	uint16_t published;	/* what used->idx was set to */
 	uint16_t signalled;	/* next_used at the last call that was made or judged */
 	bool signalled_valid;
 	uint16_t in_flight;	/* popped, not yet pushed */
+	bool kicks_off;		/* as the driver was last told */
+	/*
+	 * The device is not waiting for chains on this queue (a receive queue that
+	 * has buffers): the loop leaves kicks off until the device clears it.
+	 */
+	bool quiet;
+	struct inflight_queue *inflight; /* common/inflight.h; NULL: not tracked */
 
 	void (*on_fault)(struct vq *vq, enum guest_fault f, uint64_t detail);
 	void *owner;	/* the device's */
 
+	uint64_t n_new; /* chains taken from the available ring since vq_start(), less those given back */
 	uint64_t n_chains, n_calls, n_calls_suppressed, n_faults;
 };
 
@@ -79,8 +91,8 @@ enum vq_pop { VQ_POP_CHAIN, VQ_POP_EMPTY, VQ_POP_FAULT };
 /*
  * The walker: a pure function of what it reads. Follows the chain at @head,
  * fills at most @cap entries of @iov, never writes past them, reads no
- * descriptor twice, takes at most vq->size steps (direct and indirect
- * together). Returns FAULT_NONE or the reason; *@detail is the value at fault.
+ * descriptor twice, takes at most vq->size buffers (direct and indirect
+ * together; the one that points at an indirect table is not a buffer). Returns FAULT_NONE or the reason; *@detail is the value at fault.
  * A buffer that crosses from one region into an adjacent one is split.
  */
 enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap,
@@ -93,19 +105,25 @@ void vq_unpop(struct vq *vq, unsigned n);
 /* How many chains are available now (bounded by size; 0 after a fault). */
 uint16_t vq_available(struct vq *vq);
 
-/* Put a chain on the used ring without publishing it; @written: bytes written into it. */
+/*
+ * Put a chain on the used ring without publishing it; @written: bytes written
+ * into it. After a fault or a stop it only forgets the chain.
+ */
 void vq_push(struct vq *vq, uint16_t head, uint32_t written);
-/* Publish everything pushed so far: one store to used->idx. */
-void vq_publish(struct vq *vq);
+/* Publish everything pushed so far: one store to used->idx. False if there was nothing. */
+bool vq_publish(struct vq *vq);
 /* After vq_publish(): does the driver want a call? (2.7.7.2, 2.7.10; counts both answers) */
 bool vq_wants_call(struct vq *vq);
 
 /*
  * Ask the driver for kicks, or not (2.7.10.1). vq_enable_kicks() returns true
- * if chains came in meanwhile: then work on, a kick may have been missed.
+ * if chains came in that vq_pop() and vq_available() have not seen: then work
+ * on, a kick may have been missed.
  */
 bool vq_enable_kicks(struct vq *vq);
 void vq_disable_kicks(struct vq *vq);
+/* Has the driver added chains since avail->idx was last judged? One read, nothing written. */
+bool vq_has_news(const struct vq *vq);
 
 /* Copy between iovecs and a flat buffer; returns the bytes copied. Skips @off bytes first. */
 size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, size_t len);

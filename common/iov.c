@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copies between the guest's buffers, as the walker listed them, and flat ones.
+ * Runs wherever rings are walked; never writes past a list's own lengths.
+ */
+#include <string.h>
+
+#include "vring.h"
+
+/* Calls for each piece of [off, off + len): COPY(guest, flat_offset, n). */
+#define FOR_PIECES(iov, n, off, len, done, guest, piece)                                           \
+	for (unsigned i_ = 0; i_ < (n) && (done) < (len); i_++)                                    \
+		if ((off) >= (iov)[i_].iov_len) {                                                  \
+			(off) -= (iov)[i_].iov_len;                                                \
+		} else if (guest = (uint8_t *)(iov)[i_].iov_base + (off),                          \
+			   piece = MIN((iov)[i_].iov_len - (off), (len) - (done)), (off) = 0, true)
+
+size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, size_t len)
+{
+	size_t done = 0, piece;
+	uint8_t *guest;
+
+	FOR_PIECES(iov, n, off, len, done, guest, piece) {
+		memcpy((uint8_t *)buf + done, guest, piece);
+		done += piece;
+	}
+	return done;
+}
+
+size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t off, const void *buf, size_t len)
+{
+	size_t done = 0, piece;
+	uint8_t *guest;
+
+	FOR_PIECES(iov, n, off, len, done, guest, piece) {
+		memcpy(guest, (const uint8_t *)buf + done, piece);
+		done += piece;
+	}
+	return done;
+}
+
+size_t iov_zero(const struct iovec *iov, unsigned n, size_t off, size_t len)
+{
+	size_t done = 0, piece;
+	uint8_t *guest;
+
+	FOR_PIECES(iov, n, off, len, done, guest, piece) {
+		memset(guest, 0, piece);
+		done += piece;
+	}
+	return done;
+}
+
+int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to,
+	      unsigned cap)
+{
+	size_t done = 0, piece;
+	unsigned count = 0;
+	uint8_t *guest;
+
+	FOR_PIECES(iov, n, off, len, done, guest, piece) {
+		if (count >= cap)
+			return -1;
+		to[count++] = (struct iovec){ .iov_base = guest, .iov_len = piece };
+		done += piece;
+	}
+	return done == len ? (int)count : -1;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Split virtqueues as the device sees them (virtio 1.2, clause 2.7). Runs in
+ * netd, blkd and the vCPU process. Does no I/O, logs nothing, allocates
+ * nothing, and reads every field of guest memory once, into a local.
+ */
+#include "vring.h"
+
+#include <string.h>
+
+#include "inflight.h"
+
+/* Rings and tables are the guest's and may lie at any byte of its memory. */
+struct unaligned_u64 {
+	uint64_t v;
+} __attribute__((packed, may_alias));
+
+/* One descriptor, copied once: two loads of eight bytes, never repeated. */
+static struct vring_desc load_desc(const void *at)
+{
+	const volatile struct unaligned_u64 *p = at;
+	struct vring_desc d;
+	uint64_t rest;
+
+	d.addr = le64toh(p[0].v);
+	rest = le64toh(p[1].v);
+	d.len = (uint32_t)rest;
+	d.flags = (uint16_t)(rest >> 32);
+	d.next = (uint16_t)(rest >> 48);
+	return d;
+}
+
+static uint16_t load16(const uint16_t *p)
+{
+	return le16toh(READ_ONCE(*p));
+}
+
+static void store16(uint16_t *p, uint16_t v)
+{
+	WRITE_ONCE(*p, htole16(v));
+}
+
+static void *ring_part(const struct guest_mem *mem, const struct vq_setup *s, uint64_t addr,
+		       uint64_t len, uint64_t align)
+{
+	void *p = s->addresses_are_uva ? shm_ptr_uva(mem, addr, len) : shm_ptr(mem, addr, len);
+
+	return p && is_aligned((uintptr_t)p, align) ? p : NULL;
+}
+
+enum vq_start_error vq_start(struct vq *vq, const struct guest_mem *mem, const struct vq_setup *s)
+{
+	vq_stop(vq);
+	/* 2.7: the queue size is a power of two; ours is bounded besides. */
+	if (!is_power_of_two(s->size) || s->size > VQ_MAX_SIZE)
+		return VQ_START_SIZE;
+	/* 2.7: lengths and alignments of the three parts, each on its own. */
+	vq->desc = ring_part(mem, s, s->desc, 16ull * s->size, VRING_DESC_ALIGN_SIZE);
+	if (!vq->desc)
+		return VQ_START_DESC;
+	vq->avail = ring_part(mem, s, s->avail, 6 + 2ull * s->size, VRING_AVAIL_ALIGN_SIZE);
+	if (!vq->avail)
+		return VQ_START_AVAIL;
+	vq->used = ring_part(mem, s, s->used, 6 + 8ull * s->size, VRING_USED_ALIGN_SIZE);
+	if (!vq->used)
+		return VQ_START_USED;
+
+	vq->mem = mem;
+	vq->size = s->size;
+	vq->event_idx = s->event_idx;
+	vq->indirect = s->indirect;
+	vq->last_avail = vq->avail_seen = s->last_avail;
+	vq->next_used = vq->published = vq->signalled = load16(&vq->used->idx);
+	vq->signalled_valid = false;
+	vq->n_new = 0;
+	vq->kicks_off = false;
+	vq->quiet = false;
+	vq->broken = false;
+	vq->running = true;
+	return VQ_START_OK;
+}
+
+void vq_stop(struct vq *vq)
+{
+	vq->running = false;
+	vq->in_flight = 0;
+	vq->desc = NULL;
+	vq->avail = NULL;
+	vq->used = NULL;
+	vq->mem = NULL;
+	vq->inflight = NULL;
+}
+
+/* A walk in progress. */
+struct walk {
+	const struct vq *vq;
+	struct iovec *iov;
+	unsigned cap, niov, buffers;
+	uint64_t out_len, in_len;
+	unsigned nout;
+	bool writable_seen;
+	uint64_t detail;
+};
+
+static enum guest_fault fault(struct walk *w, enum guest_fault f, uint64_t detail)
+{
+	w->detail = detail;
+	return f;
+}
+
+/* Add one buffer, in as many pieces as it crosses regions. */
+static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
+{
+	bool in = d->flags & VRING_DESC_F_WRITE;
+	uint64_t addr = d->addr;
+	uint32_t left = d->len;
+
+	/* CVE-2016-6490, CVE-2023-5158: an empty buffer makes no progress. */
+	if (!left)
+		return fault(w, FAULT_ZERO_LEN, addr);
+	/* 2.7.4.2: all writable buffers come after all readable ones. */
+	if (!in && w->writable_seen)
+		return fault(w, FAULT_WRITE_ORDER, addr);
+	/* 2.7.5.1: not more than 2^32 bytes in one chain. */
+	if (w->out_len + w->in_len + left > UINT32_MAX)
+		return fault(w, FAULT_TOTAL_LEN, w->out_len + w->in_len + left);
+	while (left) {
+		void *p;
+		uint64_t span = shm_span(w->vq->mem, addr, &p);
+		uint32_t piece = (uint32_t)MIN(span, left);
+
+		/* CVE-2016-7422, CVE-2018-1059: each byte lies in guest memory. */
+		if (!piece)
+			return fault(w, FAULT_ADDR_RANGE, d->addr);
+		if (w->niov >= w->cap)
+			return fault(w, FAULT_IOV_FULL, w->niov);
+		w->iov[w->niov++] = (struct iovec){ .iov_base = p, .iov_len = piece };
+		addr += piece;
+		left -= piece;
+	}
+	if (in) {
+		w->writable_seen = true;
+		w->in_len += d->len;
+	} else {
+		w->nout = w->niov;
+		w->out_len += d->len;
+	}
+	return FAULT_NONE;
+}
+
+/*
+ * One table, from entry @i on: the queue's own, or an indirect one. Stops at the
+ * end of the chain, or at a descriptor that points at an indirect table (only
+ * where @top), which is then in *@table with its flag on.
+ */
+static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t entries,
+				   uint16_t i, bool top, struct vring_desc *table)
+{
+	for (;;) {
+		struct vring_desc d;
+		enum guest_fault f;
+
+		/* 2.7.5.1, CVE-2019-9547: a chain is not longer than the queue, so it has no loop. */
+		if (w->buffers >= w->vq->size)
+			return fault(w, FAULT_CHAIN_LONG, w->buffers);
+		d = load_desc(desc + 16ul * i);
+		if (d.flags & VRING_DESC_F_INDIRECT) {
+			*table = d;
+			/* 2.7.5.3.1: a table does not hold tables. */
+			return top ? FAULT_NONE : fault(w, FAULT_INDIRECT_NESTED, i);
+		}
+		w->buffers++;
+		f = add_buffer(w, &d);
+		if (f != FAULT_NONE)
+			return f;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return FAULT_NONE;
+		if (d.next >= entries)
+			return fault(w, FAULT_NEXT_RANGE, d.next);
+		i = d.next;
+	}
+}
+
+/* 2.7.5.3: the chain goes on in the table that @d points at. */
+static enum guest_fault walk_indirect(struct walk *w, const struct vring_desc *d)
+{
+	struct vring_desc none;
+	const void *table;
+
+	if (!w->vq->indirect)
+		return fault(w, FAULT_INDIRECT_OFF, d->addr);
+	if (d->flags & VRING_DESC_F_NEXT)
+		return fault(w, FAULT_INDIRECT_NEXT, d->next);
+	if (!d->len || d->len % 16 || d->len / 16 > w->vq->size)
+		return fault(w, FAULT_INDIRECT_LEN, d->len);
+	table = shm_ptr(w->vq->mem, d->addr, d->len);
+	if (!table)
+		return fault(w, FAULT_INDIRECT_ADDR, d->addr);
+	return walk_table(w, table, d->len / 16, 0, false, &none);
+}
+
+enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap,
+			 struct vq_chain *out, uint64_t *detail)
+{
+	struct walk w = { .vq = vq, .iov = iov, .cap = cap };
+	struct vring_desc last = { 0 };
+	enum guest_fault f;
+
+	if (head >= vq->size) {
+		*detail = head;
+		return FAULT_HEAD_RANGE;
+	}
+	f = walk_table(&w, (const uint8_t *)vq->desc, vq->size, head, true, &last);
+	if (f == FAULT_NONE && (last.flags & VRING_DESC_F_INDIRECT))
+		f = walk_indirect(&w, &last);
+	*detail = w.detail;
+	*out = (struct vq_chain){
+		.head = head,
+		.nout = (uint16_t)w.nout,
+		.nin = (uint16_t)(w.niov - w.nout),
+		.out_len = (uint32_t)w.out_len,
+		.in_len = (uint32_t)w.in_len,
+	};
+	return f;
+}
+
+/* Read and judge avail->idx. False after a fault. */
+static bool look(struct vq *vq)
+{
+	uint16_t idx = load16(&vq->avail->idx);
+
+	/* 2.7.13.3, CVE-2016-5403: never more chains available than there are entries. */
+	if ((uint16_t)(idx - vq->last_avail) > vq->size) {
+		guest_fault(vq, FAULT_AVAIL_IDX, idx);
+		return false;
+	}
+	vq->avail_seen = idx;
+	smp_rmb();
+	return true;
+}
+
+enum vq_pop vq_pop(struct vq *vq, struct iovec *iov, unsigned cap, struct vq_chain *out)
+{
+	uint64_t detail = 0;
+	enum guest_fault f;
+	bool again;
+	uint16_t head;
+
+	if (!vq->running)
+		return VQ_POP_EMPTY;
+	again = inflight_resubmit(vq->inflight, &head);
+	if (!again) {
+		if (vq->avail_seen == vq->last_avail && !look(vq))
+			return VQ_POP_FAULT;
+		if (vq->avail_seen == vq->last_avail)
+			return VQ_POP_EMPTY;
+		head = load16(&vq->avail->ring[vq->last_avail & (vq->size - 1)]);
+	}
+	/* 2.7.8: a driver reuses no descriptor before it came back. */
+	f = vq->in_flight >= vq->size ? FAULT_USED_FULL : vq_walk(vq, head, iov, cap, out, &detail);
+	if (f != FAULT_NONE) {
+		guest_fault(vq, f, detail);
+		return VQ_POP_FAULT;
+	}
+	if (!again) {
+		vq->last_avail++;
+		vq->n_new++;
+	}
+	vq->in_flight++;
+	vq->n_chains++;
+	inflight_take(vq->inflight, head);
+	return VQ_POP_CHAIN;
+}
+
+void vq_unpop(struct vq *vq, unsigned n)
+{
+	if (!vq->running || n > vq->in_flight)
+		return;
+	for (; n; n--) {
+		vq->in_flight--;
+		vq->n_chains--;
+		if (!vq->n_new) {
+			inflight_unresubmit(vq->inflight);
+			continue;
+		}
+		vq->n_new--;
+		vq->last_avail--;
+		inflight_untake(vq->inflight,
+				load16(&vq->avail->ring[vq->last_avail & (vq->size - 1)]));
+	}
+}
+
+uint16_t vq_available(struct vq *vq)
+{
+	if (!vq->running || !look(vq))
+		return 0;
+	return (uint16_t)(vq->avail_seen - vq->last_avail);
+}
+
+void vq_push(struct vq *vq, uint16_t head, uint32_t written)
+{
+	struct vring_used_elem *e;
+
+	if (!vq->in_flight)
+		return;
+	vq->in_flight--;
+	if (!vq->running)
+		return;
+	e = &vq->used->ring[vq->next_used & (vq->size - 1)];
+	WRITE_ONCE(e->id, htole32(head));
+	WRITE_ONCE(e->len, htole32(written));
+	vq->next_used++;
+	inflight_put(vq->inflight, head);
+}
+
+bool vq_publish(struct vq *vq)
+{
+	uint16_t n = (uint16_t)(vq->next_used - vq->published);
+
+	if (!vq->running || !n)
+		return false;
+	/* 2.7.8.2: the entries are there before the index that covers them. */
+	smp_wmb();
+	store16(&vq->used->idx, vq->next_used);
+	vq->published = vq->next_used;
+	inflight_published(vq->inflight, vq->next_used, n);
+	return true;
+}
+
+bool vq_wants_call(struct vq *vq)
+{
+	uint16_t old = vq->signalled, now = vq->published;
+	bool wants;
+
+	if (!vq->running)
+		return false;
+	/* The used index is out before the driver's wish is read. */
+	smp_mb();
+	if (vq->event_idx) {
+		uint16_t event = load16(&vq->avail->ring[vq->size]);
+
+		wants = !vq->signalled_valid || vring_need_event(event, now, old);
+	} else {
+		wants = !(load16(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	}
+	vq->signalled = now;
+	vq->signalled_valid = true;
+	if (wants)
+		vq->n_calls++;
+	else
+		vq->n_calls_suppressed++;
+	return wants;
+}
+
+bool vq_has_news(const struct vq *vq)
+{
+	return vq->running && load16(&vq->avail->idx) != vq->avail_seen;
+}
+
+bool vq_enable_kicks(struct vq *vq)
+{
+	if (!vq->running)
+		return false;
+	/* avail_event stands behind the used ring's last entry (2.7.8). */
+	if (vq->event_idx)
+		store16((uint16_t *)&vq->used->ring[vq->size], vq->avail_seen);
+	else if (vq->kicks_off)
+		store16(&vq->used->flags, 0);
+	vq->kicks_off = false;
+	smp_mb();
+	return vq_has_news(vq);
+}
+
+void vq_disable_kicks(struct vq *vq)
+{
+	if (!vq->running || vq->kicks_off)
+		return;
+	vq->kicks_off = true;
+	/* With the event index nothing is written: the one that was passed stays behind. */
+	if (!vq->event_idx)
+		store16(&vq->used->flags, VRING_USED_F_NO_NOTIFY);
+}
