@@ -1,0 +1,6 @@
+# Targets for the tests as a whole; tools/quickstart check does all of it.
+.PHONY: tests
+tests: $(TESTS)
+check: all check-unit
+	tools/quickstart kernel
+	tools/run-bats
