@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's side of one guest: everything that the privileged window opens
+ * and makes, and that is kept for every later start of a role. The supervisor
+ * owns it until the end; descriptors are close-on-exec, -1 where there is none.
+ */
+#ifndef PARENT_SETUP_H
+#define PARENT_SETUP_H
+
+#include "config.h"
+#include "spawn.h"
+#include "terminal.h"
+
+struct disk_host {
+	int fd;
+	int delta; /* snapshot: an unlinked file for the guest's writes */
+	dev_t dev; /* which disk it is: of the file, or of the device itself */
+	ino_t ino;
+	struct blk_config config;
+};
+
+struct net_host {
+	unsigned ntaps; /* one per queue pair */
+	int tap[MAX_QUEUES / 2];
+	int listener; /* qemu engine: where QEMU connects to netd */
+	char ifname[IFNAMSIZ];
+	struct net_config config;
+};
+
+/* One process of the guest. */
+struct role_host {
+	char name[16]; /* "blk0", "net0", "vcpu" */
+	enum role role;
+	struct spawner spawner;
+	int diag; /* text of its standard error */
+};
+
+/* The vCPU process and one process per device. */
+#define MAX_ROLES (MAX_DEVICES + 1)
+
+struct host {
+	const struct config *c;
+	enum engine_kind engine;
+	unsigned nengine;
+	int *engine_fd; /* lguest: one per start of the guest */
+	int kernel, initrd;
+	int mem;
+	bool mem_sealed;
+	int init_exe, exe[ROLE_COUNT];
+	struct disk_host disk[MAX_DEVICES];
+	struct net_host net[MAX_DEVICES];
+	unsigned nroles;
+	struct role_host role[MAX_ROLES]; /* devices in command-line order, then the vCPU process */
+	struct terminal term;
+	uint64_t window_us; /* how long any process had a privilege */
+};
+
+/* The privileged window, from first to last. 0, or -1 having said why; host_close() then undoes it. */
+int host_open(struct host *h, const struct config *c);
+/* End every process and let go of everything. */
+void host_close(struct host *h);
+
+/* Choose the engine and open its device. 0, or -1 having said why. */
+int engine_open(struct host *h);
+const char *engine_name(enum engine_kind kind);
+
+/* Files: parent/setup_files.c. -1: said why. */
+int open_programs(struct host *h);
+int open_boot_file(const char *path, const char *what);
+/* What a file is if it is not what is wanted: "a directory". */
+const char *file_kind(mode_t mode);
+
+/* parent/setup_disk.c: disk[@i] from option[@i]; those before it are open. 0, or -1 having said why. */
+int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned i);
+void disk_close(struct disk_host *d);
+
+/* parent/setup_net.c. 0, or -1 having said why. */
+int net_open(const struct net_option *o, struct net_host *n);
+void net_close(struct net_host *n);
+
+/* parent/setup_link.c: what is said to the kernel over netlink. 0, or -1 having said why. */
+struct link_info {
+	bool exists, is_bridge, up;
+	unsigned mtu;
+	char type[16];
+};
+int link_query(const char *ifname, struct link_info *info);
+/* Set @mtu (0: leave it), put @ifname onto @bridge (NULL: onto none), bring it up. */
+int link_setup(const char *ifname, const char *bridge, unsigned mtu);
+int link_add_address(const char *ifname, struct in_addr ip, unsigned prefix);
+/* Name of the interface that has the address, or false. */
+bool link_find_address(struct in_addr ip, char ifname[IFNAMSIZ]);
+void link_done(void);
+
+#endif

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A disk's image: opened, locked and measured. Runs in the parent, inside the
+ * privileged window. Nothing of the image's content is ever read here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/fs.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "find_holder.h"
+#include "options.h"
+#include "setup.h"
+
+#define SECTOR 512
+
+/* Looks at what @path is before it is opened for real: opening some devices does something. */
+static int look_at(const char *path, struct stat *st)
+{
+	int look = open(path, O_PATH | O_CLOEXEC);
+
+	if (look < 0)
+		return complain(-1, "--block=%s: cannot open it: %m", path);
+	if (fstat(look, st) == 0 && (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)))
+		return look;
+	close(look);
+	return complain(-1,
+			"--block=%s: this is %s; a disk is a file or a block device (make one with truncate -s 1G FILE)",
+			path, file_kind(st->st_mode));
+}
+
+/* Opens what look_at() found, and nothing else. -1 with errno. */
+static int open_looked_at(const struct disk_option *o, int look, const struct stat *st)
+{
+	int flags = o->read_only || o->snapshot ? O_RDONLY : O_RDWR;
+	char self[40];
+
+	if (o->direct)
+		flags |= O_DIRECT;
+	/* O_EXCL without O_CREAT: not while the host has this device mounted. */
+	if (S_ISBLK(st->st_mode) && (flags & O_ACCMODE) == O_RDWR && !o->no_lock)
+		flags |= O_EXCL;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+	return open(self, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+static int open_failed(const struct disk_option *o, const struct stat *st)
+{
+	if (errno == EBUSY && S_ISBLK(st->st_mode))
+		return complain(-1,
+				"--block=%s: the host is using this device (mounted?); unmount it, or say ro or snapshot",
+				o->path);
+	if (errno == EINVAL && o->direct)
+		return complain(-1,
+				"--block=%s: its file system cannot do direct I/O; leave out direct=on and cache=none",
+				o->path);
+	if ((errno == EACCES || errno == EPERM || errno == EROFS) && !o->read_only && !o->snapshot)
+		return complain(-1,
+				"--block=%s: cannot open it for writing: %m; say ro or snapshot, or change its permissions",
+				o->path);
+	return complain(-1, "--block=%s: cannot open it: %m", o->path);
+}
+
+/* The whole file, for writing or for reading; held as long as the descriptor lives. */
+static int lock_image(const struct disk_option *o, int fd, const struct stat *st)
+{
+	bool shared = o->read_only || o->snapshot;
+	struct flock lock = {
+		.l_type = shared ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+	char holder[80];
+
+	if (o->no_lock || fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return complain(-1,
+				"--block=%s: cannot lock it: %m; say lock=off if nothing else writes it",
+				o->path);
+	find_holder(st->st_dev, st->st_ino, holder, sizeof(holder));
+	return complain(-1, "--block=%s: it is in use by %s; a disk is one guest's (share it with %s)",
+			o->path, holder,
+			shared ? "ro or snapshot in every guest" : "ro or snapshot");
+}
+
+/* A number in a file below /sys; 0 if there is none. */
+static uint64_t sysfs_number(dev_t dev, const char *name)
+{
+	char path[128], text[32];
+
+	for (unsigned i = 0; i < 2; i++) {
+		ssize_t n;
+		int fd;
+
+		/* A partition's queue is its disk's. */
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s", major(dev),
+			 minor(dev), i ? "../" : "", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		if (n <= 0)
+			continue;
+		text[n] = '\0';
+		return strtoull(text, NULL, 10);
+	}
+	return 0;
+}
+
+static int measure_device(const struct disk_option *o, int fd, const struct stat *st,
+			  struct blk_config *b)
+{
+	unsigned phys = 0, opt = 0;
+	int logical = 0;
+	unsigned short rotational = 0;
+
+	b->is_block_device = true;
+	if (ioctl(fd, BLKGETSIZE64, &b->capacity) < 0)
+		return complain(-1, "--block=%s: cannot tell its size: %m", o->path);
+	if (ioctl(fd, BLKSSZGET, &logical) == 0 && logical > 0)
+		b->blk_size = (uint64_t)logical;
+	if (ioctl(fd, BLKPBSZGET, &phys) == 0)
+		b->phys_size = phys;
+	if (ioctl(fd, BLKIOOPT, &opt) == 0)
+		b->opt_io = opt;
+	if (ioctl(fd, BLKROTATIONAL, &rotational) == 0)
+		b->rotational = rotational != 0;
+	b->discard = sysfs_number(st->st_rdev, "discard_max_bytes") != 0;
+	return 0;
+}
+
+/* True if holes can be punched into @fd: tried past its end, where there is nothing. */
+static bool can_punch(int fd, uint64_t end)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)end, 4096) == 0;
+}
+
+static int measure(const struct disk_option *o, int fd, const struct stat *st, struct blk_config *b)
+{
+	if (S_ISBLK(st->st_mode)) {
+		if (measure_device(o, fd, st, b) < 0)
+			return -1;
+	} else {
+		b->capacity = (uint64_t)st->st_size;
+		if (is_power_of_two((uint64_t)st->st_blksize) && st->st_blksize <= 65536)
+			b->phys_size = (uint64_t)st->st_blksize;
+		b->discard = !o->read_only && !o->snapshot && can_punch(fd, b->capacity);
+	}
+	b->capacity -= b->capacity % SECTOR;
+	if (!b->capacity)
+		return complain(-1,
+				"--block=%s: it is empty; a disk has 512 bytes at least (truncate -s 1G FILE)",
+				o->path);
+	return 0;
+}
+
+/* An unlinked file in @dir, or -1 with errno. */
+static int unlinked_file(const char *dir)
+{
+	char name[PATH_MAX];
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd;
+	if ((size_t)snprintf(name, sizeof(name), "%s/.lguest-sep-XXXXXX", dir) >= sizeof(name)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(name);
+	return fd;
+}
+
+/* Where the guest's writes go: TMPDIR if it is set, else beside the image, else /var/tmp or /tmp. */
+static int open_delta(const struct disk_option *o, const struct stat *st, uint64_t capacity)
+{
+	char copy[PATH_MAX];
+	const char *dir[4];
+	unsigned n = 0;
+
+	if (strlen(o->path) >= sizeof(copy))
+		return complain(-1, "--block=%s: the name of the file is too long", o->path);
+	memcpy(copy, o->path, strlen(o->path) + 1);
+	dir[n] = getenv("TMPDIR");
+	if (dir[n] && *dir[n])
+		n++;
+	else if (S_ISREG(st->st_mode))
+		dir[n++] = dirname(copy);
+	dir[n++] = "/var/tmp";
+	dir[n++] = "/tmp";
+	for (unsigned i = 0; i < n; i++) {
+		int fd = unlinked_file(dir[i]);
+
+		if (fd < 0)
+			continue;
+		if (ftruncate(fd, (off_t)capacity) == 0)
+			return fd;
+		close(fd);
+	}
+	return complain(-1,
+			"--block=%s: no folder for the snapshot's temporary file (last tried %s: %m); set TMPDIR",
+			o->path, dir[n - 1]);
+}
+
+static int fill(const struct disk_option *o, struct disk_host *d, const struct stat *st)
+{
+	struct blk_config *b = &d->config;
+
+	if (measure(o, d->fd, st, b) < 0)
+		return -1;
+	memcpy(b->serial, o->serial, sizeof(b->serial));
+	b->read_only = o->read_only;
+	b->snapshot = o->snapshot;
+	b->direct = o->direct;
+	b->cache = (uint8_t)o->cache;
+	b->queues = (uint8_t)o->queues;
+	b->io = (uint8_t)o->io;
+	b->rate_ops = o->rate_ops;
+	b->rate_bytes = o->rate_bytes;
+	if (!o->snapshot)
+		return 0;
+	d->delta = open_delta(o, st, b->capacity);
+	if (d->delta < 0)
+		return -1;
+	b->discard = can_punch(d->delta, b->capacity);
+	return 0;
+}
+
+/* Index of an earlier disk that is the same as disk[@i], or -1. */
+static int disk_same(const struct disk_host *disk, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++)
+		if (disk[k].fd >= 0 && disk[k].dev == disk[i].dev && disk[k].ino == disk[i].ino)
+			return (int)k;
+	return -1;
+}
+
+int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned i)
+{
+	const struct disk_option *o = &option[i];
+	struct disk_host *d = &disk[i];
+	struct stat st = { 0 };
+	int look, same, saved;
+
+	*d = (struct disk_host){ .fd = -1, .delta = -1 };
+	look = look_at(o->path, &st);
+	if (look < 0)
+		return -1;
+	d->dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+	d->ino = S_ISBLK(st.st_mode) ? 0 : st.st_ino;
+	same = disk_same(disk, i);
+	if (same >= 0) {
+		close(look);
+		return complain(-1, "--block=%s: this disk is there already, as --block=%s",
+				o->path, option[same].path);
+	}
+	d->fd = open_looked_at(o, look, &st);
+	saved = errno;
+	close(look);
+	errno = saved;
+	if (d->fd < 0)
+		return open_failed(o, &st);
+	if (lock_image(o, d->fd, &st) < 0 || fill(o, d, &st) < 0) {
+		disk_close(d);
+		return -1;
+	}
+	return 0;
+}
+
+void disk_close(struct disk_host *d)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	if (d->delta >= 0)
+		close(d->delta);
+	d->fd = d->delta = -1;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The user's terminal. Runs in the parent, before and after its privileges are
+ * gone; must never leave the terminal raw when the guest is not on it.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "terminal.h"
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* A description of our own of a terminal or pipe that @fd is on, or @fd itself. */
+static int own_output(int fd, bool *tty, bool *own)
+{
+	struct stat st;
+	char path[40];
+	int mine;
+
+	*own = false;
+	*tty = false;
+	if (!is_open(fd) || fstat(fd, &st) < 0)
+		return -1;
+	*tty = isatty(fd);
+	if (!*tty && !S_ISFIFO(st.st_mode))
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	mine = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (mine < 0)
+		return fd;
+	*own = true;
+	return mine;
+}
+
+void terminal_open(struct terminal *t)
+{
+	*t = (struct terminal){ .in = -1, .out = -1, .err = -1 };
+	if (is_open(STDIN_FILENO)) {
+		t->in = STDIN_FILENO;
+		t->in_tty = isatty(STDIN_FILENO);
+	}
+	t->out = own_output(STDOUT_FILENO, &t->out_tty, &t->out_own);
+	t->err = own_output(STDERR_FILENO, &t->err_tty, &t->err_own);
+}
+
+static bool in_foreground(const struct terminal *t)
+{
+	pid_t group;
+
+	return ioctl(t->in, TIOCGPGRP, &group) == 0 && group == getpgrp();
+}
+
+void terminal_raw(struct terminal *t)
+{
+	struct termios raw;
+
+	if (t->raw || t->in < 0 || !t->in_tty || !in_foreground(t))
+		return;
+	if (ioctl(t->in, TCGETS, &t->saved) < 0)
+		return;
+	raw = t->saved;
+	cfmakeraw(&raw);
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	t->raw = ioctl(t->in, TCSETSW, &raw) == 0;
+}
+
+void terminal_restore(struct terminal *t)
+{
+	if (!t->raw)
+		return;
+	ioctl(t->in, TCSETSW, &t->saved);
+	t->raw = false;
+}
+
+bool terminal_readable(const struct terminal *t)
+{
+	return t->in >= 0 && (!t->in_tty || t->raw);
+}
