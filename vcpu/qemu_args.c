@@ -50,7 +50,7 @@ static void add_machine(struct qemu_args *a, const struct vcpu_config *c)
 	 * which is also code that it could attack. hpet=off saves 0.5 s of boot.
 	 */
 	add(a, "-machine");
-	add(a, "q35,accel=tcg,memory-backend=mem,dump-guest-core=off,hpet=off,smm=off,vmport=off,"
+	add(a, "q35,memory-backend=mem,dump-guest-core=off,hpet=off,smm=off,vmport=off,"
 	       "i8042=off,sata=off,smbus=off,usb=off");
 	add(a, "-accel");
 	add(a, "tcg,tb-size=128"); /* translated code; the default is 1 GiB */
