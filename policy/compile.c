@@ -34,6 +34,7 @@ struct compiler {
 	const char *file; /* for errors: the file and line being read */
 	unsigned line, depth;
 	bool have_default;
+	uint32_t fallback; /* the default action */
 	char call[MAX_CALLS][NAME_SIZE]; /* allowed, each once */
 	unsigned ncalls, nrules, nconditions;
 };
@@ -129,6 +130,9 @@ static int resolve(const char *name)
 {
 	int nr = seccomp_syscall_resolve_name_arch(SCMP_ARCH_NATIVE, name);
 
+	/* Younger than Debian 12's libseccomp; 64-bit kernels alone have it. */
+	if (nr == __NR_SCMP_ERROR && !strcmp(name, "mseal") && c.arch == SCMP_ARCH_X86_64)
+		return 462;
 	if (nr == __NR_SCMP_ERROR)
 		fail("no such system call: '%s'", name);
 	return nr;
@@ -136,17 +140,19 @@ static int resolve(const char *name)
 
 static void add_rule(uint32_t action, const char *name, unsigned n, const struct scmp_arg_cmp *cmp)
 {
-	int here = seccomp_syscall_resolve_name_arch(c.arch, name);
-	int rc;
+	int nr = resolve(name), rc;
+	int here = c.arch == seccomp_arch_native() ? nr :
+						     seccomp_syscall_resolve_name_arch(c.arch, name);
 
-	resolve(name);
 	/* Negative numbers are calls that the target does not have; socket calls on i386 are the exception. */
 	if (here < 0 && !(c.arch == SCMP_ARCH_X86 && here > -200))
 		fail("'%s' does not exist on %s: say so with [ARCH] in front", name, c.arch_name);
-	rc = seccomp_rule_add_array(c.ctx, action, resolve(name), n, cmp);
+	if (action == c.fallback)
+		return; /* what happens to it anyway */
+	rc = seccomp_rule_add_array(c.ctx, action, nr, n, cmp);
 	if (rc && rc != -EEXIST)
 		fail("libseccomp refuses this rule: %s", strerror(-rc));
-	(void)seccomp_syscall_priority(c.ctx, resolve(name),
+	(void)seccomp_syscall_priority(c.ctx, nr,
 				       (uint8_t)(c.ncalls < 250 ? 255 - c.ncalls : 5));
 }
 
@@ -221,6 +227,8 @@ static void default_line(const char *p)
 {
 	uint32_t action;
 
+	if (c.depth > 1)
+		return;
 	if (c.have_default)
 		fail("a second default");
 	c.have_default = true;
@@ -228,7 +236,7 @@ static void default_line(const char *p)
 		return;
 	if (!take(&p, "errno"))
 		fail("the default is 'kill' or 'errno NAME'");
-	action = take_errno(&p);
+	c.fallback = action = take_errno(&p);
 	if (c.nrules)
 		fail("the default comes before the first rule");
 	/* A context's default is fixed when it is made: make it anew. */
@@ -284,6 +292,8 @@ static void rule_line(const char *p)
 	if (!strcmp(word, "errno")) {
 		take_word(&p, word);
 		action = take_errno(&p);
+		if (!word[0])
+			fail("errno NAME ERROR");
 	}
 	if (!word[0])
 		fail("a system call's name is missing");
