@@ -39,7 +39,8 @@ struct pci_dev {
 	uint8_t cfg[PCI_CFG_SIZE];
 	uint8_t wmask[PCI_CFG_SIZE]; /* bits that the guest may change */
 	uint32_t bar_size[PCI_BARS]; /* a power of two of at least 16, or 0: no such BAR (reads 0, writes are lost) */
-	bool fixed; /* BARs never move and always decode (lguest: the kernel's memory window is fixed) */
+	uint32_t bar_home[PCI_BARS]; /* where pci_add_bar() put it */
+	bool fixed; /* BARs always answer at bar_home (lguest: the kernel's memory window is fixed) */
 };
 
 struct pci_bus {

@@ -92,9 +92,8 @@ struct vpci {
 	uint64_t driver_features; /* as written, unjudged */
 	uint16_t queue_select, config_vector;
 	struct vpci_queue queue[VPCI_MAX_QUEUES];
-	bool running, intx_level, refused;
-	/* The driver saw the configuration at this generation. */
-	bool config_read;
+	bool running, intx_level;
+	bool refused; /* the driver wrote feature bits of 64 and up */
 
 	unsigned nvectors;
 	struct {
