@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The block device as common/backend.c drives it: queues, configuration space,
+ * start and end. Runs in blkd. Must never let one queue, or one chain, keep the
+ * others waiting beyond its turn.
+ */
+#include "blkd/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define FEATURE(bit) (1ull << (bit))
+
+static struct blkd *device(struct backend *be)
+{
+	return be->c.device;
+}
+
+static void flush_dirty(struct backend *be, struct blkd *d)
+{
+	while (d->dirty) {
+		unsigned q = (unsigned)__builtin_ctz(d->dirty);
+
+		d->dirty &= ~(1u << q);
+		backend_flush(be, &be->vq[q]);
+	}
+}
+
+/* @vq has chains that cannot be begun now: no kicks until resume(). */
+static void hold(struct blkd *d, struct vq *vq)
+{
+	d->waiting |= 1u << vq->index;
+	vq->quiet = true;
+}
+
+static bool take_chains(struct blkd *d, struct vq *vq, unsigned budget)
+{
+	uint64_t bytes = 0;
+
+	for (; budget && bytes < BLK_TURN_BYTES; budget--) {
+		struct blk_req *r = d->free;
+		struct vq_chain c;
+		enum guest_fault f;
+
+		if (!r || !limit_ready(&d->limit, d->limit.on ? now_us() : 0)) {
+			if (r)
+				d->stats->throttled++;
+			hold(d, vq);
+			return false;
+		}
+		if (vq_pop(vq, r->iov, ARRAY_SIZE(r->iov), &c) != VQ_POP_CHAIN)
+			return false;
+		f = blk_judge(&d->shape, &c, r);
+		if (f != FAULT_NONE) {
+			guest_fault(vq, f, c.head);
+			return false;
+		}
+		d->free = r->next;
+		r->vq = vq;
+		limit_take(&d->limit, r->data_len);
+		bytes += r->data_len;
+		blkd_begin(d, r);
+	}
+	return true;
+}
+
+static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
+{
+	struct blkd *d = device(be);
+	bool more;
+
+	d->stats = &be->stats;
+	more = take_chains(d, vq, budget);
+	blkd_pump(d, UINT32_MAX);
+	flush_dirty(be, d);
+	return more;
+}
+
+/* Slots or tokens have come back: every queue that waits gets a turn. True if one has more to do. */
+static bool resume(struct backend *be, struct blkd *d)
+{
+	uint32_t waiting = d->waiting;
+
+	d->waiting = 0;
+	while (waiting) {
+		struct vq *vq = &be->vq[__builtin_ctz(waiting)];
+
+		waiting &= waiting - 1;
+		vq->quiet = false;
+		if (vq->running && take_chains(d, vq, BACKEND_CHAIN_BUDGET))
+			d->waiting |= 1u << vq->index;
+	}
+	blkd_pump(d, UINT32_MAX);
+	flush_dirty(be, d);
+	return d->waiting && d->free && !d->limit.on;
+}
+
+static bool fd_ready(struct backend *be, int fd, uint32_t events)
+{
+	struct blkd *d = device(be);
+	uint64_t ticks;
+
+	(void)events;
+	d->stats = &be->stats;
+	if (fd == HFD_TIMER && read(fd, &ticks, sizeof(ticks)) < 0)
+		return false;
+	blkd_pump(d, UINT32_MAX);
+	flush_dirty(be, d);
+	return resume(be, d);
+}
+
+static void queue_stop(struct backend *be, struct vq *vq)
+{
+	struct blkd *d = device(be);
+
+	d->stats = &be->stats;
+	while (d->busy[vq->index] && !d->ring_broken)
+		blkd_pump(d, d->ring.in_flight ? d->ring.in_flight - 1 : 0);
+	d->waiting &= ~(1u << vq->index);
+	flush_dirty(be, d);
+}
+
+static void queue_start(struct backend *be, struct vq *vq)
+{
+	device(be)->waiting &= ~(1u << vq->index);
+}
+
+static void judge_durability(struct blkd *d)
+{
+	/* 5.2.5.2: without FLUSH the driver cannot ask for durability, so every write has it. */
+	bool can_flush = d->driver_features & FEATURE(VIRTIO_BLK_F_FLUSH);
+
+	d->dsync = d->cfg.cache != BLK_CACHE_UNSAFE && !d->snap.on && !(can_flush && d->wce);
+}
+
+static void set_features(struct backend *be, uint64_t features)
+{
+	struct blkd *d = device(be);
+
+	d->driver_features = features;
+	d->shape.discard = features & d->features & FEATURE(VIRTIO_BLK_F_DISCARD);
+	d->shape.write_zeroes = features & d->features & FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+	judge_durability(d);
+}
+
+static void reset(struct backend *be)
+{
+	struct blkd *d = device(be);
+
+	d->wce = true;
+	d->driver_features = 0;
+	judge_durability(d);
+}
+
+static uint8_t exponent(uint64_t v)
+{
+	return v ? (uint8_t)(63 - __builtin_clzll(v)) : 0;
+}
+
+static void get_config(struct backend *be, unsigned off, void *buf, unsigned len)
+{
+	struct blkd *d = device(be);
+	uint64_t bs = d->cfg.blk_size, phys = MAX(d->cfg.phys_size, bs);
+	union {
+		struct virtio_blk_config c;
+		uint8_t raw[BLK_CONFIG_LEN];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	u.c.capacity = htole64(d->cfg.capacity >> SECTOR_SHIFT);
+	u.c.seg_max = htole32(BLK_SEG_MAX);
+	u.c.blk_size = htole32((uint32_t)bs);
+	u.c.physical_block_exp = exponent(phys / bs);
+	u.c.min_io_size = htole16((uint16_t)MIN(phys / bs, UINT16_MAX));
+	u.c.opt_io_size = htole32((uint32_t)MIN(d->cfg.opt_io / bs, UINT32_MAX));
+	u.c.wce = d->wce;
+	u.c.num_queues = htole16(d->cfg.queues);
+	u.c.max_discard_sectors = htole32(BLK_MAX_DISCARD);
+	u.c.max_discard_seg = htole32(BLK_MAX_SEGS);
+	u.c.discard_sector_alignment = htole32((uint32_t)(phys >> SECTOR_SHIFT));
+	u.c.max_write_zeroes_sectors = htole32(BLK_MAX_ZEROES);
+	u.c.max_write_zeroes_seg = htole32(1);
+	u.c.write_zeroes_may_unmap = 1;
+	memcpy(buf, u.raw + off, len);
+}
+
+static bool set_config(struct backend *be, unsigned off, const void *buf, unsigned len)
+{
+	struct blkd *d = device(be);
+	uint8_t wce;
+
+	/* 5.2.5.1: the driver writes no other field. */
+	if (off != offsetof(struct virtio_blk_config, wce) || len != 1)
+		return false;
+	memcpy(&wce, buf, 1);
+	if (wce > 1)
+		return false;
+	d->wce = wce;
+	judge_durability(d);
+	return true;
+}
+
+static const struct backend_ops ops = {
+	.name = "blk",
+	.features = FEATURE(VIRTIO_BLK_F_SEG_MAX) | FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
+		    FEATURE(VIRTIO_BLK_F_TOPOLOGY) | FEATURE(VIRTIO_BLK_F_FLUSH) |
+		    FEATURE(VIRTIO_BLK_F_CONFIG_WCE) | FEATURE(VIRTIO_BLK_F_RO) |
+		    FEATURE(VIRTIO_BLK_F_MQ) | FEATURE(VIRTIO_BLK_F_DISCARD) |
+		    FEATURE(VIRTIO_BLK_F_WRITE_ZEROES),
+	.protocol_features = 0,
+	.set_features = set_features,
+	.queue_start = queue_start,
+	.queue_stop = queue_stop,
+	.queue_work = queue_work,
+	.fd_ready = fd_ready,
+	.config_len = BLK_CONFIG_LEN,
+	.get_config = get_config,
+	.set_config = set_config,
+	.reset = reset,
+};
+
+static uint64_t offered(const struct blkd *d, bool can_discard)
+{
+	uint64_t f = ops.features;
+
+	if (d->shape.read_only)
+		f &= ~FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+	else
+		f &= ~FEATURE(VIRTIO_BLK_F_RO);
+	if (d->shape.read_only || !can_discard)
+		f &= ~FEATURE(VIRTIO_BLK_F_DISCARD);
+	if (d->cfg.queues < 2)
+		f &= ~FEATURE(VIRTIO_BLK_F_MQ);
+	return f;
+}
+
+static int open_ring(struct blkd *d)
+{
+	int files[2] = { d->base.fd, d->delta.fd };
+
+	if (d->cfg.io == BLK_IO_SYNC)
+		return 0;
+	return ring_open(&d->ring, HFD_RING, files, d->snap.on ? 2 : 1);
+}
+
+static bool arm_timer(void)
+{
+	struct itimerspec its = {
+		.it_value = { 0, LIMIT_TICK_US * 1000l },
+		.it_interval = { 0, LIMIT_TICK_US * 1000l },
+	};
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (fd != HFD_TIMER) {
+		int r = dup3(fd, HFD_TIMER, O_CLOEXEC);
+
+		close(fd);
+		if (r < 0)
+			return false;
+	}
+	return timerfd_settime(HFD_TIMER, 0, &its, NULL) == 0;
+}
+
+static bool config_ok(const struct blk_config *c)
+{
+	return c->capacity && c->capacity % SECTOR_SIZE == 0 && c->capacity <= INT64_MAX &&
+	       c->queues && c->queues <= MAX_QUEUES && c->cache <= BLK_CACHE_UNSAFE &&
+	       c->io <= BLK_IO_SYNC && c->serial[BLK_ID_LEN] == '\0';
+}
+
+int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, char *why,
+	      size_t why_size)
+{
+	int missing = 0, err;
+
+	if (!config_ok(c)) {
+		fmt_line(why, why_size, "the disk's configuration makes no sense");
+		return -1;
+	}
+	memset(d, 0, offsetof(struct blkd, part));
+	d->cfg = *c;
+	if (!is_power_of_two(d->cfg.blk_size) || d->cfg.blk_size < SECTOR_SIZE ||
+	    d->cfg.blk_size > IMAGE_MAX_ALIGN)
+		d->cfg.blk_size = SECTOR_SIZE;
+	d->shape.capacity = c->capacity;
+	d->shape.read_only = c->read_only;
+	d->wce = true;
+	image_probe(&d->base, disk, 0, c->direct, c->blk_size, c->capacity);
+	if (c->snapshot && !c->read_only) {
+		image_probe(&d->delta, delta, 1, false, 0, c->capacity);
+		err = snapshot_init(&d->snap, &d->base, &d->delta, c->capacity);
+		if (err) {
+			fmt_line(why, why_size, "no memory for the snapshot's map");
+			return -1;
+		}
+	}
+	err = open_ring(d);
+	if (err && c->io == BLK_IO_URING) {
+		errno = -err;
+		fmt_line(why, why_size, "no io_uring: %m");
+		return -1;
+	}
+	if (err) {
+		errno = -err;
+		log_line(LOG_INFO, "no io_uring (%m): preadv2 and pwritev2 instead");
+		missing |= LAYER_BIT(LAYER_IO_URING);
+	}
+	limit_init(&d->limit, c->rate_ops, c->rate_bytes, now_us());
+	if (d->limit.on && !arm_timer()) {
+		fmt_line(why, why_size, "no timer for the rate limit: %m");
+		return -1;
+	}
+	d->features = offered(d, c->discard);
+	for (unsigned i = 0; i < ARRAY_SIZE(d->req); i++)
+		d->req[i].next = i + 1 < ARRAY_SIZE(d->req) ? &d->req[i + 1] : NULL;
+	d->free = d->req;
+	judge_durability(d);
+	return missing;
+}
+
+void blkd_end(struct blkd *d)
+{
+	ring_close(&d->ring);
+	snapshot_end(&d->snap);
+	if (d->limit.on)
+		close(HFD_TIMER);
+}
+
+void blkd_backend(struct blkd *d, const char *name, struct backend_config *bc)
+{
+	bc->ops = &ops;
+	bc->device = d;
+	bc->device_name = name;
+	bc->max_queues = d->cfg.queues;
+	bc->features = d->features;
+}
+
+int blkd_watch(struct blkd *d, struct backend *be)
+{
+	if (d->ring.ok && backend_watch(be, HFD_RING, EPOLLIN))
+		return -1;
+	if (d->limit.on && backend_watch(be, HFD_TIMER, EPOLLIN))
+		return -1;
+	return 0;
+}
+
+int blkd_sync(struct blkd *d)
+{
+	if (d->snap.on || d->shape.read_only || d->cfg.cache == BLK_CACHE_UNSAFE)
+		return 0;
+	return io_flush(&d->base);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Opening and probing the image, and arithmetic on its offsets. The opening half
+ * runs in stand-alone blkd before confinement; the rest in every blkd. Must
+ * never map an image or believe its size after the start.
+ */
+#include "blkd/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+unsigned iov_skip(struct iovec *iov, unsigned n, size_t len)
+{
+	unsigned i = 0;
+
+	while (i < n && len >= iov[i].iov_len)
+		len -= iov[i++].iov_len;
+	if (i < n) {
+		iov[i].iov_base = (uint8_t *)iov[i].iov_base + len;
+		iov[i].iov_len -= len;
+	}
+	return i;
+}
+
+bool image_aligned(const struct image_file *f, const struct iovec *iov, unsigned n, uint64_t off)
+{
+	if (!f->direct)
+		return true;
+	if (!is_aligned(off, f->off_align))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (!is_aligned((uintptr_t)iov[i].iov_base, f->mem_align) ||
+		    !is_aligned(iov[i].iov_len, f->off_align))
+			return false;
+	return true;
+}
+
+static unsigned sane_align(uint64_t align, unsigned otherwise)
+{
+	return is_power_of_two(align) && align <= IMAGE_MAX_ALIGN ? align : otherwise;
+}
+
+void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint64_t align,
+		 uint64_t limit)
+{
+	struct statfs fs;
+
+	memset(f, 0, sizeof(*f));
+	f->fd = fd;
+	f->slot = slot;
+	f->direct = direct;
+	f->off_align = f->mem_align = sane_align(align, IMAGE_MAX_ALIGN);
+	f->limit = limit;
+#ifdef STATX_DIOALIGN
+	struct statx sx;
+
+	if (direct && statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+	    (sx.stx_mask & STATX_DIOALIGN) && sx.stx_dio_offset_align) {
+		f->off_align = sane_align(sx.stx_dio_offset_align, f->off_align);
+		f->mem_align = sane_align(sx.stx_dio_mem_align, f->mem_align);
+	}
+#endif
+	if (fstatfs(fd, &fs) == 0)
+		f->memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+	f->nowait_read = f->nowait_write = !f->memory;
+}
+
+/* Says why, closes @fd if there is one, and gives -1. %m in @fmt is errno as it was. */
+static PRINTF_LIKE(4, 5) int refuse(int fd, char *why, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fmt_vline(why, size, fmt, ap);
+	va_end(ap);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool size_block_device(int fd, struct blk_config *bc)
+{
+	uint64_t bytes;
+	unsigned phys, opt;
+	int lbs;
+
+	if (ioctl(fd, BLKGETSIZE64, &bytes) || ioctl(fd, BLKSSZGET, &lbs))
+		return false;
+	bc->capacity = bytes;
+	bc->blk_size = lbs;
+	if (ioctl(fd, BLKPBSZGET, &phys) == 0)
+		bc->phys_size = phys;
+	if (ioctl(fd, BLKIOOPT, &opt) == 0)
+		bc->opt_io = opt;
+	bc->is_block_device = true;
+	bc->discard = true;
+	return true;
+}
+
+/* A hole of one sector at the very end changes nothing, and says whether holes can be made. */
+static bool can_punch(int fd, uint64_t end)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end, SECTOR_SIZE) == 0;
+}
+
+int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size)
+{
+	bool ro = o->read_only || o->snapshot;
+	struct flock lk = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	int flags = (ro ? O_RDONLY : O_RDWR) | (o->direct ? O_DIRECT : 0) | O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+	int fd = open(o->path, flags | O_NONBLOCK);
+
+	if (fd < 0)
+		return refuse(-1, why, why_size, "cannot open %s: %m", o->path);
+	if (fstat(fd, &st))
+		return refuse(fd, why, why_size, "cannot look at %s: %m", o->path);
+	if (S_ISBLK(st.st_mode)) {
+		if (!size_block_device(fd, bc))
+			return refuse(fd, why, why_size, "cannot size %s: %m", o->path);
+	} else if (S_ISREG(st.st_mode)) {
+		bc->capacity = st.st_size;
+		bc->discard = ro || can_punch(fd, st.st_size);
+	} else {
+		return refuse(fd, why, why_size, "%s is neither a file nor a block device", o->path);
+	}
+	bc->capacity &= ~(uint64_t)(SECTOR_SIZE - 1);
+	if (!bc->capacity)
+		return refuse(fd, why, why_size, "%s holds not one sector", o->path);
+	if (fcntl(fd, F_OFD_SETLK, &lk)) {
+		if (errno == EAGAIN || errno == EACCES)
+			return refuse(fd, why, why_size, "%s is in use by another guest", o->path);
+		return refuse(fd, why, why_size, "cannot lock %s: %m", o->path);
+	}
+	return fd;
+}
+
+int image_delta(uint64_t bytes)
+{
+	const char *dir = getenv("TMPDIR");
+	int fd = open(dir && *dir ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, (off_t)bytes)) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	return fd;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * io_uring without a library: set-up, restrictions, submission, completion
+ * (io_uring_setup(2), io_uring_register(2), io_uring_enter(2)). Runs in blkd.
+ * Must never allocate, and after ring_open() calls nothing but io_uring_enter().
+ */
+#include "blkd/ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+
+static int sys_register(int fd, unsigned op, const void *arg, unsigned n)
+{
+	return syscall(__NR_io_uring_register, fd, op, arg, n) < 0 ? -errno : 0;
+}
+
+static int setup(struct io_uring_params *p, bool *deferred)
+{
+	/* Newest first: Linux 6.1, 5.19, 5.10. */
+	static const unsigned flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+		IORING_SETUP_COOP_TASKRUN,
+		0,
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+		int fd;
+
+		memset(p, 0, sizeof(*p));
+		p->flags = IORING_SETUP_R_DISABLED | flags[i];
+		fd = (int)syscall(__NR_io_uring_setup, RING_ENTRIES, p);
+		if (fd >= 0) {
+			*deferred = flags[i] & IORING_SETUP_DEFER_TASKRUN;
+			return fd;
+		}
+		if (errno != EINVAL)
+			break;
+	}
+	return -errno;
+}
+
+static int restrict_ring(int fd)
+{
+	static const uint8_t ops[] = { IORING_OP_READ,	IORING_OP_READV, IORING_OP_WRITE,
+				       IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE };
+	struct io_uring_restriction res[ARRAY_SIZE(ops) + 2];
+	unsigned n = 0;
+
+	memset(res, 0, sizeof(res));
+	for (; n < ARRAY_SIZE(ops); n++) {
+		res[n].opcode = IORING_RESTRICTION_SQE_OP;
+		res[n].sqe_op = ops[n];
+	}
+	res[n].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
+	res[n++].sqe_flags = IOSQE_FIXED_FILE;
+	res[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	res[n++].sqe_flags = IOSQE_FIXED_FILE;
+	return sys_register(fd, IORING_REGISTER_RESTRICTIONS, res, n);
+}
+
+static int map_rings(struct ring *r, const struct io_uring_params *p)
+{
+	size_t sq = p->sq_off.array + p->sq_entries * sizeof(unsigned);
+	size_t cq = p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe);
+	size_t len = MAX(sq, cq), sqes = p->sq_entries * sizeof(struct io_uring_sqe);
+	int prot = PROT_READ | PROT_WRITE, how = MAP_SHARED | MAP_POPULATE;
+	unsigned *array;
+	uint8_t *m;
+	void *e;
+
+	/* One mapping for both rings: Linux 5.4, older than restrictions. */
+	if (!(p->features & IORING_FEAT_SINGLE_MMAP) || !(p->features & IORING_FEAT_NODROP))
+		return -EOPNOTSUPP;
+	m = mmap(NULL, len, prot, how, r->fd, IORING_OFF_SQ_RING);
+	if (m == MAP_FAILED)
+		return -errno;
+	e = mmap(NULL, sqes, prot, how, r->fd, IORING_OFF_SQES);
+	if (e == MAP_FAILED) {
+		int err = errno;
+
+		munmap(m, len);
+		return -err;
+	}
+	r->map = m;
+	r->map_len = len;
+	r->sqes = e;
+	r->sqes_len = sqes;
+	r->sq_head = (unsigned *)(void *)(m + p->sq_off.head);
+	r->sq_tail = (unsigned *)(void *)(m + p->sq_off.tail);
+	r->cq_head = (unsigned *)(void *)(m + p->cq_off.head);
+	r->cq_tail = (unsigned *)(void *)(m + p->cq_off.tail);
+	r->cqes = (struct io_uring_cqe *)(void *)(m + p->cq_off.cqes);
+	r->sq_mask = p->sq_entries - 1;
+	r->cq_mask = p->cq_entries - 1;
+	array = (unsigned *)(void *)(m + p->sq_off.array);
+	for (unsigned i = 0; i < p->sq_entries; i++)
+		array[i] = i;
+	return 0;
+}
+
+static void unmap_rings(struct ring *r)
+{
+	if (r->map)
+		munmap(r->map, r->map_len);
+	if (r->sqes)
+		munmap(r->sqes, r->sqes_len);
+}
+
+int ring_open(struct ring *r, int at, const int *files, unsigned nfiles)
+{
+	struct io_uring_params p;
+	int fd, err;
+
+	memset(r, 0, sizeof(*r));
+	fd = setup(&p, &r->deferred);
+	if (fd < 0)
+		return fd;
+	if (fd != at) {
+		err = dup3(fd, at, O_CLOEXEC) < 0 ? -errno : 0;
+		close(fd);
+		if (err)
+			return err;
+	}
+	r->fd = at;
+	err = map_rings(r, &p);
+	if (!err)
+		err = sys_register(at, IORING_REGISTER_FILES, files, nfiles);
+	if (!err)
+		err = restrict_ring(at);
+	if (!err)
+		err = sys_register(at, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	r->ok = !err;
+	if (err) {
+		unmap_rings(r);
+		close(at);
+		memset(r, 0, sizeof(*r));
+	}
+	return err;
+}
+
+void ring_close(struct ring *r)
+{
+	if (!r->map)
+		return;
+	unmap_rings(r);
+	close(r->fd);
+	memset(r, 0, sizeof(*r));
+}
+
+struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, void *user)
+{
+	struct io_uring_sqe *sqe;
+	unsigned tail;
+
+	if (!r->ok || ring_unsubmitted(r) + r->in_flight >= RING_ENTRIES)
+		return NULL;
+	tail = *r->sq_tail + r->queued;
+	sqe = &r->sqes[tail & r->sq_mask];
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = opcode;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->fd = (int)slot;
+	sqe->user_data = (uintptr_t)user;
+	r->queued++;
+	return sqe;
+}
+
+unsigned ring_unsubmitted(const struct ring *r)
+{
+	return r->queued + (*r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE));
+}
+
+int ring_submit(struct ring *r, unsigned wait)
+{
+	unsigned flags = wait || r->deferred ? IORING_ENTER_GETEVENTS : 0;
+	unsigned todo = r->queued;
+	int took;
+
+	__atomic_store_n(r->sq_tail, *r->sq_tail + todo, __ATOMIC_RELEASE);
+	r->queued = 0;
+	todo = *r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
+	r->enters++;
+	took = (int)syscall(__NR_io_uring_enter, r->fd, todo, wait, flags, NULL, 0);
+	if (took < 0)
+		return -errno;
+	r->in_flight += (unsigned)took;
+	return (unsigned)took == todo ? 0 : -EAGAIN;
+}
+
+bool ring_reap(struct ring *r, void **user, int *res)
+{
+	unsigned head = *r->cq_head;
+	const struct io_uring_cqe *cqe;
+
+	if (!r->ok || head == __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE))
+		return false;
+	cqe = &r->cqes[head & r->cq_mask];
+	*user = (void *)(uintptr_t)cqe->user_data;
+	*res = cqe->res;
+	__atomic_store_n(r->cq_head, head + 1, __ATOMIC_RELEASE);
+	r->in_flight--;
+	return true;
+}
+
+void *ring_take_back(struct ring *r)
+{
+	unsigned tail = *r->sq_tail;
+
+	if (tail == __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE))
+		return NULL;
+	__atomic_store_n(r->sq_tail, tail - 1, __ATOMIC_RELEASE);
+	return (void *)(uintptr_t)r->sqes[(tail - 1) & r->sq_mask].user_data;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The io_uring data plane. The ring is made and restricted before the filter is
+ * on: only reads, writes, fsync and fallocate, only on the image's registered
+ * files. Afterwards io_uring_enter() on HFD_RING is all that is called. Every
+ * function is called by the one thread of blkd.
+ */
+#ifndef BLKD_RING_H
+#define BLKD_RING_H
+
+#include <linux/io_uring.h>
+
+#include "common/util.h"
+
+/* Operations that may be in the ring at once; no more are ever pushed. */
+#define RING_ENTRIES 256
+
+struct ring {
+	bool ok;	     /* there is a ring, and it works */
+	bool deferred;	     /* completions are worked off in io_uring_enter() alone */
+	int fd;
+	unsigned *sq_head, *sq_tail, *cq_head, *cq_tail;
+	unsigned sq_mask, cq_mask;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+	unsigned queued;     /* pushed, not yet submitted */
+	unsigned in_flight;  /* submitted, not yet reaped */
+	uint64_t enters;     /* system calls made */
+	void *map;	     /* both rings */
+	size_t map_len, sqes_len;
+};
+
+/*
+ * Make a ring at descriptor number @at, with @files registered in order and the
+ * restrictions on. 0, or -errno: nothing is left behind then.
+ */
+int ring_open(struct ring *r, int at, const int *files, unsigned nfiles);
+void ring_close(struct ring *r);
+
+/* One empty submission for the registered file @slot; the caller keeps what it points to until ring_submit(). */
+struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, void *user);
+/* How many operations the kernel has not taken yet. */
+unsigned ring_unsubmitted(const struct ring *r);
+/* Submit what was pushed and work off completions, waiting for @wait of them. 0 or -errno. */
+int ring_submit(struct ring *r, unsigned wait);
+/* One completion, if there is one. */
+bool ring_reap(struct ring *r, void **user, int *res);
+/* After ring_submit() failed for good: give back one operation that the kernel has not taken; NULL: none left. */
+void *ring_take_back(struct ring *r);
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a judged request does until it is finished: page cache, ring or waiting
+ * call, one step after the other. Runs in blkd. Each request ends exactly once,
+ * whatever the host answers: short transfers go on, what the ring refuses is
+ * done without it, and the rest is VIRTIO_BLK_S_IOERR.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "blkd/device.h"
+#include "common/log.h"
+
+/* Not an errno: the operation is in the ring. */
+#define QUEUED (-4096)
+
+static struct log_limit error_lines = LOG_LIMIT_INIT(5, 1000);
+
+static void finish(struct blkd *d, struct blk_req *r, uint8_t status)
+{
+	uint32_t moved = r->type == VIRTIO_BLK_T_IN ? r->data_len - r->left : 0;
+
+	if (status == VIRTIO_BLK_S_OK && r->type == VIRTIO_BLK_T_GET_ID)
+		moved = blk_get_id(r, d->cfg.serial);
+	if (status == VIRTIO_BLK_S_OK && r->type == VIRTIO_BLK_T_IN)
+		d->stats->bytes_read += r->data_len;
+	if (status == VIRTIO_BLK_S_OK && r->type == VIRTIO_BLK_T_OUT)
+		d->stats->bytes_written += r->data_len;
+	d->stats->requests++;
+	WRITE_ONCE(*r->status_at, status);
+	vq_push(r->vq, r->head, blk_written(r, moved));
+	d->dirty |= 1u << r->vq->index;
+	r->next = d->free;
+	d->free = r;
+}
+
+/* @err: -errno, or 0 for an image that ended early. */
+static void fail(struct blkd *d, struct blk_req *r, int err)
+{
+	d->stats->io_errors++;
+	if (log_allowed(&error_lines)) {
+		errno = err ? -err : ENODATA;
+		log_line(LOG_WARN, "request of type %u failed at byte %llu: %m%s", r->type,
+			 (unsigned long long)r->off, err ? "" : " (the image has shrunk)");
+		error_lines.suppressed = 0;
+	}
+	finish(d, r, VIRTIO_BLK_S_IOERR);
+}
+
+/* The ring, or the kernel's worker threads behind it, did not do it: nothing is wrong with the image. */
+static bool refused(int res)
+{
+	return res == -EAGAIN || res == -ECANCELED || res == -EINTR || res == -EOPNOTSUPP ||
+	       res == -EINVAL || res == -EACCES;
+}
+
+static struct io_uring_sqe *push(struct blkd *d, struct blk_req *r, uint8_t op,
+				 struct image_file *f)
+{
+	struct io_uring_sqe *sqe;
+
+	if (r->must_wait || d->ring_broken)
+		return NULL;
+	sqe = ring_push(&d->ring, op, f->slot, r);
+	if (sqe) {
+		r->file = f;
+		d->busy[r->vq->index]++;
+	}
+	return sqe;
+}
+
+static bool push_rw(struct blkd *d, struct blk_req *r, struct image_file *f, bool write)
+{
+	const struct iovec *iov = r->iov + r->first;
+	struct io_uring_sqe *sqe;
+
+	if (r->n == 1) {
+		sqe = push(d, r, write ? IORING_OP_WRITE : IORING_OP_READ, f);
+		if (!sqe)
+			return false;
+		sqe->addr = (uintptr_t)iov->iov_base;
+		sqe->len = (uint32_t)iov->iov_len;
+	} else {
+		sqe = push(d, r, write ? IORING_OP_WRITEV : IORING_OP_READV, f);
+		if (!sqe)
+			return false;
+		sqe->addr = (uintptr_t)iov;
+		sqe->len = r->n;
+	}
+	sqe->off = r->off;
+	sqe->rw_flags = write && d->dsync ? RWF_DSYNC : 0;
+	return true;
+}
+
+/* Bytes that were moved, 0 at the end of the file, -errno, or QUEUED. */
+static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
+{
+	struct iovec *iov = r->iov + r->first;
+	struct image_file *f = &d->base;
+	uint64_t len = r->left;
+	unsigned n = r->n;
+	ssize_t got;
+
+	if (d->snap.on) {
+		f = snapshot_map(&d->snap, write, r->off, &len);
+		if (!f)
+			return snapshot_write(&d->snap, iov, n, r->off, r->left);
+		if (len < r->left) {
+			int cnt = iov_slice(iov, n, 0, (size_t)len, d->part, ARRAY_SIZE(d->part));
+
+			if (cnt <= 0)
+				return -EIO;
+			iov = d->part;
+			n = (unsigned)cnt;
+		}
+	}
+	if (!image_aligned(f, iov, n, r->off))
+		return io_bounce(f, write, iov, n, r->off, len, d->dsync);
+	if (!r->must_wait) {
+		got = io_try(f, write, iov, n, r->off, d->dsync);
+		if (got != -EAGAIN)
+			return got;
+		if (len == r->left && push_rw(d, r, f, write))
+			return QUEUED;
+	}
+	return io_wait(f, write, iov, n, r->off, d->dsync);
+}
+
+static void run_rw(struct blkd *d, struct blk_req *r)
+{
+	bool write = r->type == VIRTIO_BLK_T_OUT;
+
+	while (r->left) {
+		unsigned used;
+		ssize_t got;
+
+		/* A block that is read, changed and written back must not change meanwhile. */
+		if (d->base.direct && !d->snap.on && d->ring.in_flight &&
+		    io_bounce_shares(&d->base, write, r->off, r->left))
+			blkd_pump(d, 0);
+		got = step_rw(d, r, write);
+		if (got == QUEUED)
+			return;
+		if (got <= 0) {
+			fail(d, r, (int)got);
+			return;
+		}
+		used = iov_skip(r->iov + r->first, r->n, (size_t)got);
+		r->first += used;
+		r->n -= used;
+		r->off += (uint64_t)got;
+		r->left -= (uint32_t)got;
+	}
+	finish(d, r, VIRTIO_BLK_S_OK);
+}
+
+static void run_flush(struct blkd *d, struct blk_req *r)
+{
+	struct io_uring_sqe *sqe;
+	int err;
+
+	r->flushing = true;
+	/* A snapshot ends with the process: there is nothing that could be durable. */
+	if (d->snap.on || d->cfg.cache == BLK_CACHE_UNSAFE || d->shape.read_only) {
+		finish(d, r, VIRTIO_BLK_S_OK);
+		return;
+	}
+	if (!d->no_workers && !d->base.memory) {
+		sqe = push(d, r, IORING_OP_FSYNC, &d->base);
+		if (sqe) {
+			sqe->fsync_flags = IORING_FSYNC_DATASYNC;
+			return;
+		}
+	}
+	err = io_flush(&d->base);
+	if (err)
+		fail(d, r, err);
+	else
+		finish(d, r, VIRTIO_BLK_S_OK);
+}
+
+/* Discard and write-zeroes, segment after segment. */
+static void run_ranges(struct blkd *d, struct blk_req *r)
+{
+	bool discard = r->type == VIRTIO_BLK_T_DISCARD;
+
+	for (; r->range_at < r->nranges; r->range_at++) {
+		const struct blk_range *g = &r->range[r->range_at];
+		struct io_uring_sqe *sqe;
+		int err;
+
+		if (!g->len)
+			continue;
+		if (!d->snap.on && !d->no_workers && !d->base.memory) {
+			sqe = push(d, r, IORING_OP_FALLOCATE, &d->base);
+			if (sqe) {
+				sqe->off = g->off;
+				sqe->addr = g->len;
+				sqe->len = FALLOC_FL_KEEP_SIZE | (g->unmap ? FALLOC_FL_PUNCH_HOLE
+									   : FALLOC_FL_ZERO_RANGE);
+				return;
+			}
+		}
+		if (d->base.direct)
+			blkd_pump(d, 0);
+		if (d->snap.on)
+			err = snapshot_zero(&d->snap, g->off, g->len, discard);
+		else if (discard)
+			err = io_discard(&d->base, g->off, g->len);
+		else
+			err = io_zero(&d->base, g->off, g->len, g->unmap);
+		if (err) {
+			fail(d, r, err);
+			return;
+		}
+		r->must_wait = false;
+	}
+	if (d->dsync)
+		run_flush(d, r);
+	else
+		finish(d, r, VIRTIO_BLK_S_OK);
+}
+
+static void run(struct blkd *d, struct blk_req *r)
+{
+	if (r->flushing || r->type == VIRTIO_BLK_T_FLUSH)
+		run_flush(d, r);
+	else if (r->nranges)
+		run_ranges(d, r);
+	else
+		run_rw(d, r);
+}
+
+void blkd_begin(struct blkd *d, struct blk_req *r)
+{
+	if (r->type == VIRTIO_BLK_T_FLUSH)
+		d->stats->flushes++;
+	if (r->verdict != BLK_GO) {
+		if (r->verdict == VIRTIO_BLK_S_IOERR)
+			d->stats->io_errors++;
+		finish(d, r, r->verdict);
+	} else if (r->type == VIRTIO_BLK_T_GET_ID) {
+		finish(d, r, VIRTIO_BLK_S_OK);
+	} else {
+		run(d, r);
+	}
+}
+
+/* The ring has finished an operation of @r. */
+static void completed(struct blkd *d, struct blk_req *r, int res)
+{
+	bool rw = !r->flushing && !r->nranges && r->type != VIRTIO_BLK_T_FLUSH;
+
+	d->busy[r->vq->index]--;
+	if (refused(res)) {
+		if (res == -ECANCELED && !rw)
+			d->no_workers = true;
+		r->must_wait = true;
+		run(d, r);
+	} else if (res < 0 || (rw && !res)) {
+		fail(d, r, res);
+	} else if (rw) {
+		unsigned used = iov_skip(r->iov + r->first, r->n, (size_t)res);
+
+		r->first += used;
+		r->n -= used;
+		r->off += (uint64_t)res;
+		r->left -= MIN(r->left, (uint32_t)res);
+		run_rw(d, r);
+	} else if (r->flushing || r->type == VIRTIO_BLK_T_FLUSH) {
+		finish(d, r, VIRTIO_BLK_S_OK);
+	} else {
+		r->range_at++;
+		run_ranges(d, r);
+	}
+}
+
+/* The kernel does not take operations any more: do what it left without the ring. */
+static void give_up_ring(struct blkd *d, int err)
+{
+	struct blk_req *r;
+
+	errno = -err;
+	if (!d->ring_broken)
+		log_line(LOG_WARN, "io_uring stopped working (%m): going on without it");
+	d->ring_broken = true;
+	while ((r = ring_take_back(&d->ring)))
+		completed(d, r, -ECANCELED);
+}
+
+static void reap(struct blkd *d)
+{
+	void *user;
+	int res;
+
+	while (ring_reap(&d->ring, &user, &res))
+		completed(d, user, res);
+}
+
+void blkd_pump(struct blkd *d, unsigned leave)
+{
+	unsigned tries = 0;
+
+	if (!d->ring.ok)
+		return;
+	do {
+		unsigned wait = d->ring.in_flight > leave && !ring_unsubmitted(&d->ring);
+		int err = 0;
+
+		if (wait || ring_unsubmitted(&d->ring) || (d->ring.deferred && d->ring.in_flight))
+			err = ring_submit(&d->ring, wait);
+		reap(d);
+		if (!err)
+			tries = 0;
+		else if (++tries > 64 || (err != -EAGAIN && err != -EBUSY && err != -EINTR))
+			give_up_ring(d, err);
+	} while (ring_unsubmitted(&d->ring) ||
+		 (d->ring.in_flight > leave && !(d->ring_broken && tries)));
+}
