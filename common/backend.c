@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The loop of a vhost-user back-end. Runs in netd and blkd; never lets one
+ * queue, descriptor or message keep the others waiting for more than one budget.
+ */
+#include "backend_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "log.h"
+
+#define EVENTS_AT_ONCE	 32
+#define MESSAGES_AT_ONCE 16
+
+/* Put @fd at the number @to. 0 or -1 with errno; @fd is gone either way. */
+static int place(int fd, int to)
+{
+	int rc;
+
+	if (fd < 0 || fd == to)
+		return fd < 0 ? -1 : 0;
+	rc = dup3(fd, to, O_CLOEXEC) < 0 ? -1 : 0;
+	close(fd);
+	return rc;
+}
+
+static int watch(int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(HFD_EPOLL, EPOLL_CTL_ADD, fd, &ev);
+}
+
+int backend_prepare(struct backend *be, const struct backend_config *c)
+{
+	memset(be, 0, sizeof(*be));
+	be->c = *c;
+	be->c.max_queues = MIN(c->max_queues, MAX_QUEUES);
+	if (place(epoll_create1(EPOLL_CLOEXEC), HFD_EPOLL) < 0)
+		return -1;
+	be->have_epoll = true;
+	/* Stand-alone there is none: nothing, or something that cannot be watched. */
+	be->have_ctl = watch(HFD_CTL, EPOLLIN) == 0;
+	return 0;
+}
+
+int backend_watch(struct backend *be, int fd, uint32_t epoll_events)
+{
+	if (!be->have_epoll || fd < 0 || fd >= HFD_LIMIT) {
+		errno = EBADF;
+		return -1;
+	}
+	return watch(fd, epoll_events);
+}
+
+int backend_accept(struct backend *be)
+{
+	int fd;
+
+	(void)be;
+	do
+		fd = accept4(HFD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
+	while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	return place(fd, HFD_FRONT);
+}
+
+void backend_wake(struct backend *be, struct vq *vq)
+{
+	be->ring[vq->index].want_work = be->ring[vq->index].started;
+}
+
+void backend_flush(struct backend *be, struct vq *vq)
+{
+	const uint64_t one = 1;
+
+	if (!vq_publish(vq) || !vq_wants_call(vq) || !be->ring[vq->index].have_call)
+		return;
+	/* A counter that is full is a call that was not yet answered. */
+	if (write(HFD_CALL0 + (int)vq->index, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_line(LOG_DEBUG, "%s: call: %m", be->c.device_name);
+}
+
+static void collect_stats(struct backend *be)
+{
+	be->stats.calls = be->stats.calls_suppressed = 0;
+	for (unsigned q = 0; q < be->c.max_queues; q++) {
+		be->stats.calls += be->vq[q].n_calls;
+		be->stats.calls_suppressed += be->vq[q].n_calls_suppressed;
+	}
+}
+
+static void ctl_ready(struct backend *be)
+{
+	struct ctl_msg m;
+	int got = ctl_recv(HFD_CTL, &m);
+
+	if (got < 0 || (got > 0 && m.type == CTL_STOP)) {
+		be->quit = be->gone = true;
+	} else if (got > 0 && m.type == CTL_GET_STATS) {
+		collect_stats(be);
+		memset(&m, 0, sizeof(m));
+		m.type = CTL_STATS;
+		m.stats = be->stats;
+		ctl_send(HFD_CTL, &m);
+	}
+}
+
+static void front_ready(struct backend *be)
+{
+	for (unsigned n = 0; n < MESSAGES_AT_ONCE && !be->gone; n++) {
+		enum vhu_status s = vhu_recv(HFD_FRONT, &be->rx, !be->sealed);
+
+		if (s == VHU_AGAIN)
+			return;
+		if (s != VHU_OK) {
+			be->gone = true;
+			if (s == VHU_CLOSED)
+				return;
+			backend_bad(be, "header", "the stream cannot be followed");
+			be->exit_status = 1;
+			return;
+		}
+		if (!backend_message(be)) {
+			be->gone = true;
+			be->exit_status = 1;
+		}
+	}
+}
+
+static void kicked(struct backend *be, unsigned q)
+{
+	be->stats.kicks++;
+	if (be->ring[q].started)
+		be->ring[q].want_work = true;
+	else if (!ring_try_start(be, q))
+		backend_bad(be, "kick", "the ring cannot start");
+}
+
+static void device_fd(struct backend *be, int fd, uint32_t events)
+{
+	uint64_t bit = 1ull << (fd % 64);
+
+	be->again[fd / 64] &= ~bit;
+	if (be->c.ops->fd_ready && be->c.ops->fd_ready(be, fd, events))
+		be->again[fd / 64] |= bit;
+}
+
+static void dispatch(struct backend *be, const struct epoll_event *ev)
+{
+	int fd = ev->data.fd;
+
+	if (fd == HFD_FRONT)
+		front_ready(be);
+	else if (fd == HFD_CTL)
+		ctl_ready(be);
+	else if (fd >= HFD_KICK0 && fd < HFD_KICK0 + MAX_QUEUES)
+		kicked(be, (unsigned)(fd - HFD_KICK0));
+	else
+		device_fd(be, fd, ev->events);
+}
+
+/* Descriptors whose last turn ended for the budget's sake. */
+static void serve_again(struct backend *be)
+{
+	for (unsigned w = 0; w < ARRAY_SIZE(be->again); w++)
+		for (uint64_t left = be->again[w]; left; left &= left - 1)
+			device_fd(be, (int)(w * 64) + __builtin_ctzll(left), 0);
+}
+
+static bool any_again(const struct backend *be)
+{
+	for (unsigned w = 0; w < ARRAY_SIZE(be->again); w++)
+		if (be->again[w])
+			return true;
+	return false;
+}
+
+/* One turn for queue @q. */
+static void work(struct backend *be, unsigned q)
+{
+	struct backend_ring *r = &be->ring[q];
+	struct vq *vq = &be->vq[q];
+
+	r->want_work = false;
+	vq_disable_kicks(vq);
+	if (be->c.ops->queue_work(be, vq, BACKEND_CHAIN_BUDGET)) {
+		r->want_work = vq->running;
+		return;
+	}
+	/* While polling, kicks stay off until the loop goes to sleep. */
+	if (vq->quiet || be->polling)
+		return;
+	if (vq_enable_kicks(vq))
+		r->want_work = true;
+}
+
+/* One turn for every queue that wants one, another one first each time. True if any wants more. */
+static bool work_all(struct backend *be)
+{
+	unsigned n = be->c.max_queues;
+	bool more = false;
+
+	be->turn = be->turn + 1 < n ? be->turn + 1 : 0;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned q = be->turn + i < n ? be->turn + i : be->turn + i - n;
+
+		if (be->ring[q].want_work)
+			work(be, q);
+		more |= be->ring[q].want_work;
+	}
+	return more;
+}
+
+static bool any_news(struct backend *be)
+{
+	bool news = be->c.ops->poll && be->c.ops->poll(be);
+
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		if (!be->vq[q].quiet && vq_has_news(&be->vq[q]))
+			news = be->ring[q].want_work = true;
+	return news;
+}
+
+/*
+ * Look at the rings for a while before sleeping. Returns true if there is work;
+ * else the driver has been asked for kicks, unless that found work.
+ */
+static bool poll_rings(struct backend *be)
+{
+	uint64_t until = now_us() + be->c.poll_us;
+	bool news = false;
+
+	be->stats.polls++;
+	do {
+		for (unsigned i = 0; i < 64 && !news; i++) {
+			news = any_news(be);
+			__builtin_ia32_pause();
+		}
+	} while (!news && now_us() < until);
+	if (news) {
+		be->stats.polls_hit++;
+		return true;
+	}
+	be->polling = false;
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		if (!be->vq[q].quiet && vq_enable_kicks(&be->vq[q]))
+			news = be->ring[q].want_work = true;
+	return news;
+}
+
+/* Sleep until something comes; @busy: only look. */
+static int wait_events(struct backend *be, struct epoll_event *ev, bool busy)
+{
+	int n;
+
+	if (!busy && be->polling)
+		busy = poll_rings(be);
+	if (be->c.poll_us && !busy)
+		be->slept_at = now_us();
+	n = epoll_pwait(HFD_EPOLL, ev, EVENTS_AT_ONCE, busy ? 0 : -1, NULL);
+	/* Worth polling if the sleep was short; the first poll that finds nothing ends it. */
+	if (be->c.poll_us && !busy)
+		be->polling = now_us() - be->slept_at < 4ull * be->c.poll_us;
+	return n;
+}
+
+static void loop(struct backend *be)
+{
+	struct epoll_event ev[EVENTS_AT_ONCE];
+	bool busy = false;
+
+	while (!be->gone) {
+		int n = wait_events(be, ev, busy);
+
+		if (n < 0 && errno != EINTR) {
+			log_line(LOG_ERROR, "%s: epoll: %m", be->c.device_name);
+			be->exit_status = 1;
+			return;
+		}
+		be->stats.wakeups++;
+		serve_again(be);
+		for (int i = 0; i < n && !be->gone; i++)
+			dispatch(be, &ev[i]);
+		busy = work_all(be) || any_again(be);
+	}
+}
+
+static void begin(struct backend *be)
+{
+	be->gone = be->sealed = be->features_set = be->owner_set = be->polling = false;
+	be->acked_features = be->protocol_features = 0;
+	be->status = 0;
+	be->exit_status = 0;
+	memset(be->ring, 0, sizeof(be->ring));
+	for (unsigned q = 0; q < be->c.max_queues; q++) {
+		be->vq[q].index = q;
+		be->vq[q].name = be->c.device_name;
+		be->vq[q].on_fault = ring_on_fault;
+		be->vq[q].enabled = be->vq[q].broken = false;
+	}
+}
+
+/* Give back what the front-end gave, in reverse order. */
+static void finish(struct backend *be)
+{
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		ring_stop(be, q);
+	if (be->sealed)
+		return;
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		for (enum ring_fd kind = RING_KICK; kind <= RING_ERR; kind++)
+			ring_drop_fd(be, q, kind);
+	inflight_unmap(&be->inflight);
+	shm_clear(&be->mem);
+	vhu_rx_reset(&be->rx);
+	if (be->c.ops->reset)
+		be->c.ops->reset(be);
+	epoll_ctl(HFD_EPOLL, EPOLL_CTL_DEL, HFD_FRONT, NULL);
+	close(HFD_FRONT);
+}
+
+int backend_run(struct backend *be)
+{
+	begin(be);
+	if (fcntl(HFD_FRONT, F_SETFL, O_RDWR | O_NONBLOCK) < 0 || watch(HFD_FRONT, EPOLLIN) < 0) {
+		log_line(LOG_ERROR, "%s: front-end socket: %m", be->c.device_name);
+		return 1;
+	}
+	loop(be);
+	finish(be);
+	return be->exit_status;
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a front-end says to a back-end: each message is judged whole before
+ * anything of it takes effect. Runs in netd and blkd; believes no size, index,
+ * address or descriptor, and leaves no descriptor behind.
+ */
+#include "backend_private.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "log.h"
+
+#define BIT64(n) (1ull << (n))
+
+/* What the loop offers for every device. */
+#define RING_FEATURES                                                                              \
+	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) |                          \
+	 BIT64(VIRTIO_RING_F_EVENT_IDX) | BIT64(VHU_F_PROTOCOL_FEATURES))
+#define LOOP_PROTOCOL_FEATURES                                                                     \
+	(BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_RESET_DEVICE) |                 \
+	 BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT64(VHU_PF_STATUS))
+
+/* A handler's verdict. REPLY: the message has become the answer. */
+enum verdict { OK, REPLY, BAD };
+
+bool backend_bad(struct backend *be, const char *what, const char *why)
+{
+	static struct log_limit limit = LOG_LIMIT_INIT(5, 2000);
+
+	be->stats.bad_messages++;
+	if (log_allowed(&limit)) {
+		log_line(LOG_WARN, "%s: bad message %s: %s%s", be->c.device_name, what, why,
+			 limit.suppressed ? "; more such lines were left out" : "");
+		limit.suppressed = 0;
+	}
+	return false;
+}
+
+static uint64_t offered(const struct backend *be)
+{
+	return (be->c.features & be->c.ops->features) | RING_FEATURES;
+}
+
+static uint64_t offered_protocol(const struct backend *be)
+{
+	return LOOP_PROTOCOL_FEATURES | be->c.ops->protocol_features |
+	       (be->c.ops->get_config ? BIT64(VHU_PF_CONFIG) : 0);
+}
+
+static enum verdict reply_u64(struct vhu_msg *m, uint64_t v)
+{
+	m->u64 = v;
+	m->size = sizeof(m->u64);
+	return REPLY;
+}
+
+/* ---- features, status ---- */
+
+static enum verdict get_features(struct backend *be, struct vhu_msg *m)
+{
+	return reply_u64(m, offered(be));
+}
+
+static enum verdict set_features(struct backend *be, struct vhu_msg *m)
+{
+	if (m->u64 & ~offered(be))
+		return BAD;
+	/* Rings took their geometry and features when they started. */
+	if (any_ring_started(be))
+		return m->u64 == be->acked_features ? OK : BAD;
+	be->acked_features = m->u64;
+	be->features_set = true;
+	if (be->c.ops->set_features)
+		be->c.ops->set_features(be, m->u64);
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		if (!ring_try_start(be, q))
+			return BAD;
+	return OK;
+}
+
+static enum verdict get_protocol_features(struct backend *be, struct vhu_msg *m)
+{
+	return reply_u64(m, offered_protocol(be));
+}
+
+static enum verdict set_protocol_features(struct backend *be, struct vhu_msg *m)
+{
+	if (m->u64 & ~offered_protocol(be))
+		return BAD;
+	be->protocol_features = m->u64;
+	return OK;
+}
+
+static enum verdict set_owner(struct backend *be, struct vhu_msg *m)
+{
+	(void)m;
+	be->owner_set = true;
+	return OK;
+}
+
+static enum verdict reset_owner(struct backend *be, struct vhu_msg *m)
+{
+	(void)m;
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		ring_retire(be, q);
+	return OK;
+}
+
+static enum verdict reset_device(struct backend *be, struct vhu_msg *m)
+{
+	reset_owner(be, m);
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		be->ring[q].enable = be->vq[q].enabled = false;
+	be->status = 0;
+	if (be->c.ops->reset)
+		be->c.ops->reset(be);
+	return OK;
+}
+
+static enum verdict set_status(struct backend *be, struct vhu_msg *m)
+{
+	if (m->u64 > UINT8_MAX)
+		return BAD;
+	be->status = (uint8_t)m->u64;
+	return be->status ? OK : reset_device(be, m);
+}
+
+static enum verdict get_status(struct backend *be, struct vhu_msg *m)
+{
+	return reply_u64(m, be->status);
+}
+
+static enum verdict get_queue_num(struct backend *be, struct vhu_msg *m)
+{
+	return reply_u64(m, be->c.max_queues);
+}
+
+static enum verdict get_max_mem_slots(struct backend *be, struct vhu_msg *m)
+{
+	(void)be;
+	return reply_u64(m, SHM_MAX_REGIONS);
+}
+
+/* ---- configuration space ---- */
+
+static enum verdict get_config(struct backend *be, struct vhu_msg *m)
+{
+	uint32_t off = m->config.offset, size = m->config.size;
+
+	if (!be->c.ops->get_config || !range_ok(off, size, VHU_CONFIG_MAX) ||
+	    (m->size != offsetof(struct vhu_config, data) + size &&
+	     m->size != offsetof(struct vhu_config, data)))
+		return BAD;
+	/* Front-ends ask for as much as they know of; what we do not have reads as zero. */
+	memset(m->config.data, 0, sizeof(m->config.data));
+	if (off < be->c.ops->config_len)
+		be->c.ops->get_config(be, off, m->config.data,
+				      MIN(size, be->c.ops->config_len - off));
+	m->size = (uint32_t)offsetof(struct vhu_config, data) + size;
+	return REPLY;
+}
+
+static enum verdict set_config(struct backend *be, struct vhu_msg *m)
+{
+	const struct vhu_config *c = &m->config;
+
+	if (!be->c.ops->set_config || !c->size || c->flags > 1 ||
+	    !range_ok(c->offset, c->size, MIN(be->c.ops->config_len, VHU_CONFIG_MAX)) ||
+	    m->size != offsetof(struct vhu_config, data) + c->size)
+		return BAD;
+	return be->c.ops->set_config(be, c->offset, c->data, c->size) ? OK : BAD;
+}
+
+/* ---- memory ---- */
+
+/* Rings hold pointers into memory: they stand still while it changes, and are judged anew. */
+static uint32_t pause_rings(struct backend *be)
+{
+	uint32_t paused = 0;
+
+	for (unsigned q = 0; q < be->c.max_queues; q++) {
+		if (!be->ring[q].started)
+			continue;
+		ring_stop(be, q);
+		paused |= 1u << q;
+	}
+	return paused;
+}
+
+static bool resume_rings(struct backend *be, uint32_t paused)
+{
+	bool ok = true;
+
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		if (paused & (1u << q))
+			ok &= ring_try_start(be, q);
+	return ok;
+}
+
+static bool add_region(struct backend *be, struct guest_mem *mem, int fd,
+		       const struct vhu_mem_region *r)
+{
+	enum shm_error e = shm_add(mem, &be->c.memory, fd, r->gpa, r->size, r->uva, r->offset);
+
+	return e == SHM_OK || backend_bad(be, "memory region", shm_strerror(e));
+}
+
+static enum verdict set_mem_table(struct backend *be, struct vhu_msg *m)
+{
+	struct guest_mem new = { 0 };
+	uint32_t paused;
+
+	if (!m->mem.nregions)
+		return BAD;
+	for (unsigned i = 0; i < m->mem.nregions; i++) {
+		if (!add_region(be, &new, m->fds[i], &m->mem.regions[i])) {
+			shm_clear(&new);
+			return BAD;
+		}
+	}
+	paused = pause_rings(be);
+	shm_clear(&be->mem);
+	be->mem = new;
+	return resume_rings(be, paused) ? OK : BAD;
+}
+
+static enum verdict add_mem_reg(struct backend *be, struct vhu_msg *m)
+{
+	return add_region(be, &be->mem, m->fds[0], &m->reg.region) ? OK : BAD;
+}
+
+static enum verdict rem_mem_reg(struct backend *be, struct vhu_msg *m)
+{
+	const struct vhu_mem_region *r = &m->reg.region;
+	uint32_t paused = pause_rings(be);
+	enum shm_error e = shm_remove(&be->mem, r->gpa, r->size, r->uva);
+
+	return resume_rings(be, paused) && e == SHM_OK ? OK : BAD;
+}
+
+/* ---- rings ---- */
+
+/* What a ring runs with is fixed until it stops (CVE-2026-5747). */
+static struct backend_ring *stopped_ring(struct backend *be, uint32_t index)
+{
+	if (index >= be->c.max_queues || be->ring[index].started)
+		return NULL;
+	return &be->ring[index];
+}
+
+static enum verdict set_vring_num(struct backend *be, struct vhu_msg *m)
+{
+	struct backend_ring *r = stopped_ring(be, m->state.index);
+
+	if (!r || !is_power_of_two(m->state.num) || m->state.num > VQ_MAX_SIZE)
+		return BAD;
+	r->num = (uint16_t)m->state.num;
+	return OK;
+}
+
+static enum verdict set_vring_addr(struct backend *be, struct vhu_msg *m)
+{
+	struct backend_ring *r = stopped_ring(be, m->addr.index);
+
+	/* The one flag asks for a dirty log, which is not offered. */
+	if (!r || m->addr.flags)
+		return BAD;
+	r->addr = m->addr;
+	r->have_addr = true;
+	return OK;
+}
+
+static enum verdict set_vring_base(struct backend *be, struct vhu_msg *m)
+{
+	struct backend_ring *r = stopped_ring(be, m->state.index);
+
+	if (!r || m->state.num > UINT16_MAX)
+		return BAD;
+	r->base = (uint16_t)m->state.num;
+	return OK;
+}
+
+static enum verdict get_vring_base(struct backend *be, struct vhu_msg *m)
+{
+	if (m->state.index >= be->c.max_queues)
+		return BAD;
+	ring_retire(be, m->state.index);
+	m->state.num = be->ring[m->state.index].base;
+	return REPLY;
+}
+
+static enum verdict set_vring_enable(struct backend *be, struct vhu_msg *m)
+{
+	if (m->state.index >= be->c.max_queues || m->state.num > 1)
+		return BAD;
+	be->ring[m->state.index].enable = m->state.num;
+	if (m->state.num)
+		return ring_try_start(be, m->state.index) ? OK : BAD;
+	ring_stop(be, m->state.index);
+	be->vq[m->state.index].enabled = false;
+	return OK;
+}
+
+static enum verdict set_vring_fd(struct backend *be, struct vhu_msg *m)
+{
+	unsigned q = m->u64 & VHU_VRING_IDX;
+	enum ring_fd kind = m->request == VHU_SET_VRING_KICK   ? RING_KICK
+			    : m->request == VHU_SET_VRING_CALL ? RING_CALL
+							       : RING_ERR;
+
+	if (q >= be->c.max_queues)
+		return BAD;
+	if (!(m->u64 & VHU_VRING_NOFD)) {
+		if (!ring_set_fd(be, q, kind, m))
+			return BAD;
+		return kind != RING_KICK || ring_try_start(be, q) ? OK : BAD;
+	}
+	/* A ring without a kick would have to be polled for ever. */
+	if (kind == RING_KICK)
+		return BAD;
+	ring_drop_fd(be, q, kind);
+	return OK;
+}
+
+/* ---- inflight area ---- */
+
+static enum verdict get_inflight_fd(struct backend *be, struct vhu_msg *m)
+{
+	uint64_t bytes;
+	int fd = -1;
+
+	if (m->inflight.num_queues <= be->c.max_queues)
+		fd = inflight_create(m->inflight.num_queues, m->inflight.queue_size, &bytes);
+	if (fd < 0)
+		return BAD;
+	m->inflight.mmap_size = bytes;
+	m->inflight.mmap_offset = 0;
+	m->fds[0] = fd;
+	m->nfds = 1;
+	return REPLY;
+}
+
+static enum verdict set_inflight_fd(struct backend *be, struct vhu_msg *m)
+{
+	const struct vhu_inflight *i = &m->inflight;
+
+	if (any_ring_started(be) ||
+	    !inflight_map(&be->inflight, m->fds[0], i->mmap_offset, i->mmap_size, i->num_queues,
+			  i->queue_size))
+		return BAD;
+	return OK;
+}
+
+/* ---- all of them ---- */
+
+static const struct request {
+	enum verdict (*handle)(struct backend *be, struct vhu_msg *m);
+	bool answers;	/* the answer is due whether or not it was asked for */
+	bool open_only; /* needs descriptors or mappings: never once sealed */
+	uint64_t needs;	/* protocol feature that the device must offer */
+} requests[VHU_REQUEST_MAX] = {
+	[VHU_GET_FEATURES] = { get_features, .answers = true },
+	[VHU_SET_FEATURES] = { set_features },
+	[VHU_SET_OWNER] = { set_owner },
+	[VHU_RESET_OWNER] = { reset_owner },
+	[VHU_SET_MEM_TABLE] = { set_mem_table, .open_only = true },
+	[VHU_SET_VRING_NUM] = { set_vring_num },
+	[VHU_SET_VRING_ADDR] = { set_vring_addr },
+	[VHU_SET_VRING_BASE] = { set_vring_base },
+	[VHU_GET_VRING_BASE] = { get_vring_base, .answers = true },
+	[VHU_SET_VRING_KICK] = { set_vring_fd, .open_only = true },
+	[VHU_SET_VRING_CALL] = { set_vring_fd, .open_only = true },
+	[VHU_SET_VRING_ERR] = { set_vring_fd, .open_only = true },
+	[VHU_GET_PROTOCOL_FEATURES] = { get_protocol_features, .answers = true },
+	[VHU_SET_PROTOCOL_FEATURES] = { set_protocol_features },
+	[VHU_GET_QUEUE_NUM] = { get_queue_num, .answers = true },
+	[VHU_SET_VRING_ENABLE] = { set_vring_enable },
+	[VHU_GET_CONFIG] = { get_config, .answers = true },
+	[VHU_SET_CONFIG] = { set_config },
+	[VHU_GET_INFLIGHT_FD] = { get_inflight_fd, .answers = true, .open_only = true,
+				  .needs = BIT64(VHU_PF_INFLIGHT_SHMFD) },
+	[VHU_SET_INFLIGHT_FD] = { set_inflight_fd, .open_only = true,
+				  .needs = BIT64(VHU_PF_INFLIGHT_SHMFD) },
+	[VHU_RESET_DEVICE] = { reset_device },
+	[VHU_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, .answers = true },
+	[VHU_ADD_MEM_REG] = { add_mem_reg, .open_only = true },
+	[VHU_REM_MEM_REG] = { rem_mem_reg, .open_only = true },
+	[VHU_SET_STATUS] = { set_status },
+	[VHU_GET_STATUS] = { get_status, .answers = true },
+};
+
+static enum verdict judge(struct backend *be, struct vhu_msg *m, const struct request *r)
+{
+	const char *why = NULL;
+	enum verdict v;
+
+	if (!r->handle || r->needs & ~offered_protocol(be))
+		why = "not offered";
+	else if (be->rx.fds_truncated || !vhu_shape_ok(m))
+		why = "size or descriptors";
+	else if (be->sealed && r->open_only)
+		why = "too late";
+	if (!why) {
+		v = r->handle(be, m);
+		if (v != BAD)
+			return v;
+		why = "refused";
+	}
+	backend_bad(be, vhu_request_name(m->request), why);
+	return BAD;
+}
+
+bool backend_message(struct backend *be)
+{
+	struct vhu_msg *m = &be->rx.msg;
+	const struct request *r = &requests[m->request < VHU_REQUEST_MAX ? m->request : 0];
+	bool need_reply = (m->flags & VHU_NEED_REPLY) &&
+			  (be->protocol_features & BIT64(VHU_PF_REPLY_ACK));
+	enum verdict v = judge(be, m, r);
+	bool sent = true;
+
+	/* What came with the request and was not taken is closed before the answer goes. */
+	if (v != REPLY)
+		vhu_close_fds(m);
+	if (v == BAD && r->answers)
+		m->size = 0; /* the wire's way to say no where a value is due */
+	else if (v != REPLY && need_reply)
+		reply_u64(m, v == BAD);
+	if (v == REPLY || need_reply || r->answers) {
+		m->flags = VHU_VERSION | VHU_REPLY;
+		sent = vhu_send(HFD_FRONT, m) == VHU_OK;
+	}
+	vhu_rx_reset(&be->rx);
+	return sent;
+}
