@@ -96,7 +96,10 @@ int netd_parse(int argc, char **argv, struct netd_options *o, char *err, size_t 
 extern const char netd_help_text[];
 /* Returns the exit status: 0, 1 for the host's faults. */
 int netd_standalone(struct netd_options *o);
-/* main.c: serve the front-end on HFD_FRONT, confined as @foreign says, until it goes. */
+/*
+ * main.c: confine this process, then serve one front-end until it goes: the one
+ * connected at HFD_FRONT, or the first to come at HFD_LISTEN. The exit status.
+ */
 int netd_serve(const struct role_config *rc, bool supervised);
 
 #endif

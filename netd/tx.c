@@ -134,9 +134,7 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 	peeked = copy_front(n, iov, ch.nout);
 	v = frame_judge_tx(&tx_copy.hdr, tx_copy.frame, len, n->features,
 			   n->c.spoof_check ? n->c.mac : NULL);
-	if (!vq->enabled) {
-		/* The vhost-user specification: a disabled ring's frames are taken and not sent. */
-	} else if (v == FRAME_OK) {
+	if (v == FRAME_OK) {
 		first = join(n, iov, ch.nout, n->hdr_len + peeked, peeked, len - peeked, &count);
 		r = tx_write(be, p, vq, first, count);
 		if (r == TX_WAIT)

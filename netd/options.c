@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * netd's own command line, as the vhost-user specification lays it down for
+ * back-end programs ("Backend program conventions"), with what a NIC needs
+ * besides. Runs before anything is opened; has no side effects.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netd.h"
+
+const char netd_help_text[] =
+	"lguest-sep-netd: a confined vhost-user network back-end on a tap\n"
+	"\n"
+	"  --socket-path=PATH      listen there; one front-end after another until SIGTERM\n"
+	"  --fd=FDNUM              or: a connected or a listening socket that was inherited\n"
+	"  --print-capabilities    what this program can do, as JSON\n"
+	"  --tap=NAME              tap to attach to, made if it is not there\n"
+	"  --tap-fd=FDNUM          or: a tap that was inherited\n"
+	"  --queue-pairs=N         1 to 8 (with --tap)\n"
+	"  --mac=XX:XX:XX:XX:XX:XX the guest's address; frames from another one are dropped\n"
+	"  --mtu=N                 MTU to offer, 68 to 65535 (default: the tap's)\n"
+	"  --offload=on|off        checksum and segmentation offloads (default on)\n"
+	"  --spoof-check=on|off    drop frames whose source is not --mac (default on)\n"
+	"  --rate=PACKETS          frames a second, each way (default: no limit)\n"
+	"  --bandwidth=BYTES       bytes a second, each way (default: no limit)\n"
+	"  --poll-us=N             look at the rings for so long before sleeping\n"
+	"  --help, --version\n";
+
+static int fail(char *err, size_t errlen, const char *what, const char *arg)
+{
+	fmt_line(err, errlen, "%s: %s", arg, what);
+	return -1;
+}
+
+/* All of @s is a decimal number in [min, max]. */
+static bool number(const char *s, uint64_t min, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	*out = strtoull(s, &end, 10);
+	return !errno && !*end && *out >= min && *out <= max;
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool parse_mac(const char *s, uint8_t mac[ETH_ALEN])
+{
+	uint8_t any = 0;
+
+	for (int i = 0; i < ETH_ALEN; i++, s += 3) {
+		int hi = hex(s[0]), lo = hi < 0 ? -1 : hex(s[1]);
+
+		if (lo < 0 || s[2] != (i < ETH_ALEN - 1 ? ':' : '\0'))
+			return false;
+		mac[i] = (uint8_t)(hi << 4 | lo);
+		any |= mac[i];
+	}
+	/* A station has an address of its own: not zero, not a group. */
+	return any && !(mac[0] & 1);
+}
+
+static bool on_off(const char *s, bool *out)
+{
+	*out = strcmp(s, "on") == 0;
+	return *out || strcmp(s, "off") == 0;
+}
+
+/* The value if @arg is --NAME=VALUE, else NULL. */
+static const char *value(const char *arg, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(arg, name, n) == 0 && arg[n] == '=' ? arg + n + 1 : NULL;
+}
+
+static bool parse_number_option(const char *arg, struct netd_options *o, bool *good)
+{
+	const char *v;
+	uint64_t n = 0;
+
+	if ((v = value(arg, "--fd"))) {
+		*good = number(v, 0, INT32_MAX, &n);
+		o->fd = (int)n;
+	} else if ((v = value(arg, "--tap-fd"))) {
+		*good = number(v, 0, INT32_MAX, &n);
+		o->tap_fd = (int)n;
+	} else if ((v = value(arg, "--queue-pairs"))) {
+		*good = number(v, 1, NETD_MAX_PAIRS, &n);
+		o->net.queue_pairs = (uint8_t)n;
+	} else if ((v = value(arg, "--mtu"))) {
+		*good = number(v, 68, UINT16_MAX, &n);
+		o->net.mtu = (uint16_t)n;
+	} else if ((v = value(arg, "--rate"))) {
+		*good = number(v, 1, RATE_MAX, &o->net.rate_packets);
+	} else if ((v = value(arg, "--bandwidth"))) {
+		*good = number(v, 1, RATE_MAX, &o->net.rate_bytes);
+	} else if ((v = value(arg, "--poll-us"))) {
+		*good = number(v, 0, 1000000, &n);
+		o->poll_us = (uint32_t)n;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool parse_other_option(const char *arg, struct netd_options *o, bool *good)
+{
+	const char *v;
+
+	if ((v = value(arg, "--socket-path"))) {
+		*good = *v != '\0';
+		o->socket_path = v;
+	} else if ((v = value(arg, "--tap"))) {
+		*good = *v != '\0' && strlen(v) < IFNAMSIZ && !strchr(v, '/') && !strchr(v, '%');
+		o->tap_name = v;
+	} else if ((v = value(arg, "--mac"))) {
+		*good = parse_mac(v, o->net.mac);
+		o->have_mac = true;
+	} else if ((v = value(arg, "--offload"))) {
+		*good = on_off(v, &o->net.offload);
+	} else if ((v = value(arg, "--spoof-check"))) {
+		*good = on_off(v, &o->net.spoof_check);
+		o->spoof_check_asked = o->net.spoof_check;
+	} else if (strcmp(arg, "--print-capabilities") == 0) {
+		o->capabilities = true;
+	} else if (strcmp(arg, "--help") == 0) {
+		o->help = true;
+	} else if (strcmp(arg, "--version") == 0) {
+		o->version = true;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static int check(struct netd_options *o, char *err, size_t errlen)
+{
+	if (!o->socket_path == (o->fd < 0))
+		return fail(err, errlen, "give one of the two", "--socket-path, --fd");
+	if (!o->tap_name == (o->tap_fd < 0))
+		return fail(err, errlen, "give one of the two", "--tap, --tap-fd");
+	if (o->tap_fd >= 0 && o->net.queue_pairs > 1)
+		return fail(err, errlen, "one descriptor is one pair of queues", "--queue-pairs");
+	if (o->spoof_check_asked && !o->have_mac)
+		return fail(err, errlen, "needs --mac", "--spoof-check=on");
+	/* Without an address there is nothing to compare with. */
+	if (!o->have_mac)
+		o->net.spoof_check = false;
+	return 0;
+}
+
+int netd_parse(int argc, char **argv, struct netd_options *o, char *err, size_t errlen)
+{
+	*o = (struct netd_options){ .fd = -1, .tap_fd = -1 };
+	o->net.queue_pairs = 1;
+	o->net.offload = true;
+	o->net.spoof_check = true;
+	for (int i = 1; i < argc; i++) {
+		bool good = true;
+
+		if (!parse_number_option(argv[i], o, &good) &&
+		    !parse_other_option(argv[i], o, &good))
+			return fail(err, errlen, "unknown option (see --help)", argv[i]);
+		if (!good)
+			return fail(err, errlen, "bad value", argv[i]);
+	}
+	if (o->help || o->version || o->capabilities)
+		return 0;
+	return check(o, err, errlen);
+}
