@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The guest's console, byte by byte. Runs in the supervisor. The bytes are the
+ * guest's: they are passed on as they are, and what is made of them (the panic
+ * text) is printable and short.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "console.h"
+
+#define CTRL_C		 3
+#define CTRL_C_WITHIN_MS 1000
+#define PANIC_MARK	 "Kernel panic - not syncing: "
+
+size_t outbuf_room(const struct outbuf *o)
+{
+	return o->gone ? o->size : o->size - o->len;
+}
+
+size_t outbuf_put(struct outbuf *o, const void *data, size_t n)
+{
+	const uint8_t *from = data;
+	size_t room = outbuf_room(o), tail, first;
+
+	n = MIN(n, room);
+	if (!n)
+		return 0;
+	o->mid_line = from[n - 1] != '\n';
+	if (o->gone) {
+		o->dropped += n;
+		return n;
+	}
+	tail = (o->head + o->len) % o->size;
+	first = MIN(n, o->size - tail);
+	memcpy(o->buf + tail, from, first);
+	memcpy(o->buf, from + first, n - first);
+	o->len += n;
+	return n;
+}
+
+bool outbuf_write(struct outbuf *o, int fd, size_t most)
+{
+	size_t n = MIN(MIN(o->len, o->size - o->head), most);
+	ssize_t done;
+
+	if (!n)
+		return false;
+	done = fd < 0 ? -1 : write(fd, o->buf + o->head, n);
+	if (done < 0 && fd >= 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (done < 0) {
+		o->gone = true;
+		o->dropped += o->len;
+		o->head = o->len = 0;
+		return false;
+	}
+	o->head = (o->head + (size_t)done) % o->size;
+	o->len -= (size_t)done;
+	return true;
+}
+
+bool ctrl_c_feed(struct ctrl_c *c, const uint8_t *data, size_t n, uint64_t now)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (data[i] != CTRL_C) {
+			c->n = 0;
+			continue;
+		}
+		if (c->n == 2 && now - c->first <= CTRL_C_WITHIN_MS)
+			return true;
+		if (c->n == 2)
+			c->first = c->second;
+		if (c->n == 0)
+			c->first = now;
+		else
+			c->second = now;
+		c->n = c->n == 0 ? 1 : 2;
+	}
+	return false;
+}
+
+void make_printable(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < 0x20 || s[i] > 0x7e)
+			s[i] = '?';
+}
+
+/* Past "[   12.345678] " and "[  T1] " stamps, of which a line may have some or none. */
+static const char *skip_stamps(const char *s, const char *end)
+{
+	while (s < end && *s == '[') {
+		const char *close = memchr(s, ']', (size_t)(end - s));
+
+		if (!close)
+			break;
+		for (s = close + 1; s < end && *s == ' '; s++)
+			;
+	}
+	return s;
+}
+
+static void judge_line(struct panic_watch *p)
+{
+	const char *end = p->line + p->len;
+	const char *s = skip_stamps(p->line, end);
+	size_t mark = strlen(PANIC_MARK), n;
+
+	p->len = 0;
+	if (p->seen || (size_t)(end - s) < mark || memcmp(s, PANIC_MARK, mark) != 0)
+		return;
+	p->seen = true;
+	n = MIN((size_t)(end - s) - mark, sizeof(p->text) - 1);
+	memcpy(p->text, s + mark, n);
+	p->text[n] = '\0';
+	make_printable(p->text, n);
+}
+
+void panic_feed(struct panic_watch *p, const uint8_t *data, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (data[i] == '\n')
+			judge_line(p);
+		else if (data[i] != '\r' && p->len < sizeof(p->line))
+			p->line[p->len++] = (char)data[i];
+	}
+}
+
+void panic_end(struct panic_watch *p)
+{
+	judge_line(p);
+}

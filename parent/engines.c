@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which engine runs the guest, and its device. Runs in the parent, inside the
+ * privileged window. With --engine=auto the first that works is taken: lguest,
+ * kvm, qemu; --verbose says why one was passed over.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "setup.h"
+
+#ifdef HAVE_ENGINE_KVM
+#define HAVE_KVM 1
+#else
+#define HAVE_KVM 0
+#endif
+#if defined(HAVE_ENGINE_LGUEST) && defined(__i386__)
+#define HAVE_LGUEST 1
+#else
+#define HAVE_LGUEST 0
+#endif
+#define QEMU_PATH   "/usr/bin/qemu-system-x86_64"
+#define KVM_VERSION 12 /* Documentation/virt/kvm/api.rst, KVM_GET_API_VERSION */
+#define WHY_MAX	    256
+
+const char *engine_name(enum engine_kind kind)
+{
+	static const char *const name[] = { "auto", "lguest", "kvm", "qemu" };
+
+	return (unsigned)kind < ARRAY_SIZE(name) ? name[kind] : "?";
+}
+
+/* Room for one descriptor per start of the guest. */
+static int keep(struct host *h, unsigned n)
+{
+	h->engine_fd = calloc(n, sizeof(*h->engine_fd));
+	return h->engine_fd ? 0 : -1;
+}
+
+/*
+ * An initialised device belongs to the process that initialised it for good,
+ * and after the window nobody may open another: so one per start of the guest.
+ */
+static int try_lguest(struct host *h, char *why)
+{
+	unsigned starts = h->c->no_reboot ? 1 : h->c->max_reboots + 1;
+	int fd;
+
+	if (!HAVE_LGUEST) {
+#ifdef __i386__
+		snprintf(why, WHY_MAX, "the lguest engine is not in this build yet");
+#else
+		snprintf(why, WHY_MAX,
+			 "lguest guests run on 32-bit hosts; this is the x86-64 build (make ARCH=i386 there)");
+#endif
+		return -1;
+	}
+	fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EACCES || errno == EPERM)
+			snprintf(why, WHY_MAX, "no permission to open /dev/lguest; start as root");
+		else
+			snprintf(why, WHY_MAX, "no /dev/lguest: the host kernel has no lguest (%s)",
+				 strerror(errno));
+		return -1;
+	}
+	if (keep(h, starts) < 0) {
+		close(fd);
+		snprintf(why, WHY_MAX, "out of memory");
+		return -1;
+	}
+	h->engine_fd[h->nengine++] = fd;
+	while (h->nengine < starts) {
+		fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			break; /* fewer reboots: said when they are used up */
+		h->engine_fd[h->nengine++] = fd;
+	}
+	return 0;
+}
+
+/* True if the CPU's flags have VMX or SVM. */
+static bool cpu_has_virtualization(void)
+{
+	static char text[16384];
+	int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+	size_t have = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	while (have < sizeof(text) - 1 &&
+	       (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0)
+		have += (size_t)n;
+	close(fd);
+	text[have] = '\0';
+	return strstr(text, " vmx ") || strstr(text, " svm ") || strstr(text, " vmx\n") ||
+	       strstr(text, " svm\n");
+}
+
+static int kvm_open_failed(char *why)
+{
+	if (errno == EACCES || errno == EPERM)
+		snprintf(why, WHY_MAX,
+			 "no permission to open /dev/kvm; join the group kvm or start as root");
+	else if (!cpu_has_virtualization())
+		snprintf(why, WHY_MAX,
+			 "no /dev/kvm, and no hardware support in this CPU's flags (vmx or svm); use --engine=qemu");
+	else
+		snprintf(why, WHY_MAX,
+			 "no /dev/kvm; load its module (modprobe kvm-intel or kvm-amd) or switch virtualization on in the firmware");
+	return -1;
+}
+
+static int try_kvm(struct host *h, char *why)
+{
+	int fd, version;
+
+	if (!HAVE_KVM) {
+		snprintf(why, WHY_MAX, "the kvm engine is not in this build yet");
+		return -1;
+	}
+	fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return kvm_open_failed(why);
+	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	if (version != KVM_VERSION) {
+		snprintf(why, WHY_MAX, "/dev/kvm speaks version %d of its API, not 12", version);
+	} else if (h->c->engine != ENGINE_KVM && !cpu_has_virtualization()) {
+		snprintf(why, WHY_MAX,
+			 "/dev/kvm is there, but the CPU's flags have no hardware support (vmx or svm); --engine=kvm tries it all the same");
+	} else if (keep(h, 1) == 0) {
+		h->engine_fd[h->nengine++] = fd;
+		return 0;
+	}
+	close(fd);
+	return -1;
+}
+
+static int try_qemu(struct host *h, char *why)
+{
+	(void)h;
+	if (access(QEMU_PATH, X_OK) == 0)
+		return 0;
+	snprintf(why, WHY_MAX, "no " QEMU_PATH "; install it (Debian: apt install qemu-system-x86)");
+	return -1;
+}
+
+int engine_open(struct host *h)
+{
+	static const struct {
+		enum engine_kind kind;
+		int (*open)(struct host *h, char *why);
+	} engine[] = {
+		{ ENGINE_LGUEST, try_lguest },
+		{ ENGINE_KVM, try_kvm },
+		{ ENGINE_QEMU, try_qemu },
+	};
+	char why[WHY_MAX] = "";
+
+	for (unsigned i = 0; i < ARRAY_SIZE(engine); i++) {
+		if (h->c->engine != ENGINE_AUTO && h->c->engine != engine[i].kind)
+			continue;
+		if (engine[i].open(h, why) == 0) {
+			h->engine = engine[i].kind;
+			return 0;
+		}
+		if (h->c->engine != ENGINE_AUTO)
+			return complain(-1, "--engine=%s: %s", engine_name(engine[i].kind), why);
+		if (h->c->verbose)
+			complain(0, "engine %s passed over: %s", engine_name(engine[i].kind), why);
+	}
+	return complain(-1, "no engine works on this host; the last one tried, qemu: %s", why);
+}
