@@ -1,0 +1,249 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest from its start to each of its ends.
+load lib
+
+setup_test()
+{
+	need_root
+	need_kernel
+}
+
+@test "power-off ends with status 0; memory, CPUs and command line are as asked" {
+	append="hello=world"
+	mem=200
+	guest_script <<-'END'
+		say "mem $(awk '/MemTotal/ { print ($2 > 120000 && $2 < 204800) }' /proc/meminfo)"
+		say "cpus $(grep -c ^processor /proc/cpuinfo)"
+		grep -o hello=world /proc/cmdline | sed 's/^/T: /'
+	END
+	boot --smp=2
+	is_status 0
+	said "mem 1"
+	said "cpus 2"
+	said "hello=world"
+	said "done"
+}
+
+@test "the guest finds no device beyond those asked for" {
+	guest_script <<-'END'
+		ls /sys/block | grep -c ^vd | sed 's/^/T: disks /'
+		ls /sys/class/net | grep -vc lo | sed 's/^/T: nics /'
+		ls /dev/hwrng 2>/dev/null | wc -l | sed 's/^/T: rng /'
+	END
+	boot
+	is_status 0
+	said "disks 0"
+	said "nics 0"
+}
+
+@test "--rng gives /dev/hwrng with different bytes each time" {
+	guest_script <<-'END'
+		a=$(dd if=/dev/hwrng bs=4096 count=4 2>/dev/null | md5sum)
+		b=$(dd if=/dev/hwrng bs=4096 count=4 2>/dev/null | md5sum)
+		[ "$a" != "$b" ] && say differ
+		say "bytes $(dd if=/dev/hwrng bs=512 count=8 iflag=fullblock 2>/dev/null | wc -c)"
+		say "from $(cat /sys/class/misc/hw_random/rng_current)"
+	END
+	boot --rng
+	is_status 0
+	said "differ"
+	said "bytes 4096"
+	said "from virtio_rng.0"
+}
+
+@test "a reboot starts the guest again on the same disk and tap, with new processes" {
+	new_image disk 4
+	guest_script <<-'END'
+		n=$(dd if=/dev/vda bs=1 count=1 2>/dev/null)
+		say "boot $n mac $(cat /sys/class/net/eth0/address)"
+		if [ "$n" != 3 ]; then
+			printf %d $((n + 1)) | dd of=/dev/vda bs=1 conv=notrunc 2>/dev/null
+			sync
+			reboot -f
+			sleep 30
+		fi
+	END
+	printf 1 | dd of="$BATS_TEST_TMPDIR/disk" conv=notrunc status=none
+	boot --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.1.1/24:02:00:00:00:00:07
+	is_status 0
+	said "boot 1 mac 02:00:00:00:00:07"
+	said "boot 2 mac 02:00:00:00:00:07"
+	said "boot 3 mac 02:00:00:00:00:07"
+}
+
+@test "--no-reboot ends where the guest reboots" {
+	guest_script <<< 'say once; reboot -f; sleep 30'
+	boot --no-reboot
+	is_status 0
+	[[ $(grep -ac 'T: once' "$out.clean") == 1 ]]
+}
+
+@test "a panic ends with status 3 and says so" {
+	guest_script <<< 'echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger; sleep 30'
+	boot
+	is_status 3
+	grep -ai 'lguest-sep: .*panic' "$out.clean"
+}
+
+@test "--timeout ends with status 5" {
+	guest_script <<< 'say waiting; sleep 60'
+	boot --timeout=6
+	is_status 5
+	grep -a 'lguest-sep: .*' "$out.clean"
+}
+
+@test "SIGTERM asks the guest, which powers off, and ends with status 143" {
+	guest_script <<-'END'
+		say ready
+		dd if=/dev/input/event0 of=/dev/null bs=24 count=1 2>/dev/null && say asked && poweroff -f
+		sleep 60
+	END
+	boot_bg
+	wait_for "T: ready"
+	kill -TERM "$pid"
+	finish 30
+	is_status 143
+	said "asked"
+}
+
+@test "SIGTERM ends a guest that does not listen" {
+	guest_script <<< 'rmmod button 2>/dev/null; say ready; sleep 100'
+	boot_bg
+	wait_for "T: ready"
+	kill -TERM "$pid"
+	finish 30
+	is_status 143
+}
+
+@test "three ^C within a second leave with 130 and restore the terminal" {
+	guest_script <<< 'say ready; sleep 100'
+	out=$BATS_TEST_TMPDIR/out
+	cat > "$BATS_TEST_TMPDIR/inside" <<-END
+		stty -g > $BATS_TEST_TMPDIR/before
+		$L ${user[*]} --initrd=$initrd $mem $K console=hvc0 quiet
+		echo \$? > $BATS_TEST_TMPDIR/status
+		stty -g > $BATS_TEST_TMPDIR/after
+	END
+	{
+		for _ in $(seq 300); do
+			sleep 0.1
+			grep -aq 'T: ready' "$out" && break
+		done
+		# One, and after more than a second two more: not enough.
+		printf '\003'
+		sleep 1.5
+		printf '\003\003'
+		sleep 1.5
+		touch "$BATS_TEST_TMPDIR/still"
+		[[ -e $BATS_TEST_TMPDIR/status ]] && rm "$BATS_TEST_TMPDIR/still"
+		printf '\003\003\003'
+		sleep 2
+	} | timeout 60 script -qefc "bash $BATS_TEST_TMPDIR/inside" "$out" > /dev/null 2>&1 3>&-
+	cat "$out"
+	[[ -e $BATS_TEST_TMPDIR/still ]]
+	[[ $(cat "$BATS_TEST_TMPDIR/status") == 130 ]]
+	cmp "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+}
+
+@test "the terminal is restored when the vCPU process is killed" {
+	guest_script <<< 'say ready; sleep 100'
+	out=$BATS_TEST_TMPDIR/out
+	cat > "$BATS_TEST_TMPDIR/inside" <<-END
+		stty -g > $BATS_TEST_TMPDIR/before
+		$L ${user[*]} --initrd=$initrd $mem $K console=hvc0 quiet
+		echo \$? > $BATS_TEST_TMPDIR/status
+		stty -g > $BATS_TEST_TMPDIR/after
+	END
+	{
+		for _ in $(seq 300); do
+			sleep 0.1
+			grep -aq 'T: ready' "$out" && break
+		done
+		# shellcheck disable=SC2046
+		kill -9 $(vcpu_pids)
+		sleep 2
+	} | timeout 60 script -qefc "bash $BATS_TEST_TMPDIR/inside" "$out" > /dev/null 2>&1 3>&-
+	[[ $(cat "$BATS_TEST_TMPDIR/status") == 4 ]]
+	cmp "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+}
+
+@test "what is typed reaches the guest byte for byte" {
+	guest_script <<-'END'
+		stty raw -echo
+		say ready
+		say "sum $(dd bs=1 count=5000 2>/dev/null | md5sum | cut -d ' ' -f 1)"
+	END
+	out=$BATS_TEST_TMPDIR/out
+	tr -dc 'a-zA-Z0-9' < /dev/urandom | head -c 5000 > "$BATS_TEST_TMPDIR/typed"
+	mkfifo "$BATS_TEST_TMPDIR/keys"
+	"$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet \
+		< "$BATS_TEST_TMPDIR/keys" > "$out" 2>&1 3>&- &
+	pid=$!
+	exec 7> "$BATS_TEST_TMPDIR/keys"
+	wait_for "T: ready"
+	cat "$BATS_TEST_TMPDIR/typed" >&7
+	finish
+	exec 7>&-
+	is_status 0
+	said "sum $(sum "$BATS_TEST_TMPDIR/typed")"
+}
+
+@test "a closed standard input is no reason to end, and output keeps flowing" {
+	guest_script <<< 'sleep 1; say later'
+	out=$BATS_TEST_TMPDIR/out
+	"$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet <&- > "$out" 2>&1 3>&- &
+	pid=$!
+	finish
+	is_status 0
+	said "later"
+}
+
+@test "a helper that is killed ends the guest with status 4, and is named" {
+	new_image disk 4
+	guest_script <<< 'say ready; sleep 100'
+	boot_bg --block="$BATS_TEST_TMPDIR/disk"
+	wait_for "T: ready"
+	# shellcheck disable=SC2046
+	kill -9 $(role_pids blkd)
+	finish 20
+	is_status 4
+	grep -a 'lguest-sep: .*blk0' "$out.clean"
+}
+
+@test "a vCPU process that is killed ends the guest with status 4" {
+	guest_script <<< 'say ready; sleep 100'
+	boot_bg
+	wait_for "T: ready"
+	# shellcheck disable=SC2046
+	kill -9 $(vcpu_pids)
+	finish 20
+	is_status 4
+	grep -a 'lguest-sep: .*vcpu' "$out.clean"
+}
+
+@test "when the supervisor is killed, every other process goes with it" {
+	new_image disk 4
+	guest_script <<< 'say ready; sleep 100'
+	boot_bg --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.2.1/24
+	wait_for "T: ready"
+	kill -9 "$pid"
+	wait "$pid" || true
+	nothing_left
+}
+
+@test "console=ttyS0: the serial port works both ways" {
+	guest_script <<< 'say serial; read -r line; say "got $line"'
+	out=$BATS_TEST_TMPDIR/out
+	mkfifo "$BATS_TEST_TMPDIR/keys"
+	"$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" quiet console=ttyS0 \
+		< "$BATS_TEST_TMPDIR/keys" > "$out" 2>&1 3>&- &
+	pid=$!
+	exec 7> "$BATS_TEST_TMPDIR/keys"
+	wait_for "T: serial"
+	printf 'words\n' >&7
+	finish
+	exec 7>&-
+	is_status 0
+	said "got words"
+}

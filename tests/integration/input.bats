@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Bad input: one line that names it, the right exit status, nothing left behind.
+load lib
+
+setup_test()
+{
+	need_root
+	cd "$BATS_TEST_TMPDIR"
+	[[ -e $K ]] || K=/bin/true
+	new_image disk 1
+}
+
+# refused STATUS TEXT ARGUMENT…
+refused()
+{
+	local want=$1 text=$2
+	shift 2
+	run timeout 20 "$L" "$@" < /dev/null
+	echo "$* -> $status: $output"
+	[[ $status == "$want" ]]
+	# The emulator's own warning may come before; the reason is one line.
+	mapfile -t lines < <(grep -v 'not a security boundary' <<< "$output")
+	[[ ${#lines[@]} == 1 ]]
+	[[ ${lines[0]} == *"$text"* ]]
+	[[ ${lines[0]} == lguest-sep:* ]]
+}
+
+@test "usage: unknown user, option, engine; no memory, no kernel" {
+	refused 2 nosuchuser --drop-to nosuchuser 64 "$K"
+	refused 2 --nonsense --nonsense 64 "$K"
+	refused 2 engine --engine=vmware 64 "$K"
+	refused 2 0 --drop-to nobody 0 "$K"
+	refused 2 many --drop-to nobody many "$K"
+	refused 2 "" --drop-to nobody 64
+	refused 2 "" --drop-to nobody
+	refused 2 "" --timeout=x 64 "$K"
+}
+
+@test "usage: bad addresses" {
+	refused 2 10.0.0.999 --tunnet=10.0.0.999 64 "$K"
+	refused 2 10.0.0.1/33 --tunnet=10.0.0.1/33 64 "$K"
+	refused 2 zz --tunnet=10.0.0.1:02:00:00:00:00:zz 64 "$K"
+	refused 2 01:00:00:00:00:01 --tunnet=10.0.0.1:01:00:00:00:00:01 64 "$K"
+}
+
+@test "host: files that are missing, or are not what they should be" {
+	refused 1 nokernel 64 nokernel
+	refused 1 nodisk --block=nodisk 64 "$K"
+	refused 1 noinitrd --initrd=noinitrd 64 "$K"
+	refused 1 /tmp --block=/tmp 64 "$K"
+	refused 1 /tmp 64 /tmp
+	refused 1 /tmp --initrd=/tmp 64 "$K"
+	: > empty
+	refused 1 empty 64 empty
+}
+
+@test "host: the same disk twice, also under another name" {
+	ln disk hard
+	ln -s disk soft
+	refused 1 disk --block=disk --block=disk 64 "$K"
+	refused 1 hard --block=disk --block=hard 64 "$K"
+	refused 1 soft --block=disk --block=soft 64 "$K"
+}
+
+@test "host: more memory than there is; a bridge that is not there; an address in use" {
+	refused 1 "" 16000000 "$K"
+	refused 1 nobridge --tunnet=bridge:nobridge 64 "$K"
+	refused 1 127.0.0.1 --tunnet=127.0.0.1 64 "$K"
+}
+
+@test "a kernel that is none: the line says what it is" {
+	need_kernel
+	echo "just some words" > words
+	printf '\x89PNG\r\n\x1a\n....' > picture
+	echo hello | gzip > packed
+	head -c 100000 /dev/urandom > noise
+	refused 1 "a text file" 64 words
+	refused 1 "PNG" 64 picture
+	refused 1 "gzip" 64 packed
+	refused 1 "noise" 64 noise
+	refused 1 "" 64 /bin/busybox
+}
+
+@test "help and version" {
+	run "$L" --help
+	[[ $status == 0 && $output == *"--tunnet"* && $output == *"--block"* ]]
+	run "$L" --version
+	[[ $status == 0 && $output == "lguest-sep $(cat "$top/VERSION")" ]]
+}
+
+@test "an ordinary user boots a guest with a disk; what needs a privilege is named" {
+	need_kernel
+	as=(setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all)
+	"${as[@]}" test -r "$K" -a -x "$L" || skip "$K cannot be read by nobody"
+	chown nobody disk
+	guest_script <<< 'say "disk $(cat /sys/block/vda/size)"'
+	chmod 777 "$BATS_TEST_TMPDIR"
+	user=()
+	out=$BATS_TEST_TMPDIR/out
+	"${as[@]}" "$L" --block=disk --initrd="$initrd" "$mem" "$K" console=hvc0 quiet \
+		< /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	finish
+	is_status 0
+	said "disk 2048"
+	run "${as[@]}" "$L" --tunnet=10.99.4.1 "$mem" "$K" < /dev/null
+	[[ $status == 1 ]]
+	one_line
+	[[ $output == *permission* || $output == *CAP_NET_ADMIN* ]]
+}

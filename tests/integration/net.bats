@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# NICs: taps in the tests' own network namespace, guest on the other side.
+load lib
+
+setup_test()
+{
+	need_root
+	need_kernel
+}
+
+teardown_test()
+{
+	ip link del br9 2>/dev/null || true
+}
+
+net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
+
+@test "ping both ways" {
+	guest_script <<-END
+		$net_up
+		ping -c 3 -W 5 10.99.0.1 > /tmp/ping 2>&1 && say "guest pings host"
+		say ready
+		sleep 60
+	END
+	boot_bg --tunnet=10.99.0.1/24
+	wait_for "T: ready"
+	ping -c 3 -W 5 10.99.0.2
+	kill -TERM "$pid"
+	finish 20
+	said "guest pings host"
+}
+
+@test "64 MiB by TCP arrive whole, in both directions" {
+	dd if=/dev/urandom of="$BATS_TEST_TMPDIR/data" bs=1M count=64 status=none
+	want=$(sum "$BATS_TEST_TMPDIR/data")
+	guest_script <<-END
+		$net_up
+		ip link set lo up
+		say ready
+		nc -l -p 5000 > /tmp/data
+		say "in \$(md5sum < /tmp/data | cut -d ' ' -f 1)"
+		nc -l -p 5001 < /tmp/data > /dev/null
+		say sent
+	END
+	mem=384
+	boot_bg --tunnet=10.99.0.1/24
+	wait_for "T: ready"
+	sleep 0.5
+	busybox nc 10.99.0.2 5000 < "$BATS_TEST_TMPDIR/data"
+	wait_for "T: in $want" 30
+	sleep 0.5
+	busybox nc 10.99.0.2 5001 < /dev/null > "$BATS_TEST_TMPDIR/back"
+	finish
+	is_status 0
+	[[ $(sum "$BATS_TEST_TMPDIR/back") == "$want" ]]
+}
+
+@test "two NICs in order, with the addresses and MTU asked for" {
+	ip link add br9 mtu 1400 type bridge
+	ip addr add 10.99.9.1/24 dev br9
+	ip link set br9 up
+	guest_script <<-'END'
+		say "eth0 $(cat /sys/class/net/eth0/address) $(cat /sys/class/net/eth0/mtu)"
+		say "eth1 $(cat /sys/class/net/eth1/address) $(cat /sys/class/net/eth1/mtu)"
+		ip link set eth1 up; ip addr add 10.99.9.2/24 dev eth1
+		ping -c 2 -W 5 10.99.9.1 > /tmp/ping 2>&1 && say "over the bridge"
+	END
+	boot --tunnet=10.99.0.1/24:02:00:00:00:00:11 --tunnet=bridge:br9:02:00:00:00:00:22
+	is_status 0
+	said "eth0 02:00:00:00:00:11 1500"
+	said "eth1 02:00:00:00:00:22 1400"
+	said "over the bridge"
+}
+
+@test "frames from a source address that is not the guest's are dropped, and counted" {
+	guest_script <<-END
+		ip link set eth0 down
+		ip link set eth0 address 02:00:00:00:00:99 2>/dev/null
+		$net_up
+		say "address \$(cat /sys/class/net/eth0/address)"
+		ping -c 2 -W 2 10.99.0.1 > /tmp/ping 2>&1 || say "no answer"
+	END
+	boot --tunnet=10.99.0.1/24:02:00:00:00:00:11 --stats
+	is_status 0
+	said "no answer"
+	grep -a 'not the guest.s MAC' "$out.clean"
+}
