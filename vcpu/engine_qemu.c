@@ -131,9 +131,15 @@ static int load_initrd(struct vm *vm)
 
 static int qemu_create(struct vm *vm)
 {
-	if (access(QEMU_PATH, X_OK) < 0)
+	int exe = open(QEMU_PATH, O_RDONLY | O_CLOEXEC);
+
+	if (exe < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED,
-			       "no %s (Debian: apt install qemu-system-x86)", QEMU_PATH);
+			       "%s: %m (Debian: apt-get install qemu-system-x86)", QEMU_PATH);
+	/* The filter allows the execution of this descriptor alone. */
+	if (dup3(exe, VFD_ENGINE, O_CLOEXEC) < 0)
+		return vm_fail(vm, GUEST_ENGINE_FAILED, "descriptor of QEMU: %m");
+	close(exe);
 	if (load_kernel(vm) < 0 || load_initrd(vm) < 0)
 		return -1;
 	if (qemu_args(&args, vm->c, is_open(VFD_SERIAL), is_open(VFD_MONITOR)) < 0)
@@ -178,7 +184,7 @@ static void qemu_run(struct vm *vm)
 		vm_fail(vm, GUEST_ENGINE_FAILED, "the supervisor is gone: %m");
 		return;
 	}
-	execve(QEMU_PATH, args.argv, env);
+	execveat(VFD_ENGINE, "", args.argv, env, AT_EMPTY_PATH);
 	vm_fail(vm, GUEST_ENGINE_FAILED, "%s: %m", QEMU_PATH);
 }
 
