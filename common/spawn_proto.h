@@ -22,11 +22,15 @@ enum spawn_type {
 	SPAWN_STARTED,	 /* value: pid inside the namespace */
 	SPAWN_FAILED,	 /* value: errno */
 	SPAWN_ENDED,	 /* value: wait status; if it died of its filter: call, args */
+	SPAWN_LISTENING, /* + descriptors, before SPAWN_READY: the listening sockets of its room */
+	SPAWN_NO_ROOM,	 /* in place of SPAWN_READY; value: errno, step: enum room_step */
 };
 
 struct spawn_msg {
 	uint32_t type;
 	uint32_t value;
+	uint32_t missing;	/* SPAWN_STARTED: layers that turned out to be missing (LAYER_TRACE) */
+	uint32_t step;		/* SPAWN_NO_ROOM */
 	/* SPAWN_START */
 	uint32_t nfds;
 	uint16_t number[SPAWN_MAX_FDS]; /* descriptor i of the packet goes to this number in the role */

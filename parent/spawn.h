@@ -21,6 +21,12 @@ struct room {
 	int exe;		/* the role's executable, O_RDONLY|O_CLOEXEC */
 	int init_exe;		/* lguest-sep-init */
 	bool qemu;		/* root shows QEMU's files; policy_start_qemu */
+	/*
+	 * Listening unix sockets to make in the root before it is sealed, owned by
+	 * uid: their names there ("net0.sock"); the descriptors come back in the spawner.
+	 */
+	unsigned nlisten;
+	const char *listen[MAX_DEVICES];
 	int diag;		/* becomes descriptor 2 of spawner and role */
 };
 
@@ -30,15 +36,21 @@ struct spawner {
 	int sock;	/* SOCK_SEQPACKET, non-blocking */
 	uint32_t missing; /* layers (LAYER_BIT) */
 	bool running;	/* a role has been started and has not ended */
-	int root;	/* qemu: O_PATH of its root while it can still be written to, else -1 */
+	unsigned nlisten; /* as the room asked; close-on-exec, owned by the caller */
+	int listen_fd[MAX_DEVICES];
 };
 
 /*
- * Clone the spawner into new namespaces, furnish and confine it, execute
- * lguest-sep-init, and wait for SPAWN_READY. 0; or -1, having said why with
- * log_line(LOG_ERROR).
+ * Clone the spawner into new namespaces, where it furnishes and confines itself
+ * and executes lguest-sep-init; then wait for SPAWN_READY. 0; or -1, having
+ * said why with log_line(LOG_ERROR).
+ *
+ * Several rooms are furnished at once by beginning all of them before the first
+ * is finished. A spawner whose begin failed needs no finish.
  */
-int spawner_create(struct spawner *s, const struct room *r);
+int spawner_begin(struct spawner *s, const struct room *r);
+int spawner_finish(struct spawner *s);
+int spawner_create(struct spawner *s, const struct room *r); /* both */
 
 /*
  * Start the role: fds[i] goes to number[i]. The descriptors stay the caller's.
@@ -67,5 +79,11 @@ size_t spawn_end_text(const struct spawn_msg *m, char *buf, size_t size);
  * -1 having said why.
  */
 int confine_self(uid_t uid, gid_t gid);
+
+/*
+ * The first range of subordinate user ids that @file (/etc/subuid) gives to
+ * @user (its name, or its id in digits). 0, or -1 with errno (ENOENT: none).
+ */
+int subid_range(const char *file, const char *user, uid_t *first, uid_t *count);
 
 #endif

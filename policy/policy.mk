@@ -11,3 +11,8 @@ $(B)/policy/counts: $(B)/policy/compile $(wildcard policy/*.policy)
 .PHONY: policy-counts
 policy-counts: $(B)/policy/counts
 	@cat $<
+
+# Policies that include others are made again when those change.
+$(B)/policy/blkd-foreign.policy.c: policy/blkd.policy policy/handover.policy
+$(B)/policy/netd-foreign.policy.c: policy/netd.policy policy/handover.policy
+$(B)/policy/start-qemu.policy.c: policy/start.policy policy/vcpu-qemu.policy
