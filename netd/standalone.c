@@ -143,8 +143,7 @@ static NORETURN void serve_child(const struct netd_options *o, const struct net_
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(1);
-	if (dup3(conn, HFD_FRONT, O_CLOEXEC) < 0 ||
-	    fcntl(HFD_FRONT, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
+	if (conn != HFD_FRONT && dup3(conn, HFD_FRONT, O_CLOEXEC) < 0)
 		die("the front-end's socket cannot be placed: %m");
 	for (int fd = 0; fd < OUT_OF_TABLE; fd++)
 		if (fd != HFD_DIAG && fd != HFD_FRONT &&
