@@ -48,8 +48,6 @@ static const char *judge_address(struct in_addr ip, unsigned prefix)
 
 	if (!(a >> 24))
 		return "an address of the network 0 cannot be an interface's";
-	if (a >> 24 == 127)
-		return "a loopback address cannot be a tap's";
 	if (a >> 28 >= 14)
 		return "a multicast or reserved address cannot be an interface's";
 	if (prefix < 31 && !(a & host))

@@ -165,6 +165,8 @@ static int look_before(const struct net_option *o, struct net_host *n, const cha
 	if (o->kind == NET_TUNNET_IP && link_find_address(o->ip, other))
 		return complain(-1, "%s: interface %s has this address already; take another", who,
 				other);
+	if (o->kind == NET_TUNNET_IP && ntohl(o->ip.s_addr) >> 24 == IN_LOOPBACKNET)
+		return complain(-1, "%s: a loopback address cannot be a tap's; take another", who);
 	if (o->kind != NET_BRIDGE && o->kind != NET_TAP)
 		return 0;
 	if (link_query(o->ifname, info) < 0)

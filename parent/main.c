@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * lguest-sep: parse the command line, open everything in one short privileged
+ * window, and supervise what was started, without any privilege, to its end.
+ */
+#include "options.h"
+#include "setup.h"
+#include "supervise.h"
+
+static struct config config;
+static struct host host;
+
+int main(int argc, char **argv)
+{
+	int status = options_parse(argc, argv, &config);
+
+	if (status >= 0)
+		return status;
+	log_to_fd(2, "lguest-sep", config.verbose ? LOG_DEBUG : LOG_INFO);
+	status = EXIT_HOST;
+	if (host_open(&host, &config) == 0)
+		status = supervise(&host);
+	host_close(&host);
+	return status;
+}

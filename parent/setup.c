@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The privileged window, in a fixed order: engine device, images, kernel and
+ * initrd, terminal, taps, guest memory, spawners; then every privilege goes for
+ * good. Runs in the parent. Nothing that a guest or an attacker made is parsed
+ * in it, and nothing is decided in it that the command line did not say.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "common/shm.h"
+#include "options.h"
+#include "setup.h"
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* What the command line can say and no part of this build can do is refused, never ignored. */
+static int refuse_unsupported(const struct config *c)
+{
+	const char *what = NULL;
+
+	for (unsigned i = 0; i < c->ndisks; i++)
+		if (c->disk[i].vhost_user)
+			what = "--vhost-user-blk";
+	for (unsigned i = 0; i < c->nnets; i++)
+		if (c->net[i].kind == NET_VHOST_USER)
+			what = "--vhost-user-net";
+	if (c->max_restarts)
+		what = "--max-restarts other than 0";
+	if (c->insecure_host)
+		what = "--insecure-host";
+	if (what)
+		return complain(-1, "%s is not in this build yet; leave it out", what);
+	return 0;
+}
+
+static int check_memory(const struct config *c)
+{
+	struct sysinfo si;
+
+	if (sysinfo(&si) < 0 || c->mem_bytes <= (uint64_t)si.totalram * si.mem_unit)
+		return 0;
+	return complain(-1, "MEM-MB %llu: this host has %llu MiB of memory; give the guest less",
+			(unsigned long long)(c->mem_bytes >> 20),
+			(unsigned long long)((uint64_t)si.totalram * si.mem_unit >> 20));
+}
+
+/* Three channels a role, the taps' queues: more than the usual soft limit of 1024 in the end. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = MIN(r.rlim_max, 65536);
+		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+			complain(0, "limit of descriptors: %m");
+	}
+}
+
+static int open_disks(struct host *h)
+{
+	for (unsigned i = 0; i < h->c->ndisks; i++) {
+		if (disk_open(h->c->disk, h->disk, i) < 0)
+			return -1;
+		if (h->c->verbose)
+			complain(0, "blk%u: %s, %llu MiB%s%s", i, h->c->disk[i].path,
+				 (unsigned long long)(h->disk[i].config.capacity >> 20),
+				 h->c->disk[i].read_only ? ", read-only" : "",
+				 h->c->disk[i].snapshot ? ", snapshot" : "");
+	}
+	return 0;
+}
+
+static int open_nics(struct host *h)
+{
+	for (unsigned i = 0; i < h->c->nnets; i++) {
+		const struct net_config *n = &h->net[i].config;
+
+		if (net_open(&h->c->net[i], &h->net[i]) < 0) {
+			link_done();
+			return -1;
+		}
+		if (h->c->verbose)
+			complain(0, "net%u: %s, guest's MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, offloads 0x%x",
+				 i, h->net[i].ifname, n->mac[0], n->mac[1], n->mac[2], n->mac[3],
+				 n->mac[4], n->mac[5], n->mtu, n->tap_offloads);
+	}
+	link_done();
+	return 0;
+}
+
+static int make_memory(struct host *h)
+{
+	h->mem = shm_create(h->c->mem_bytes, &h->mem_sealed);
+	if (h->mem < 0)
+		return complain(-1, "guest memory of %llu MiB: %m",
+				(unsigned long long)(h->c->mem_bytes >> 20));
+	return 0;
+}
+
+/* The pipe of a role's standard error: our end, and the role's. */
+static int diag_pipe(struct role_host *r)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return complain(-1, "%s: %m", r->name);
+	r->diag = fd[0];
+	return fd[1];
+}
+
+static int begin_room(struct host *h, struct role_host *r)
+{
+	static const char *const socket_name[] = {
+		"net0.sock",  "net1.sock",  "net2.sock",  "net3.sock",	"net4.sock",
+		"net5.sock",  "net6.sock",  "net7.sock",  "net8.sock",	"net9.sock",
+		"net10.sock", "net11.sock", "net12.sock", "net13.sock", "net14.sock",
+		"net15.sock", "net16.sock", "net17.sock", "net18.sock", "net19.sock",
+		"net20.sock", "net21.sock", "net22.sock", "net23.sock", "net24.sock",
+		"net25.sock", "net26.sock", "net27.sock", "net28.sock", "net29.sock",
+		"net30.sock", "net31.sock",
+	};
+	struct room room = {
+		.name = r->name,
+		.role = r->role,
+		.uid = h->c->change_user ? h->c->uid : (uid_t)-1,
+		.gid = h->c->change_user ? h->c->gid : (gid_t)-1,
+		.exe = h->exe[r->role],
+		.init_exe = h->init_exe,
+		.qemu = r->role == ROLE_VCPU && h->engine == ENGINE_QEMU,
+	};
+	int begun;
+
+	_Static_assert(ARRAY_SIZE(socket_name) == MAX_DEVICES, "one name for each NIC");
+	if (room.qemu)
+		for (unsigned i = 0; i < h->c->nnets; i++)
+			room.listen[room.nlisten++] = socket_name[i];
+	room.diag = diag_pipe(r);
+	if (room.diag < 0)
+		return -1;
+	begun = spawner_begin(&r->spawner, &room);
+	close(room.diag);
+	if (begun < 0)
+		r->spawner.pid = -1;
+	return begun;
+}
+
+static struct role_host *add_role(struct host *h, enum role role, const char *kind, unsigned i)
+{
+	struct role_host *r = &h->role[h->nroles++];
+
+	r->role = role;
+	r->diag = -1;
+	r->spawner.pid = -1;
+	r->spawner.sock = -1;
+	if (role == ROLE_VCPU)
+		fmt_line(r->name, sizeof(r->name), "%s", kind);
+	else
+		fmt_line(r->name, sizeof(r->name), "%s%u", kind, i);
+	return r;
+}
+
+/* One room per role, all furnished at the same time. */
+static int make_rooms(struct host *h)
+{
+	unsigned begun = 0;
+	bool failed = false;
+
+	for (unsigned d = 0; d < h->c->ndevices; d++) {
+		bool disk = h->c->device[d].kind == DEV_BLK;
+
+		add_role(h, disk ? ROLE_BLKD : ROLE_NETD, disk ? "blk" : "net",
+			 h->c->device[d].index);
+	}
+	add_role(h, ROLE_VCPU, "vcpu", 0);
+	while (begun < h->nroles && begin_room(h, &h->role[begun]) == 0)
+		begun++;
+	failed = begun < h->nroles;
+	for (unsigned i = 0; i < begun; i++)
+		if (spawner_finish(&h->role[i].spawner) < 0) {
+			h->role[i].spawner.pid = -1;
+			failed = true;
+		}
+	if (failed)
+		return -1;
+	for (unsigned i = 0; i < h->role[h->nroles - 1].spawner.nlisten; i++)
+		h->net[i].listener = h->role[h->nroles - 1].spawner.listen_fd[i];
+	return 0;
+}
+
+static int window(struct host *h)
+{
+	if (engine_open(h) < 0 || open_disks(h) < 0)
+		return -1;
+	h->kernel = open_boot_file(h->c->kernel, "kernel");
+	if (h->kernel < 0)
+		return -1;
+	if (h->c->initrd) {
+		h->initrd = open_boot_file(h->c->initrd, "--initrd");
+		if (h->initrd < 0)
+			return -1;
+	}
+	terminal_open(&h->term);
+	if (open_nics(h) < 0 || make_memory(h) < 0 || make_rooms(h) < 0)
+		return -1;
+	return confine_self(h->c->change_user ? h->c->uid : (uid_t)-1,
+			    h->c->change_user ? h->c->gid : (gid_t)-1);
+}
+
+int host_open(struct host *h, const struct config *c)
+{
+	uint64_t from;
+
+	memset(h, 0, sizeof(*h));
+	h->c = c;
+	h->kernel = h->initrd = h->mem = h->init_exe = -1;
+	for (unsigned i = 0; i < ROLE_COUNT; i++)
+		h->exe[i] = -1;
+	for (unsigned i = 0; i < MAX_DEVICES; i++) {
+		h->disk[i].fd = h->disk[i].delta = -1;
+		h->net[i].listener = -1;
+	}
+	if (refuse_unsupported(c) < 0 || check_memory(c) < 0 || open_programs(h) < 0)
+		return -1;
+	raise_descriptor_limit();
+	from = now_us();
+	if (window(h) < 0)
+		return -1;
+	h->window_us = now_us() - from;
+	close_fd(&h->init_exe);
+	for (unsigned i = 0; i < ROLE_COUNT; i++)
+		close_fd(&h->exe[i]);
+	if (c->verbose) {
+		complain(0, "engine: %s", engine_name(h->engine));
+		complain(0, "privileges were held for %llu us; everything runs as %s now",
+			 (unsigned long long)h->window_us,
+			 c->change_user ? c->drop_name : "the user who started it");
+	}
+	return 0;
+}
+
+void host_close(struct host *h)
+{
+	for (unsigned i = 0; i < h->nroles; i++) {
+		if (h->role[i].spawner.pid > 0)
+			spawner_destroy(&h->role[i].spawner);
+		h->role[i].spawner.pid = -1;
+		close_fd(&h->role[i].diag);
+	}
+	for (unsigned i = 0; i < h->c->ndisks; i++)
+		disk_close(&h->disk[i]);
+	for (unsigned i = 0; i < h->c->nnets; i++)
+		net_close(&h->net[i]);
+	for (unsigned i = 0; i < h->nengine; i++)
+		close_fd(&h->engine_fd[i]);
+	free(h->engine_fd);
+	h->engine_fd = NULL;
+	close_fd(&h->mem);
+	close_fd(&h->kernel);
+	close_fd(&h->initrd);
+	close_fd(&h->init_exe);
+	for (unsigned i = 0; i < ROLE_COUNT; i++)
+		close_fd(&h->exe[i]);
+}

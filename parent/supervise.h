@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor's state and its parts. It runs after the privileged window,
+ * without any privilege: one ppoll() loop, fixed memory, nothing opened.
+ */
+#ifndef PARENT_SUPERVISE_H
+#define PARENT_SUPERVISE_H
+
+#include "console.h"
+#include "qmp.h"
+#include "setup.h"
+
+#define CONSOLE_OUT_SIZE 65536
+#define CONSOLE_IN_SIZE	 4096
+#define LINES_SIZE	 16384
+
+enum phase {
+	PHASE_STARTING, /* until every role has said that it is ready */
+	PHASE_RUNNING,
+	PHASE_ENDING, /* the vCPU process has ended; the helpers are to follow */
+	PHASE_DONE,
+};
+
+struct sup_role {
+	struct role_host *host;
+	int device; /* index into config.device[], or -1: the vCPU process */
+	int ctl;    /* -1: closed */
+	bool live;  /* started, and not yet ended */
+	bool ready;
+	uint32_t missing;
+	struct spawn_msg end; /* how it ended */
+	struct log_limit limit;
+	char diag[LOG_LINE_MAX]; /* a line of its standard error, not yet whole */
+	size_t diag_len;
+};
+
+struct supervisor {
+	struct host *h;
+	const struct config *c;
+	unsigned nroles;
+	struct sup_role role[MAX_ROLES];
+	enum phase phase;
+	unsigned starts; /* of the guest */
+	uint64_t began, started, stop_by, button_until, blame_at, drain_by; /* ms; 0: not set */
+
+	/* The guest's console and QEMU's channels; -1: closed. */
+	int con_in, con_out, serial, monitor;
+	struct outbuf in, out, err;
+	bool stdin_open;
+	struct ctrl_c ctrl_c;
+	struct panic_watch panic, panic_serial;
+	struct qmp qmp;
+	bool qmp_greeted;
+
+	/* Why it ends. */
+	bool have_end;
+	enum guest_end end;
+	char end_text[LOG_LINE_MAX];
+	int status;		 /* -1: not decided from outside the guest */
+	struct sup_role *blamed; /* a helper that ended first */
+
+	int sigfd;
+	int mem; /* of this start */
+};
+
+/* The vCPU process is the last role. */
+static inline struct sup_role *sup_vcpu(struct supervisor *s)
+{
+	return &s->role[s->nroles - 1];
+}
+
+/*
+ * Run the guest of @h until it ends for good; its exit status. The caller has
+ * given up every privilege before.
+ */
+int supervise(struct host *h);
+
+/* parent/supervise_start.c: memory, channels, processes of one start. 0, or -1 having said why. */
+int sup_start(struct supervisor *s);
+/* Close what sup_start() made; every role has ended. */
+void sup_clean(struct supervisor *s);
+
+/* parent/supervise_msg.c: what roles and spawners say. */
+void sup_role_spawner(struct supervisor *s, struct sup_role *r);
+void sup_role_ctl(struct supervisor *s, struct sup_role *r);
+void sup_role_diag(struct supervisor *s, struct sup_role *r);
+void sup_monitor(struct supervisor *s);
+/* Ask every live role for its counters; they are printed as they come. */
+void sup_ask_stats(struct supervisor *s);
+/* One line for the user; never waits. sup_verbose(): only with --verbose. */
+void sup_line(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void sup_verbose(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* parent/supervise_io.c: the console. */
+void sup_read_stdin(struct supervisor *s);
+void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p);
+void sup_flush(struct supervisor *s, bool out_ready, bool err_ready, bool in_ready);
+bool sup_wants_stdin(const struct supervisor *s);
+/* Lines and console output that are still in our buffers, for a bounded time. */
+void sup_flush_all(struct supervisor *s);
+
+/* parent/supervise_end.c: decisions. */
+void sup_force(struct supervisor *s, int status); /* end the guest now, with that status */
+void sup_guest_end(struct supervisor *s, enum guest_end end, const char *text);
+void sup_role_ended(struct supervisor *s, struct sup_role *r);
+void sup_power_button(struct supervisor *s, int status);
+void sup_deadlines(struct supervisor *s);
+int sup_timeout_ms(const struct supervisor *s); /* until the next deadline; -1: none */
+/* All have ended: -1 to start again, or the exit status. */
+int sup_conclude(struct supervisor *s);
+
+#endif

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Why the guest ends, and with which exit status. Runs in the supervisor. The
+ * guest's own word (power-off, reboot, panic) counts only once its vCPU process
+ * has ended; what is decided from outside (signals, time, faults) goes before it.
+ */
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "supervise.h"
+
+#define STOP_GRACE_MS	5000 /* for helpers, to finish what they have begun */
+#define BUTTON_GRACE_MS 5000 /* for the guest, after its power button */
+#define BLAME_MS	500  /* for the vCPU process, to show that the guest ended */
+
+static bool is_helper(const struct supervisor *s, const struct sup_role *r)
+{
+	return r != &s->role[s->nroles - 1];
+}
+
+static void end_text(const struct sup_role *r, char *text, size_t size)
+{
+	spawn_end_text(&r->end, text, size);
+}
+
+/* The vCPU process has ended, or never ran: the others are to follow. */
+static void begin_ending(struct supervisor *s)
+{
+	const struct ctl_msg stop = { .type = CTL_STOP };
+
+	if (s->phase >= PHASE_ENDING)
+		return;
+	s->phase = PHASE_ENDING;
+	s->stop_by = now_ms() + STOP_GRACE_MS;
+	s->blame_at = s->button_until = 0;
+	if (s->c->stats)
+		sup_ask_stats(s);
+	for (unsigned i = 0; i < s->nroles; i++) {
+		struct sup_role *r = &s->role[i];
+
+		if (!r->live)
+			continue;
+		if (!is_helper(s, r) || !r->ready)
+			spawner_kill_role(&r->host->spawner);
+		else if (r->ctl < 0 || ctl_send(r->ctl, &stop) < 0)
+			spawner_kill_role(&r->host->spawner);
+	}
+}
+
+void sup_force(struct supervisor *s, int status)
+{
+	if (s->status < 0)
+		s->status = status;
+	if (sup_vcpu(s)->live)
+		spawner_kill_role(&sup_vcpu(s)->host->spawner);
+	else
+		begin_ending(s);
+}
+
+void sup_guest_end(struct supervisor *s, enum guest_end end, const char *text)
+{
+	/* A panic is followed by the reset that it asked for. */
+	if (s->have_end && s->end == GUEST_PANIC)
+		return;
+	s->have_end = true;
+	s->end = end;
+	fmt_line(s->end_text, sizeof(s->end_text), "%s", text);
+}
+
+static bool ended_well(const struct sup_role *r)
+{
+	return WIFEXITED((int)r->end.value) && WEXITSTATUS((int)r->end.value) == 0;
+}
+
+static void blame(struct supervisor *s)
+{
+	char text[LOG_LINE_MAX / 2];
+	bool starting = s->phase == PHASE_STARTING;
+
+	end_text(s->blamed, text, sizeof(text));
+	sup_line(s, "%s: its process ended%s: %s", s->blamed->host->name,
+		 starting ? " before it was ready" : "; the guest is ended with it", text);
+	sup_force(s, starting && s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED);
+}
+
+void sup_role_ended(struct supervisor *s, struct sup_role *r)
+{
+	if (!is_helper(s, r)) {
+		if (s->blamed && !s->have_end && s->status < 0 && !ended_well(s->blamed))
+			blame(s);
+		begin_ending(s);
+		return;
+	}
+	if (s->phase >= PHASE_ENDING || s->blamed)
+		return;
+	/*
+	 * A helper ends well when its front-end goes, and its end may be seen
+	 * before that of the vCPU process, which then says why.
+	 */
+	s->blamed = r;
+	if (s->phase == PHASE_STARTING)
+		blame(s);
+	else
+		s->blame_at = now_ms() + BLAME_MS;
+}
+
+void sup_power_button(struct supervisor *s, int status)
+{
+	const struct ctl_msg button = { .type = CTL_POWER_BUTTON };
+
+	if (s->phase >= PHASE_ENDING || s->status >= 0 || s->phase == PHASE_STARTING) {
+		sup_force(s, status);
+		return;
+	}
+	s->status = status;
+	s->button_until = now_ms() + BUTTON_GRACE_MS;
+	sup_line(s, "the guest is asked to power off");
+	if (s->monitor >= 0)
+		(void)send(s->monitor, QMP_POWERDOWN, strlen(QMP_POWERDOWN),
+			   MSG_DONTWAIT | MSG_NOSIGNAL);
+	else if (sup_vcpu(s)->ctl >= 0)
+		(void)ctl_send(sup_vcpu(s)->ctl, &button);
+}
+
+static void kill_all(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->nroles; i++)
+		if (s->role[i].live) {
+			sup_line(s, "%s: does not end; it is killed", s->role[i].host->name);
+			spawner_kill_role(&s->role[i].host->spawner);
+		}
+}
+
+static bool due(uint64_t *deadline, uint64_t now)
+{
+	if (!*deadline || now < *deadline)
+		return false;
+	*deadline = 0;
+	return true;
+}
+
+void sup_deadlines(struct supervisor *s)
+{
+	uint64_t now = now_ms();
+
+	if (s->c->timeout_s && s->status < 0 && s->phase < PHASE_ENDING &&
+	    now >= s->began + (uint64_t)s->c->timeout_s * 1000) {
+		sup_line(s, "--timeout: %u s are over; the guest is ended", s->c->timeout_s);
+		sup_force(s, EXIT_TIMEOUT);
+	}
+	if (due(&s->button_until, now)) {
+		sup_line(s, "the guest did not power off in time; it is ended");
+		sup_force(s, s->status);
+	}
+	if (due(&s->blame_at, now) && s->status < 0)
+		blame(s);
+	if (due(&s->stop_by, now))
+		kill_all(s);
+}
+
+static void sooner(int *ms, uint64_t deadline, uint64_t now)
+{
+	uint64_t left;
+
+	if (!deadline)
+		return;
+	left = deadline > now ? deadline - now : 0;
+	left = MIN(left, 3600000);
+	if (*ms < 0 || (int)left < *ms)
+		*ms = (int)left;
+}
+
+int sup_timeout_ms(const struct supervisor *s)
+{
+	uint64_t now = now_ms();
+	int ms = -1;
+
+	if (s->c->timeout_s && s->status < 0 && s->phase < PHASE_ENDING)
+		sooner(&ms, s->began + (uint64_t)s->c->timeout_s * 1000, now);
+	sooner(&ms, s->button_until, now);
+	sooner(&ms, s->blame_at, now);
+	sooner(&ms, s->stop_by, now);
+	sooner(&ms, s->drain_by, now);
+	return ms;
+}
+
+static bool may_reboot(const struct supervisor *s, int *status)
+{
+	*status = EXIT_POWEROFF;
+	if (s->c->no_reboot)
+		return false;
+	*status = EXIT_REBOOTS;
+	if ((s->c->max_reboots_set || s->h->engine == ENGINE_LGUEST) &&
+	    s->starts > s->c->max_reboots)
+		return false;
+	return s->h->engine != ENGINE_LGUEST || s->starts < s->h->nengine;
+}
+
+static int conclude_reboot(struct supervisor *s)
+{
+	int status;
+
+	if (may_reboot(s, &status)) {
+		sup_verbose(s, "the guest reboots (%u)", s->starts);
+		return -1;
+	}
+	if (status == EXIT_REBOOTS)
+		sup_line(s, "the guest rebooted %u times, which is all that --max-reboots allows",
+			 s->starts - 1);
+	else
+		sup_line(s, "the guest rebooted; it is ended (--no-reboot)");
+	return status;
+}
+
+static int conclude_panic(struct supervisor *s, const char *text)
+{
+	sup_line(s, "the guest's kernel panicked%s%s", *text ? ": " : "", text);
+	return EXIT_GUEST_PANIC;
+}
+
+/* The vCPU process ended without a word of the guest. */
+static int conclude_death(struct supervisor *s)
+{
+	char text[LOG_LINE_MAX / 2];
+	bool never_ran = s->h->engine == ENGINE_QEMU && !s->qmp_greeted;
+
+	end_text(sup_vcpu(s), text, sizeof(text));
+	sup_line(s, "vcpu: its process ended%s: %s", never_ran ? " before the guest ran" : "", text);
+	return never_ran && s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED;
+}
+
+int sup_conclude(struct supervisor *s)
+{
+	const char *panic = s->panic.seen ? s->panic.text : s->panic_serial.text;
+	bool panicked = s->panic.seen || s->panic_serial.seen;
+
+	if (s->status >= 0)
+		return s->status;
+	if (!s->have_end)
+		return conclude_death(s);
+	switch (s->end) {
+	case GUEST_POWEROFF:
+	case GUEST_REBOOT:
+		if (panicked)
+			return conclude_panic(s, panic);
+		if (s->end == GUEST_REBOOT)
+			return conclude_reboot(s);
+		sup_verbose(s, "the guest powered off");
+		return EXIT_POWEROFF;
+	case GUEST_PANIC:
+		return conclude_panic(s, panicked ? panic : s->end_text);
+	case GUEST_CRASH:
+		if (panicked)
+			return conclude_panic(s, panic);
+		sup_line(s, "the guest crashed%s%s", *s->end_text ? ": " : "", s->end_text);
+		return EXIT_GUEST_PANIC;
+	case GUEST_LOAD_FAILED:
+	case GUEST_ENGINE_FAILED:
+	default:
+		sup_line(s, "%s", *s->end_text ? s->end_text : "the engine failed");
+		return s->starts == 1 || s->end == GUEST_LOAD_FAILED ? EXIT_HOST : EXIT_ROLE_DIED;
+	}
+}

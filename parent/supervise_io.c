@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The console between the user's terminal and the guest. Runs in the
+ * supervisor. Output of the guest is never lost and never waited for: while the
+ * terminal takes nothing, no more is read from the guest. What is typed is
+ * always looked at, so that three ^C leave even when the guest reads nothing.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "supervise.h"
+
+/* Bytes of one write to a terminal or pipe whose description is not our own. */
+#define SMALL_WRITE 64
+/* How long a terminal that takes nothing is waited for at the end. */
+#define DRAIN_MS 10000
+
+bool sup_wants_stdin(const struct supervisor *s)
+{
+	if (!s->stdin_open || !terminal_readable(&s->h->term))
+		return false;
+	return s->h->term.in_tty || outbuf_room(&s->in) > 0;
+}
+
+void sup_read_stdin(struct supervisor *s)
+{
+	uint8_t buf[1024];
+	size_t most = s->h->term.in_tty ? sizeof(buf) : MIN(sizeof(buf), outbuf_room(&s->in));
+	ssize_t n = read(s->h->term.in, buf, most);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		s->stdin_open = false;
+		return;
+	}
+	if (ctrl_c_feed(&s->ctrl_c, buf, (size_t)n, now_ms())) {
+		sup_line(s, "three ^C: the guest is ended");
+		sup_force(s, EXIT_THREE_CTRL_C);
+		return;
+	}
+	outbuf_put(&s->in, buf, (size_t)n);
+}
+
+void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p)
+{
+	static uint8_t buf[16384];
+	size_t room = MIN(sizeof(buf), outbuf_room(&s->out));
+	ssize_t n;
+
+	if (!room)
+		return;
+	n = read(*fd, buf, room);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		panic_end(p);
+		close(*fd);
+		*fd = -1;
+		return;
+	}
+	panic_feed(p, buf, (size_t)n);
+	outbuf_put(&s->out, buf, (size_t)n);
+}
+
+static size_t step(bool own)
+{
+	return own ? SIZE_MAX : SMALL_WRITE;
+}
+
+void sup_flush(struct supervisor *s, bool out_ready, bool err_ready, bool in_ready)
+{
+	const struct terminal *t = &s->h->term;
+
+	if (out_ready && s->out.len)
+		outbuf_write(&s->out, t->out, t->out_tty ? step(t->out_own) : 4096);
+	if (err_ready && s->err.len)
+		outbuf_write(&s->err, t->err, t->err_tty ? step(t->err_own) : 4096);
+	if (in_ready && s->in.len && s->con_in >= 0)
+		outbuf_write(&s->in, s->con_in, 4096);
+}
+
+void sup_flush_all(struct supervisor *s)
+{
+	uint64_t until = now_ms() + DRAIN_MS;
+
+	while ((s->out.len || s->err.len) && now_ms() < until) {
+		struct pollfd p[2] = {
+			{ .fd = s->out.len ? s->h->term.out : -1, .events = POLLOUT },
+			{ .fd = s->err.len ? s->h->term.err : -1, .events = POLLOUT },
+		};
+		struct timespec wait = { .tv_sec = 1 };
+		size_t before = s->out.len + s->err.len;
+
+		if (s->out.len && s->h->term.out < 0)
+			outbuf_write(&s->out, -1, 1);
+		if (s->err.len && s->h->term.err < 0)
+			outbuf_write(&s->err, -1, 1);
+		if (ppoll(p, 2, &wait, NULL) < 0 && errno != EINTR)
+			return;
+		sup_flush(s, p[0].revents != 0, p[1].revents != 0, false);
+		if (s->out.len + s->err.len < before)
+			until = now_ms() + DRAIN_MS;
+	}
+}
