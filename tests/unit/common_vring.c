@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Promise: no content of a ring makes the walker read or write outside guest
+ * memory and its own list, take a step too many, or use what it did not check.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/vring.h"
+
+#define SIZE 8
+#define PAGE 0x1000ull
+/* Two regions side by side, a hole, and a third one. */
+#define A_GPA 0x10000ull
+#define A_LEN (4 * PAGE)
+#define B_GPA (A_GPA + A_LEN)
+#define B_LEN (4 * PAGE)
+#define C_GPA 0x100000ull
+#define C_LEN PAGE
+#define DESC  A_GPA
+#define AVAIL (A_GPA + 0x400)
+#define USED  (A_GPA + 0x600)
+#define TABLE (A_GPA + 0x1000)
+#define DATA  (A_GPA + 0x2000)
+
+#define N VRING_DESC_F_NEXT
+#define W VRING_DESC_F_WRITE
+#define I VRING_DESC_F_INDIRECT
+
+struct world {
+	struct guest_mem mem;
+	struct vq vq;
+	uint8_t *room[3];
+	unsigned faults;
+	enum guest_fault last;
+};
+
+static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
+{
+	struct world *w = vq->owner;
+
+	(void)detail;
+	w->faults++;
+	w->last = f;
+}
+
+static void start(struct world *w, bool event_idx, bool indirect)
+{
+	struct vq_setup s = { .size = SIZE, .desc = DESC, .avail = AVAIL, .used = USED,
+			      .event_idx = event_idx, .indirect = indirect };
+
+	w->vq.on_fault = on_fault;
+	w->vq.owner = w;
+	w->vq.name = "test0";
+	assert_int_equal(vq_start(&w->vq, &w->mem, &s), VQ_START_OK);
+}
+
+/* Each region is an allocation of its own, so that the sanitizer sees a step over its end. */
+static int setup(void **state)
+{
+	static const uint64_t gpa[] = { A_GPA, B_GPA, C_GPA }, len[] = { A_LEN, B_LEN, C_LEN };
+	struct world *w = calloc(1, sizeof(*w));
+
+	for (unsigned i = 0; i < 3; i++) {
+		w->room[i] = aligned_alloc(PAGE, len[i]);
+		memset(w->room[i], 0, len[i]);
+		w->mem.r[i] = (struct shm_region){ .gpa = gpa[i], .size = len[i],
+						   .uva = gpa[i] << 8, .hva = w->room[i] };
+	}
+	w->mem.nregions = 3;
+	start(w, false, true);
+	log_to_fd(-1, "test", LOG_ERROR);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 3; i++)
+		free(w->room[i]);
+	free(w);
+	return 0;
+}
+
+static void put(struct world *w, uint64_t table, unsigned i, struct vring_desc d)
+{
+	memcpy((uint8_t *)shm_ptr(&w->mem, table + 16 * i, 16), &d, 16);
+}
+
+static void offer(struct world *w, uint16_t head)
+{
+	w->vq.avail->ring[w->vq.avail->idx % SIZE] = head;
+	w->vq.avail->idx++;
+}
+
+/* ---- the walk: descriptors in, verdict out ---- */
+
+struct walk_case {
+	const char *name;
+	struct vring_desc d[SIZE], t[SIZE + 1]; /* direct; indirect at TABLE */
+	uint16_t head;
+	enum guest_fault want;
+	uint16_t nout, nin;
+	uint32_t out_len, in_len;
+};
+
+static const struct walk_case cases[] = {
+	{ "one readable", .d = { { DATA, 16, 0, 0 } }, .nout = 1, .out_len = 16 },
+	{ "readable then writable", .d = { { DATA, 16, N, 1 }, { DATA, 512, N | W, 2 },
+					   { DATA, 1, W, 0 } },
+	  .nout = 1, .nin = 2, .out_len = 16, .in_len = 513 },
+	{ "head at the end", .head = SIZE - 1, .d = { [SIZE - 1] = { DATA, 1, 0, 0 } },
+	  .nout = 1, .out_len = 1 },
+	{ "exactly size", .d = { { DATA, 1, N, 1 }, { DATA, 1, N, 2 }, { DATA, 1, N, 3 },
+				 { DATA, 1, N, 4 }, { DATA, 1, N, 5 }, { DATA, 1, N, 6 },
+				 { DATA, 1, N, 7 }, { DATA, 1, 0, 0 } },
+	  .nout = SIZE, .out_len = SIZE },
+	{ "head out of the table", .head = SIZE, .want = FAULT_HEAD_RANGE },
+	{ "head 65535", .head = 65535, .want = FAULT_HEAD_RANGE },
+	{ "next out of the table", .d = { { DATA, 1, N, SIZE } }, .want = FAULT_NEXT_RANGE },
+	{ "next 65535", .d = { { DATA, 1, N, 65535 } }, .want = FAULT_NEXT_RANGE },
+	{ "loop of one", .d = { { DATA, 1, N, 0 } }, .want = FAULT_CHAIN_LONG },
+	{ "loop of two", .d = { { DATA, 1, N, 1 }, { DATA, 1, N, 0 } }, .want = FAULT_CHAIN_LONG },
+	{ "zero alone", .d = { { DATA, 0, 0, 0 } }, .want = FAULT_ZERO_LEN },
+	{ "zero first", .d = { { DATA, 0, N, 1 }, { DATA, 1, 0, 0 } }, .want = FAULT_ZERO_LEN },
+	{ "zero last", .d = { { DATA, 1, N, 1 }, { DATA, 0, W, 0 } }, .want = FAULT_ZERO_LEN },
+	{ "zeroes in a ring", .d = { { DATA, 0, N, 0 } }, .want = FAULT_ZERO_LEN },
+	{ "address and length wrap", .d = { { UINT64_MAX - 1, 16, 0, 0 } },
+	  .want = FAULT_ADDR_RANGE },
+	{ "last byte", .d = { { C_GPA + C_LEN - 1, 1, 0, 0 } }, .nout = 1, .out_len = 1 },
+	{ "last byte, one too long", .d = { { C_GPA + C_LEN - 1, 2, 0, 0 } },
+	  .want = FAULT_ADDR_RANGE },
+	{ "first byte behind", .d = { { C_GPA + C_LEN, 1, 0, 0 } }, .want = FAULT_ADDR_RANGE },
+	{ "in the hole", .d = { { B_GPA + B_LEN, 1, W, 0 } }, .want = FAULT_ADDR_RANGE },
+	{ "over the edge of the hole", .d = { { B_GPA + B_LEN - 1, 2, W, 0 } },
+	  .want = FAULT_ADDR_RANGE },
+	{ "below everything", .d = { { 0, 1, 0, 0 } }, .want = FAULT_ADDR_RANGE },
+	{ "length near 2^32", .d = { { DATA, UINT32_MAX, 0, 0 } }, .want = FAULT_ADDR_RANGE },
+	{ "total over 2^32", .d = { { DATA, 4096, N, 1 }, { DATA, UINT32_MAX, 0, 0 } },
+	  .want = FAULT_TOTAL_LEN },
+	{ "across adjacent regions", .d = { { B_GPA - 8, 16, 0, 0 } }, .nout = 2, .out_len = 16 },
+	{ "over the ring itself", .d = { { DESC, 4096, W, 0 } }, .nin = 1, .in_len = 4096 },
+	{ "readable after writable", .d = { { DATA, 1, N | W, 1 }, { DATA, 1, 0, 0 } },
+	  .want = FAULT_WRITE_ORDER },
+	{ "indirect", .d = { { TABLE, 32, I, 0 } },
+	  .t = { { DATA, 16, N, 1 }, { DATA, 8, W, 0 } },
+	  .nout = 1, .nin = 1, .out_len = 16, .in_len = 8 },
+	{ "direct, then indirect", .d = { { DATA, 1, N, 1 }, { TABLE, 16, I, 0 } },
+	  .t = { { DATA, 8, W, 0 } }, .nout = 1, .nin = 1, .out_len = 1, .in_len = 8 },
+	{ "indirect of exactly size", .d = { { TABLE, 16 * SIZE, I, 0 } },
+	  .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 2 }, { DATA, 1, N, 3 }, { DATA, 1, N, 4 },
+		 { DATA, 1, N, 5 }, { DATA, 1, N, 6 }, { DATA, 1, N, 7 }, { DATA, 1, 0, 0 } },
+	  .nout = SIZE, .out_len = SIZE },
+	{ "direct and indirect together too long",
+	  .d = { { DATA, 1, N, 1 }, { TABLE, 16 * SIZE, I, 0 } },
+	  .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 2 }, { DATA, 1, N, 3 }, { DATA, 1, N, 4 },
+		 { DATA, 1, N, 5 }, { DATA, 1, N, 6 }, { DATA, 1, N, 7 }, { DATA, 1, 0, 0 } },
+	  .want = FAULT_CHAIN_LONG },
+	{ "loop in an indirect table", .d = { { TABLE, 32, I, 0 } },
+	  .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 0 } }, .want = FAULT_CHAIN_LONG },
+	{ "next out of an indirect table", .d = { { TABLE, 32, I, 0 } },
+	  .t = { { DATA, 1, N, 2 }, { 0 }, { DATA, 1, 0, 0 } }, .want = FAULT_NEXT_RANGE },
+	{ "nested", .d = { { TABLE, 16, I, 0 } }, .t = { { TABLE, 16, I, 0 } },
+	  .want = FAULT_INDIRECT_NESTED },
+	{ "indirect with next", .d = { { TABLE, 16, I | N, 1 }, { DATA, 1, 0, 0 } },
+	  .t = { { DATA, 1, 0, 0 } }, .want = FAULT_INDIRECT_NEXT },
+	{ "indirect length 15", .d = { { TABLE, 15, I, 0 } }, .want = FAULT_INDIRECT_LEN },
+	{ "indirect length 17", .d = { { TABLE, 17, I, 0 } }, .t = { { DATA, 1, 0, 0 } },
+	  .want = FAULT_INDIRECT_LEN },
+	{ "indirect length 0", .d = { { TABLE, 0, I, 0 } }, .want = FAULT_INDIRECT_LEN },
+	{ "indirect longer than the queue", .d = { { TABLE, 16 * (SIZE + 1), I, 0 } },
+	  .t = { { DATA, 1, 0, 0 } }, .want = FAULT_INDIRECT_LEN },
+	{ "indirect longer than 65536", .d = { { TABLE, 16 * 65537, I, 0 } },
+	  .want = FAULT_INDIRECT_LEN },
+	{ "indirect table across regions", .d = { { B_GPA - 16, 32, I, 0 } },
+	  .want = FAULT_INDIRECT_ADDR },
+	{ "indirect table outside", .d = { { B_GPA + B_LEN, 16, I, 0 } },
+	  .want = FAULT_INDIRECT_ADDR },
+	{ "indirect table wraps", .d = { { UINT64_MAX - 7, 16, I, 0 } },
+	  .want = FAULT_INDIRECT_ADDR },
+	{ "fault in an indirect table", .d = { { TABLE, 16, I, 0 } }, .t = { { DATA, 0, 0, 0 } },
+	  .want = FAULT_ZERO_LEN },
+};
+
+static void load_case(struct world *w, const struct walk_case *c)
+{
+	for (unsigned i = 0; i < SIZE; i++)
+		put(w, DESC, i, c->d[i]);
+	for (unsigned i = 0; i < SIZE + 1; i++)
+		put(w, TABLE, i, c->t[i]);
+}
+
+static void every_chain_is_judged(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct walk_case *c = &cases[i];
+		struct iovec iov[SIZE + 1];
+		struct vq_chain got;
+		uint64_t detail;
+
+		print_message("# %s\n", c->name);
+		load_case(w, c);
+		iov[SIZE].iov_len = 0xdead;
+		assert_int_equal(vq_walk(&w->vq, c->head, iov, SIZE, &got, &detail), c->want);
+		assert_int_equal(iov[SIZE].iov_len, 0xdead);
+		if (c->want != FAULT_NONE)
+			continue;
+		assert_int_equal(got.nout, c->nout);
+		assert_int_equal(got.nin, c->nin);
+		assert_int_equal(got.out_len, c->out_len);
+		assert_int_equal(got.in_len, c->in_len);
+		assert_int_equal(got.head, c->head);
+	}
+}
+
+/* Taken from the ring, each bad chain is one fault, stops the queue, and a new start mends it. */
+static void a_fault_stops_the_queue_once(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+	unsigned faults = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		load_case(w, &cases[i]);
+		w->vq.avail->idx = 0;
+		start(w, false, true);
+		offer(w, cases[i].head);
+		if (cases[i].want == FAULT_NONE) {
+			assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+			continue;
+		}
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_FAULT);
+		assert_int_equal(w->faults, ++faults);
+		assert_int_equal(w->last, cases[i].want);
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_EMPTY);
+		assert_int_equal(vq_available(&w->vq), 0);
+		guest_fault(&w->vq, FAULT_BAD_FRAME, 0);
+		assert_int_equal(w->faults, faults);
+		assert_false(vq_enable_kicks(&w->vq));
+	}
+	assert_int_equal(w->vq.n_faults, faults);
+}
+
+static void indirect_needs_its_feature(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+	uint64_t detail;
+
+	start(w, false, false);
+	put(w, DESC, 0, (struct vring_desc){ TABLE, 16, I, 0 });
+	put(w, TABLE, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+	assert_int_equal(vq_walk(&w->vq, 0, iov, SIZE, &got, &detail), FAULT_INDIRECT_OFF);
+}
+
+static void pieces_never_pass_the_list(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov[3] = { [2] = { .iov_len = 0xdead } };
+	struct vq_chain got;
+	uint64_t detail;
+
+	put(w, DESC, 0, (struct vring_desc){ B_GPA - 8, 16, N, 1 });
+	put(w, DESC, 1, (struct vring_desc){ DATA, 16, 0, 0 });
+	assert_int_equal(vq_walk(&w->vq, 0, iov, 2, &got, &detail), FAULT_IOV_FULL);
+	assert_int_equal(iov[2].iov_len, 0xdead);
+	assert_ptr_equal(iov[0].iov_base, w->room[0] + A_LEN - 8);
+	assert_ptr_equal(iov[1].iov_base, w->room[1]);
+	assert_int_equal(iov[0].iov_len + iov[1].iov_len, 16);
+}
+
+/* ---- start ---- */
+
+static void geometry_is_judged_part_by_part(void **state)
+{
+	static const struct {
+		uint16_t size;
+		uint64_t desc, avail, used;
+		enum vq_start_error want;
+	} c[] = {
+		{ SIZE, DESC, AVAIL, USED, VQ_START_OK },
+		{ 0, DESC, AVAIL, USED, VQ_START_SIZE },
+		{ 3, DESC, AVAIL, USED, VQ_START_SIZE },
+		{ 2048, DESC, AVAIL, USED, VQ_START_SIZE },
+		{ 32768, DESC, AVAIL, USED, VQ_START_SIZE },
+		{ 65535, DESC, AVAIL, USED, VQ_START_SIZE },
+		{ SIZE, DESC + 8, AVAIL, USED, VQ_START_DESC },
+		{ SIZE, C_GPA + C_LEN - 16 * SIZE, AVAIL, USED, VQ_START_OK },
+		{ SIZE, C_GPA + C_LEN - 16 * SIZE + 16, AVAIL, USED, VQ_START_DESC },
+		{ SIZE, B_GPA - 16, AVAIL, USED, VQ_START_DESC },
+		{ SIZE, 0, AVAIL, USED, VQ_START_DESC },
+		{ SIZE, UINT64_MAX - 15, AVAIL, USED, VQ_START_DESC },
+		{ SIZE, DESC, AVAIL + 1, USED, VQ_START_AVAIL },
+		{ SIZE, DESC, C_GPA + C_LEN - 6 - 2 * SIZE, USED, VQ_START_OK },
+		{ SIZE, DESC, C_GPA + C_LEN - 4 - 2 * SIZE, USED, VQ_START_AVAIL },
+		{ SIZE, DESC, B_GPA + B_LEN, USED, VQ_START_AVAIL },
+		{ SIZE, DESC, AVAIL, USED + 2, VQ_START_USED },
+		{ SIZE, DESC, AVAIL, C_GPA + C_LEN - 8 - 8 * SIZE, VQ_START_OK },
+		{ SIZE, DESC, AVAIL, C_GPA + C_LEN - 4 - 8 * SIZE, VQ_START_USED },
+		{ SIZE, DESC, AVAIL, C_GPA + C_LEN, VQ_START_USED },
+	};
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(c); i++) {
+		for (int uva = 0; uva < 2; uva++) {
+			unsigned sh = uva ? 8 : 0;
+			struct vq_setup s = { .size = c[i].size, .addresses_are_uva = uva };
+			const uint64_t at[] = { c[i].desc, c[i].avail, c[i].used };
+			uint64_t *to[] = { &s.desc, &s.avail, &s.used };
+
+			/* An address of the front-end's: region base moved, offset kept. */
+			for (unsigned p = 0; p < 3; p++) {
+				const struct shm_region *r = &w->mem.r[at[p] >= C_GPA ? 2
+								       : at[p] >= B_GPA ? 1
+											: 0];
+
+				*to[p] = sh && at[p] >= A_GPA ? r->uva + (at[p] - r->gpa) : at[p];
+			}
+			assert_int_equal(vq_start(&w->vq, &w->mem, &s), c[i].want);
+			assert_int_equal(w->vq.running, c[i].want == VQ_START_OK);
+		}
+	}
+}
+
+/* ---- available and used rings ---- */
+
+static void available_index_is_bounded(void **state)
+{
+	static const struct {
+		uint16_t last, idx;
+		bool ok;
+	} c[] = { { 0, SIZE, true },	  { 0, SIZE + 1, false }, { 0, 65535, false },
+		  { 5, 4, false },	  { 65530, 2, true },	  { 65530, 3, false },
+		  { 65535, 65534, false } };
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(c); i++) {
+		start(w, false, true);
+		w->vq.last_avail = w->vq.avail_seen = c[i].last;
+		put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+		memset(w->vq.avail->ring, 0, 2 * SIZE);
+		w->vq.avail->idx = c[i].idx;
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got),
+				 c[i].ok ? VQ_POP_CHAIN : VQ_POP_FAULT);
+		if (!c[i].ok)
+			assert_int_equal(w->last, FAULT_AVAIL_IDX);
+		start(w, false, true);
+		w->vq.last_avail = w->vq.avail_seen = c[i].last;
+		assert_int_equal(vq_available(&w->vq),
+				 c[i].ok ? (uint16_t)(c[i].idx - c[i].last) : 0);
+	}
+}
+
+static void no_more_in_flight_than_the_queue_holds(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+	for (unsigned i = 0; i < SIZE; i++) {
+		offer(w, 0);
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	}
+	offer(w, 0);
+	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_FAULT);
+	assert_int_equal(w->last, FAULT_USED_FULL);
+}
+
+static void used_entries_are_published_at_once(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	w->vq.used->idx = 65534;
+	start(w, false, true);
+	for (uint16_t i = 0; i < 4; i++) {
+		put(w, DESC, i, (struct vring_desc){ DATA, 16, W, 0 });
+		offer(w, i);
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	}
+	vq_unpop(&w->vq, 1);
+	for (uint16_t i = 0; i < 3; i++)
+		vq_push(&w->vq, i, 100u + i);
+	vq_push(&w->vq, 3, 0); /* nothing is in flight */
+	assert_int_equal(w->vq.used->idx, 65534);
+	assert_true(vq_publish(&w->vq));
+	assert_false(vq_publish(&w->vq));
+	assert_int_equal(w->vq.used->idx, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(w->vq.used->ring[(65534 + i) % SIZE].id, i);
+		assert_int_equal(w->vq.used->ring[(65534 + i) % SIZE].len, 100 + i);
+	}
+	/* The one that was given back comes again. */
+	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	assert_int_equal(got.head, 3);
+	/* Completions after a fault or a stop touch nothing. */
+	guest_fault(&w->vq, FAULT_BAD_LAYOUT, 0);
+	vq_push(&w->vq, 3, 0);
+	assert_false(vq_publish(&w->vq));
+	vq_stop(&w->vq);
+	vq_push(&w->vq, 3, 0);
+	assert_false(vq_publish(&w->vq));
+	assert_false(vq_wants_call(&w->vq));
+}
+
+static bool push_one(struct world *w)
+{
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+	offer(w, 0);
+	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	vq_push(&w->vq, 0, 0);
+	assert_true(vq_publish(&w->vq));
+	return vq_wants_call(&w->vq);
+}
+
+static void calls_are_made_when_wanted(void **state)
+{
+	struct world *w = *state;
+	uint16_t *used_event = &w->vq.avail->ring[SIZE];
+
+	assert_true(push_one(w));
+	w->vq.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	assert_false(push_one(w));
+	w->vq.used->idx = w->vq.avail->idx = 0;
+	start(w, true, true);
+	*used_event = 100;
+	assert_true(push_one(w)); /* the first one is not known to be unwanted */
+	assert_false(push_one(w));
+	*used_event = w->vq.next_used;
+	assert_true(push_one(w));
+	*used_event = (uint16_t)(w->vq.next_used - 30000); /* far away */
+	assert_false(push_one(w));
+	assert_int_equal(w->vq.n_calls, 3);
+	assert_int_equal(w->vq.n_calls_suppressed, 3);
+}
+
+static void kicks_are_asked_for_without_a_gap(void **state)
+{
+	struct world *w = *state;
+	uint16_t *avail_event = (uint16_t *)&w->vq.used->ring[SIZE];
+
+	vq_disable_kicks(&w->vq);
+	assert_int_equal(w->vq.used->flags, VRING_USED_F_NO_NOTIFY);
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(w->vq.used->flags, 0);
+	offer(w, 0);
+	assert_true(vq_enable_kicks(&w->vq));
+
+	start(w, true, true);
+	w->vq.avail->idx = 0;
+	for (unsigned i = 0; i < 3; i++)
+		push_one(w);
+	vq_disable_kicks(&w->vq);
+	assert_int_equal(*avail_event, 0);
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(*avail_event, 3);
+	offer(w, 0);
+	assert_true(vq_has_news(&w->vq));
+	assert_true(vq_enable_kicks(&w->vq));
+	/* Seen but not taken is no news. */
+	assert_int_equal(vq_available(&w->vq), 1);
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(*avail_event, 4);
+}
+
+/* ---- lists ---- */
+
+static void lists_are_copied_within_their_lengths(void **state)
+{
+	char a[4], b[3], flat[16] = { 0 };
+	struct iovec iov[] = { { a, 4 }, { b, 3 } }, part[2];
+
+	(void)state;
+	assert_int_equal(iov_from_buf(iov, 2, 1, "abcdefghij", 10), 6);
+	assert_memory_equal(a + 1, "abc", 3);
+	assert_memory_equal(b, "def", 3);
+	assert_int_equal(iov_to_buf(iov, 2, 2, flat, 3), 3);
+	assert_string_equal(flat, "bcd");
+	assert_int_equal(iov_to_buf(iov, 2, 7, flat, 3), 0);
+	assert_int_equal(iov_to_buf(iov, 2, SIZE_MAX, flat, 3), 0);
+	assert_int_equal(iov_slice(iov, 2, 3, 3, part, 2), 2);
+	assert_ptr_equal(part[0].iov_base, a + 3);
+	assert_int_equal(part[1].iov_len, 2);
+	assert_int_equal(iov_slice(iov, 2, 3, 5, part, 2), -1);
+	assert_int_equal(iov_slice(iov, 2, 3, 3, part, 1), -1);
+	assert_int_equal(iov_zero(iov, 2, 6, 9), 1);
+	assert_int_equal(b[2], 0);
+	assert_int_equal(b[1], 'e');
+}
+
+/* ---- a second thread rewrites everything while the walk runs ---- */
+
+static volatile bool flipping;
+
+static void *flipper(void *arg)
+{
+	static const uint64_t addr[] = { DATA, B_GPA - 8, 0, UINT64_MAX, TABLE, C_GPA + C_LEN - 1 };
+	static const uint32_t len[] = { 16, 0, 1, UINT32_MAX, 32, 16 * SIZE };
+	struct world *w = arg;
+	unsigned seed = 1;
+
+	while (flipping) {
+		uint64_t table = rand_r(&seed) % 2 ? DESC : TABLE;
+		volatile struct vring_desc *d =
+			(volatile struct vring_desc *)(w->room[0] + (table - A_GPA)) +
+			rand_r(&seed) % SIZE;
+
+		d->addr = addr[(unsigned)rand_r(&seed) % ARRAY_SIZE(addr)];
+		d->len = len[(unsigned)rand_r(&seed) % ARRAY_SIZE(len)];
+		d->flags = (uint16_t)(rand_r(&seed) % 8);
+		d->next = (uint16_t)(rand_r(&seed) % (SIZE + 1));
+	}
+	return NULL;
+}
+
+static bool inside(const struct world *w, const struct iovec *v)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		const uint8_t *base = w->room[i], *p = v->iov_base;
+
+		if (p >= base && p < base + w->mem.r[i].size)
+			return range_ok((uint64_t)(p - base), v->iov_len, w->mem.r[i].size);
+	}
+	return false;
+}
+
+static void what_is_used_is_what_was_checked(void **state)
+{
+	struct world *w = *state;
+	unsigned good = 0, bad = 0;
+	pthread_t t;
+
+	flipping = true;
+	assert_int_equal(pthread_create(&t, NULL, flipper, w), 0);
+	for (unsigned i = 0; i < 300000; i++) {
+		struct iovec iov[SIZE + 4];
+		struct vq_chain got;
+		uint64_t detail, sum = 0;
+
+		if (vq_walk(&w->vq, (uint16_t)(i % SIZE), iov, SIZE + 4, &got, &detail) !=
+		    FAULT_NONE) {
+			bad++;
+			continue;
+		}
+		good++;
+		assert_in_range(got.nout + got.nin, 1, SIZE + 4);
+		for (unsigned k = 0; k < (unsigned)(got.nout + got.nin); k++) {
+			assert_true(iov[k].iov_len > 0);
+			assert_true(inside(w, &iov[k]));
+			sum += iov[k].iov_len;
+		}
+		assert_int_equal(sum, (uint64_t)got.out_len + got.in_len);
+	}
+	flipping = false;
+	pthread_join(t, NULL);
+	assert_true(good > 0);
+	assert_true(bad > 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(every_chain_is_judged),
+		T(a_fault_stops_the_queue_once),
+		T(indirect_needs_its_feature),
+		T(pieces_never_pass_the_list),
+		T(geometry_is_judged_part_by_part),
+		T(available_index_is_bounded),
+		T(no_more_in_flight_than_the_queue_holds),
+		T(used_entries_are_published_at_once),
+		T(calls_are_made_when_wanted),
+		T(kicks_are_asked_for_without_a_gap),
+		T(lists_are_copied_within_their_lengths),
+		T(what_is_used_is_what_was_checked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
