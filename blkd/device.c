@@ -81,23 +81,15 @@ static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
 	return more;
 }
 
-/* Slots or tokens have come back: every queue that waits gets a turn. True if one has more to do. */
-static bool resume(struct backend *be, struct blkd *d)
+/* Slots or tokens have come back: every queue that waits gets a turn. */
+static void resume(struct backend *be, struct blkd *d)
 {
-	uint32_t waiting = d->waiting;
+	for (; d->waiting; d->waiting &= d->waiting - 1) {
+		struct vq *vq = &be->vq[__builtin_ctz(d->waiting)];
 
-	d->waiting = 0;
-	while (waiting) {
-		struct vq *vq = &be->vq[__builtin_ctz(waiting)];
-
-		waiting &= waiting - 1;
 		vq->quiet = false;
-		if (vq->running && take_chains(d, vq, BACKEND_CHAIN_BUDGET))
-			d->waiting |= 1u << vq->index;
+		backend_wake(be, vq);
 	}
-	blkd_pump(d, UINT32_MAX);
-	flush_dirty(be, d);
-	return d->waiting && d->free && !d->limit.on;
 }
 
 static bool fd_ready(struct backend *be, int fd, uint32_t events)
@@ -111,7 +103,9 @@ static bool fd_ready(struct backend *be, int fd, uint32_t events)
 		return false;
 	blkd_pump(d, UINT32_MAX);
 	flush_dirty(be, d);
-	return resume(be, d);
+	if (d->free)
+		resume(be, d);
+	return false;
 }
 
 static void queue_stop(struct backend *be, struct vq *vq)

@@ -127,7 +127,7 @@ uint32_t blk_written(const struct blk_req *r, uint32_t moved)
 	return moved + (moved == r->data_len);
 }
 
-uint32_t blk_get_id(const struct blk_req *r, const char serial[BLK_ID_LEN + 1])
+uint32_t blk_get_id(const struct blk_req *r, const char *serial)
 {
 	char id[BLK_ID_LEN];
 

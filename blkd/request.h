@@ -65,7 +65,7 @@ enum guest_fault blk_judge(const struct blk_shape *s, const struct vq_chain *c, 
  */
 uint32_t blk_written(const struct blk_req *r, uint32_t moved);
 
-/* What GET_ID gives: at most 20 bytes of @serial, padded with NULs. Returns bytes written. */
-uint32_t blk_get_id(const struct blk_req *r, const char serial[BLK_ID_LEN + 1]);
+/* What GET_ID gives: at most 20 bytes of the string @serial, padded with NULs. Returns bytes written. */
+uint32_t blk_get_id(const struct blk_req *r, const char *serial);
 
 #endif
