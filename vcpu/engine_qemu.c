@@ -15,7 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/memfd.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -166,6 +166,8 @@ static int qemu_confine(struct vm *vm)
 	vm->missing |= sandbox_enter(&o);
 	while (n > 0)
 		close(readable[--n]);
+	/* Its probe of memory files must fail, not end it; an ignored signal stays so across exec. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (setrlimit(RLIMIT_FSIZE, &none) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "limit of file size: %m");
 	log_line(LOG_INFO, "QEMU emulates the CPU; an emulator is not a security boundary: "
