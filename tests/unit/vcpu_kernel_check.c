@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Promise: a kernel is told from what is none, by its first bytes, and the text names what it is. */
+#include <elf.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vcpu/kernel_check.h"
+
+static uint8_t buf[KERNEL_CHECK_BYTES];
+static const char *what;
+
+/* Judge exactly @len bytes, at the end of an allocation: a sanitizer sees a read beyond them. */
+static enum kernel_kind judge(size_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+	enum kernel_kind k;
+
+	memcpy(copy, buf, len);
+	what = NULL;
+	k = kernel_kind(copy, len, &what);
+	free(copy);
+	assert_non_null(what);
+	return k;
+}
+
+static int clear(void **state)
+{
+	(void)state;
+	memset(buf, 0, sizeof(buf));
+	return 0;
+}
+
+static void make_bzimage(void)
+{
+	buf[0x1fe] = 0x55;
+	buf[0x1ff] = 0xaa;
+	memcpy(buf + 0x202, "HdrS", 4);
+	buf[0x206] = 0x0f; /* protocol 2.15 */
+	buf[0x207] = 0x02;
+	buf[0x211] = 1; /* LOADED_HIGH */
+}
+
+static void bzimage(void **state)
+{
+	(void)state;
+	make_bzimage();
+	assert_int_equal(judge(sizeof(buf)), KERNEL_BZIMAGE);
+	/* Kernels with an EFI stub begin with MZ: still a bzImage. */
+	memcpy(buf, "MZ", 2);
+	assert_int_equal(judge(sizeof(buf)), KERNEL_BZIMAGE);
+	/* Cut off inside its header. */
+	assert_int_equal(judge(0x25f), KERNEL_NONE);
+	buf[0x211] = 0;
+	assert_int_equal(judge(sizeof(buf)), KERNEL_NONE);
+	assert_non_null(strstr(what, "zImage"));
+	buf[0x211] = 1;
+	buf[0x207] = 1; /* protocol 1.15 */
+	assert_int_equal(judge(sizeof(buf)), KERNEL_NONE);
+}
+
+static void boot_sector(void **state)
+{
+	(void)state;
+	buf[0x1fe] = 0x55;
+	buf[0x1ff] = 0xaa;
+	assert_int_equal(judge(sizeof(buf)), KERNEL_NONE);
+	assert_non_null(strstr(what, "boot sector"));
+	assert_int_equal(judge(0x1ff), KERNEL_NONE);
+	assert_null(strstr(what, "boot sector"));
+}
+
+static void elf(void **state)
+{
+	Elf64_Ehdr *e = (Elf64_Ehdr *)buf;
+
+	(void)state;
+	memcpy(e->e_ident, ELFMAG, SELFMAG);
+	e->e_ident[EI_CLASS] = ELFCLASS64;
+	e->e_ident[EI_DATA] = ELFDATA2LSB;
+	e->e_type = ET_EXEC;
+	e->e_machine = EM_X86_64;
+	assert_int_equal(judge(sizeof(buf)), KERNEL_ELF);
+	e->e_machine = EM_386;
+	assert_int_equal(judge(sizeof(buf)), KERNEL_ELF);
+	e->e_machine = EM_AARCH64;
+	assert_int_equal(judge(sizeof(buf)), KERNEL_NONE);
+	assert_non_null(strstr(what, "another machine"));
+	e->e_machine = EM_X86_64;
+	e->e_type = ET_REL;
+	assert_int_equal(judge(sizeof(buf)), KERNEL_NONE);
+	assert_non_null(strstr(what, "object"));
+	e->e_type = ET_EXEC;
+	assert_int_equal(judge(20), KERNEL_NONE);
+	assert_non_null(strstr(what, "cut off"));
+}
+
+static void named(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *text;
+	} cases[] = {
+		{ "\x89PNG\r\n", 6, "PNG" },	      { "#!/bin/sh\n", 10, "script" },
+		{ "070701000", 9, "cpio" },	      { "just some words\n", 16, "text" },
+		{ "\xfd" "7zXZ\0", 6, "xz" },	      { "\x28\xb5\x2f\xfd", 4, "zstd" },
+		{ "QFI\xfb", 4, "qcow2" },	      { "PK\x03\x04", 4, "zip" },
+		{ "!<arch>\ndebian", 14, "Debian" },  { "MZ\x90", 3, "EFI" },
+		{ "\x01\x02\x03\x04", 4, "no known" }, { "\x7f" "EL", 3, "no known" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memcpy(buf, cases[i].bytes, cases[i].len);
+		assert_int_equal(judge(cases[i].len), KERNEL_NONE);
+		assert_non_null(strstr(what, cases[i].text));
+	}
+	assert_int_equal(judge(0), KERNEL_NONE);
+	assert_non_null(strstr(what, "empty"));
+	memcpy(buf, "\x1f\x8b\x08", 3);
+	assert_int_equal(judge(3), KERNEL_GZIP);
+}
+
+/* Every length of random bytes: never a read past the end (under a sanitizer). */
+static void any_length(void **state)
+{
+	(void)state;
+	srandom(1);
+	for (size_t len = 0; len <= sizeof(buf); len++) {
+		for (size_t i = 0; i < len; i++)
+			buf[i] = (uint8_t)random();
+		if (len > 0x206 && len % 3 == 0)
+			make_bzimage();
+		judge(len);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(bzimage, clear),	    cmocka_unit_test_setup(boot_sector, clear),
+		cmocka_unit_test_setup(elf, clear),	    cmocka_unit_test_setup(named, clear),
+		cmocka_unit_test_setup(any_length, clear),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
