@@ -36,14 +36,10 @@ static int find(const char *text, int from)
 /* The value of the @nth option named @option. */
 static const char *value(const char *option, int nth)
 {
-	int i = -1;
-
-	do {
-		i = find(option, i + 1);
-		if (i < 0)
-			return "";
-	} while (nth-- > 0);
-	return args.argv[i + 1];
+	for (unsigned i = 0; i + 1 < args.argc; i++)
+		if (!strcmp(args.argv[i], option) && nth-- == 0)
+			return args.argv[i + 1];
+	return "";
 }
 
 static void always(void **state)
