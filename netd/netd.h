@@ -97,7 +97,7 @@ extern const char netd_help_text[];
 /* Returns the exit status: 0, 1 for the host's faults. */
 int netd_standalone(struct netd_options *o);
 /*
- * main.c: confine this process, then serve one front-end until it goes: the one
+ * serve.c: confine this process, then serve one front-end until it goes: the one
  * connected at HFD_FRONT, or the first to come at HFD_LISTEN. The exit status.
  */
 int netd_serve(const struct role_config *rc, bool supervised);
