@@ -32,6 +32,7 @@ struct spawn_msg {
 	uint32_t missing;	/* SPAWN_STARTED: layers that turned out to be missing (LAYER_TRACE) */
 	uint32_t step;		/* SPAWN_NO_ROOM */
 	/* SPAWN_START */
+	uint32_t role;		/* enum role: its name */
 	uint32_t nfds;
 	uint16_t number[SPAWN_MAX_FDS]; /* descriptor i of the packet goes to this number in the role */
 	uint32_t nofile;	/* RLIMIT_NOFILE */

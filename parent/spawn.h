@@ -32,6 +32,7 @@ struct room {
 
 struct spawner {
 	const char *name;
+	enum role role;
 	pid_t pid;	/* in our namespace */
 	int sock;	/* SOCK_SEQPACKET, non-blocking */
 	uint32_t missing; /* layers (LAYER_BIT) */

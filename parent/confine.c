@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Giving privileges up: ids, groups, capabilities. Runs in the parent when the
+ * privileged window closes, and in each spawner before it is executed. Nothing
+ * here ever takes a privilege, and a step that fails is never passed over.
+ */
+#include <cap-ng.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "spawn.h"
+
+/* The bounding and ambient sets, while there is the capability to shrink them. */
+static int drop_bounds(void)
+{
+	capng_clear(CAPNG_SELECT_ALL);
+	if (!prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0))
+		return 0; /* empty already: nobody here could fill it */
+	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
+		return -1;
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* EINVAL before Linux 4.3 */
+	return 0;
+}
+
+static bool may(int cap)
+{
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, (unsigned)cap);
+}
+
+static int drop_ids(uid_t uid, gid_t gid)
+{
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	/* ENOSYS or EPERM where a user namespace has them denied: there they stand for nobody. */
+	if (may(CAP_SETGID) && setgroups(0, NULL) < 0 && errno != EPERM)
+		return -1;
+	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return -1;
+	if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0 || r != uid || e != uid ||
+	    s != uid || rg != gid || eg != gid || sg != gid) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}
+
+static int drop_caps(void)
+{
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return -1;
+	capng_get_caps_process();
+	if (capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}
+
+int confine_self(uid_t uid, gid_t gid)
+{
+	if (may(CAP_SETPCAP) && drop_bounds() < 0) {
+		log_line(LOG_ERROR, "cannot empty the bounding set: %m");
+		return -1;
+	}
+	if (uid != (uid_t)-1 && drop_ids(uid, gid) < 0) {
+		log_line(LOG_ERROR, "cannot become user %u, group %u: %m", uid, gid);
+		return -1;
+	}
+	if (drop_caps() < 0) {
+		log_line(LOG_ERROR, "cannot give up capabilities: %m");
+		return -1;
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+		log_line(LOG_ERROR, "cannot set no_new_privs: %m");
+		return -1;
+	}
+	return 0;
+}
+
+/* "user:first:count" */
+static bool subid_line(const char *line, const char *user, uid_t *first, uid_t *count)
+{
+	size_t n = strlen(user);
+	unsigned long a, b;
+	char *end;
+
+	if (strncmp(line, user, n) != 0 || line[n] != ':' || !isdigit((unsigned char)line[n + 1]))
+		return false;
+	errno = 0;
+	a = strtoul(line + n + 1, &end, 10);
+	if (errno || *end != ':' || !isdigit((unsigned char)end[1]))
+		return false;
+	b = strtoul(end + 1, &end, 10);
+	/* Never root, never the id that means "none". */
+	if (errno || *end || a == 0 || b == 0 || a >= UINT_MAX || b > UINT_MAX - a)
+		return false;
+	*first = (uid_t)a;
+	*count = (uid_t)b;
+	return true;
+}
+
+int subid_range(const char *file, const char *user, uid_t *first, uid_t *count)
+{
+	char text[16384], *line, *save = NULL;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n < 0)
+		return -1;
+	text[n] = '\0';
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (subid_line(line, user, first, count))
+			return 0;
+	errno = ENOENT;
+	return -1;
+}
