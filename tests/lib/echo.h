@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A tiny device on the back-end loop, in a child process: answers each chain
+ * with the bytes that it brought. For tests of the loop; runs nowhere else.
+ */
+#ifndef TESTS_LIB_ECHO_H
+#define TESTS_LIB_ECHO_H
+
+#include "front.h"
+
+#define ECHO_QUEUES 2
+#define ECHO_FEATURE 5 /* the device's one feature bit */
+
+struct echo_options {
+	bool own_front;	 /* sealed when the first ring starts, under the strictest filter */
+	bool allow_unsealed;
+	bool same_inode; /* memory must be the front's own memfd (made before the start) */
+	unsigned poll_us;
+	const char *path; /* listen here and serve one connection after the other */
+};
+
+/* The configuration space: counters of the back-end process, and one byte that can be written. */
+struct echo_config {
+	uint32_t open_fds, resets, starts, stops, mappings, held;
+	uint8_t hold; /* take chains and keep them until it is 0 again */
+	uint8_t pad[3];
+};
+
+/* Start the device on a socket pair (f->sock, f->pid); *@ctl is the supervisor's end, or NULL for none. */
+bool echo_start(struct front *f, const struct echo_options *o, int *ctl);
+
+#endif
