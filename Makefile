@@ -22,7 +22,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 
 WARN  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	 -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough -Wundef
-HARD  := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero -fcf-protection
+HARD  := -fstack-protector-strong -fstack-clash-protection $(if $(filter clang%,$(CC)),,-ftrivial-auto-var-init=zero) -fcf-protection
 ifneq ($(SAN),)
 HARD  := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash disable=SC2034 # variables are the tests'
+# shellcheck shell=bash disable=SC2034,SC2154,SC2119,SC2120 # variables and arguments are the tests'
 #
 # What the whole-program tests share. tools/run-bats gives them, as root, pid and
 # network namespaces of their own: what is seen there is the test's alone.
