@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Taps and bridges, in a network namespace of this test's own (root): what is
+ * made, what is read back, what is gone at the end, and what is said when it
+ * cannot be made.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "parent/setup.h"
+
+static struct net_host host;
+static char said[8192];
+
+static int open_nic(const struct net_option *o)
+{
+	int catch = memfd_create("said", 0), err = dup(2), result;
+	ssize_t got;
+
+	dup2(catch, 2);
+	result = net_open(o, &host);
+	link_done();
+	dup2(err, 2);
+	got = pread(catch, said, sizeof(said) - 1, 0);
+	said[got > 0 ? got : 0] = '\0';
+	close(err);
+	close(catch);
+	return result;
+}
+
+static void refused(const struct net_option *o, const char *text)
+{
+	assert_int_equal(open_nic(o), -1);
+	if (!strstr(said, text))
+		fail_msg("not \"%s\": %s", text, said);
+	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+	net_close(&host);
+}
+
+static struct net_option nic(enum net_kind kind)
+{
+	struct net_option o = { .kind = kind, .queues = 1, .fd = -1, .prefix = 24 };
+
+	return o;
+}
+
+/* The MTU, flags and address that the kernel says @ifname has. */
+static int ask(const char *ifname, unsigned long what, struct ifreq *ifr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), result;
+
+	memset(ifr, 0, sizeof(*ifr));
+	memcpy(ifr->ifr_name, ifname, strnlen(ifname, IFNAMSIZ - 1));
+	result = ioctl(fd, what, ifr);
+	close(fd);
+	return result;
+}
+
+static void a_tap_of_our_own_gets_its_address(void **state)
+{
+	struct net_option o = nic(NET_TUNNET_IP);
+	struct ifreq ifr;
+	char name[IFNAMSIZ];
+	int size = 0;
+
+	(void)state;
+	o.ip.s_addr = htonl(0x0a630101);
+	o.prefix = 20;
+	if (open_nic(&o) != 0)
+		fail_msg("%s", said);
+	memcpy(name, host.ifname, sizeof(name));
+	assert_int_equal(host.ntaps, 1);
+	assert_int_equal(ask(name, SIOCGIFADDR, &ifr), 0);
+	assert_int_equal(((struct sockaddr_in *)&ifr.ifr_addr)->sin_addr.s_addr, o.ip.s_addr);
+	assert_int_equal(ask(name, SIOCGIFNETMASK, &ifr), 0);
+	assert_int_equal(((struct sockaddr_in *)&ifr.ifr_addr)->sin_addr.s_addr, htonl(0xfffff000));
+	assert_int_equal(ask(name, SIOCGIFFLAGS, &ifr), 0);
+	assert_true(ifr.ifr_flags & IFF_UP);
+	/* As netd is told that it is. */
+	assert_int_equal(ioctl(host.tap[0], TUNGETVNETHDRSZ, &size), 0);
+	assert_int_equal(size, 12);
+	assert_int_equal(ioctl(host.tap[0], TUNGETIFF, &ifr), 0);
+	assert_int_equal(ifr.ifr_flags & (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	assert_true(fcntl(host.tap[0], F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(host.tap[0], F_GETFD) & FD_CLOEXEC);
+	assert_true(host.config.offload && host.config.vnet_hdr && host.config.spoof_check);
+	assert_true(host.config.tap_offloads & TUN_F_TSO4);
+	assert_int_equal(host.config.mtu, 1500);
+	/* An address of its own: locally administered, no group's. */
+	assert_int_equal(host.config.mac[0] & 3, 2);
+	net_close(&host);
+	assert_int_equal(ask(name, SIOCGIFFLAGS, &ifr), -1);
+}
+
+static void an_address_in_use_is_refused(void **state)
+{
+	struct net_option o = nic(NET_TUNNET_IP);
+	struct net_host first;
+	char text[80];
+
+	(void)state;
+	o.ip.s_addr = htonl(0x0a630201);
+	assert_int_equal(open_nic(&o), 0);
+	first = host;
+	snprintf(text, sizeof(text), "--tunnet=10.99.2.1: interface %s has this address", first.ifname);
+	refused(&o, text);
+	net_close(&first);
+	assert_int_equal(open_nic(&o), 0);
+	net_close(&host);
+	o.ip.s_addr = htonl(0x7f000001);
+	refused(&o, "127.0.0.1");
+}
+
+static void bridges_are_joined_with_their_mtu(void **state)
+{
+	struct net_option o = nic(NET_BRIDGE);
+	char path[80];
+	struct ifreq ifr;
+
+	(void)state;
+	memcpy(o.ifname, "nobridge", 9);
+	refused(&o, "nobridge: there is no such bridge; make it with ip link add nobridge type bridge");
+	memcpy(o.ifname, "lo", 3);
+	refused(&o, "lo is no bridge");
+	assert_int_equal(system("ip link add br9 mtu 1400 type bridge && ip link set br9 up"), 0);
+	memcpy(o.ifname, "br9", 4);
+	if (open_nic(&o) != 0)
+		fail_msg("%s", said);
+	assert_int_equal(host.config.mtu, 1400);
+	assert_int_equal(ask(host.ifname, SIOCGIFMTU, &ifr), 0);
+	assert_int_equal(ifr.ifr_mtu, 1400);
+	snprintf(path, sizeof(path), "ip -o link show %s | grep -q 'master br9'", host.ifname);
+	assert_int_equal(system(path), 0);
+	net_close(&host);
+	o.mtu = 1300;
+	assert_int_equal(open_nic(&o), 0);
+	assert_int_equal(host.config.mtu, 1300);
+	net_close(&host);
+	assert_int_equal(system("ip link del br9"), 0);
+}
+
+static void settings_are_passed_on(void **state)
+{
+	static const uint8_t mac[] = { 2, 0, 0, 0, 0, 9 };
+	struct net_option o = nic(NET_TUNNET_IP);
+
+	(void)state;
+	o.ip.s_addr = htonl(0x0a630301);
+	o.queues = 4;
+	o.no_offload = o.no_spoof_check = o.have_mac = true;
+	o.rate_packets = 7;
+	o.rate_bytes = 8;
+	memcpy(o.mac, mac, ETH_ALEN);
+	assert_int_equal(open_nic(&o), 0);
+	assert_int_equal(host.ntaps, 4);
+	assert_int_equal(host.config.queue_pairs, 4);
+	assert_false(host.config.offload || host.config.spoof_check);
+	assert_int_equal(host.config.tap_offloads, 0);
+	assert_int_equal(host.config.rate_packets, 7);
+	assert_int_equal(host.config.rate_bytes, 8);
+	assert_memory_equal(host.config.mac, mac, ETH_ALEN);
+	net_close(&host);
+}
+
+static void existing_taps_are_taken_and_left(void **state)
+{
+	struct net_option o = nic(NET_TAP);
+	struct net_host first;
+	struct ifreq ifr;
+
+	(void)state;
+	memcpy(o.ifname, "tap99", 6);
+	refused(&o, "tap99: there is no such interface; make it with ip tuntap add");
+	assert_int_equal(system("ip tuntap add dev tap99 mode tap && ip link set tap99 mtu 1234"), 0);
+	assert_int_equal(open_nic(&o), 0);
+	assert_int_equal(host.config.mtu, 1234);
+	first = host;
+	refused(&o, "another program has this tap");
+	net_close(&first);
+	o.queues = 2;
+	refused(&o, "was made without several queues");
+	assert_int_equal(ask("tap99", SIOCGIFFLAGS, &ifr), 0);
+	assert_int_equal(system("ip tuntap del dev tap99 mode tap"), 0);
+}
+
+static void given_descriptors_are_judged(void **state)
+{
+	struct net_option o = nic(NET_FD);
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+
+	(void)state;
+	o.fd = 999;
+	refused(&o, "--net=fd=999: no such descriptor is open");
+	o.fd = open("/dev/null", O_RDWR);
+	refused(&o, "this descriptor is no tap");
+	close(o.fd);
+	o.fd = open("/dev/net/tun", O_RDWR);
+	assert_int_equal(ioctl(o.fd, TUNSETIFF, &ifr), 0);
+	refused(&o, "was not opened with IFF_TAP and IFF_NO_PI");
+	close(o.fd);
+	o.fd = open("/dev/net/tun", O_RDWR);
+	ifr = (struct ifreq){ .ifr_flags = IFF_TAP | IFF_NO_PI };
+	assert_int_equal(ioctl(o.fd, TUNSETIFF, &ifr), 0);
+	assert_int_equal(open_nic(&o), 0);
+	assert_int_equal(host.tap[0], o.fd);
+	assert_false(host.config.vnet_hdr || host.config.offload);
+	net_close(&host);
+}
+
+static void without_privilege_the_way_out_is_named(void **state)
+{
+	struct net_option o = nic(NET_TUNNET_IP);
+	int status;
+	pid_t pid;
+
+	(void)state;
+	o.ip.s_addr = htonl(0x0a630401);
+	pid = fork();
+	if (pid == 0) {
+		if (setgid(65534) || setuid(65534))
+			_exit(2);
+		_exit(open_nic(&o) != -1 || !strstr(said, "CAP_NET_ADMIN is missing") ||
+		      !strstr(said, "--net=tap=NAME"));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0 || access("/dev/net/tun", F_OK) < 0) {
+		print_message("skipped: needs root and /dev/net/tun\n");
+		exit(0);
+	}
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_tap_of_our_own_gets_its_address),
+		cmocka_unit_test(an_address_in_use_is_refused),
+		cmocka_unit_test(bridges_are_joined_with_their_mtu),
+		cmocka_unit_test(settings_are_passed_on),
+		cmocka_unit_test(existing_taps_are_taken_and_left),
+		cmocka_unit_test(given_descriptors_are_judged),
+		cmocka_unit_test(without_privilege_the_way_out_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
