@@ -58,6 +58,7 @@ enum vcpu_fd {
 	VFD_VM = 11,	  /* kvm engine */
 	VFD_TIMER = 12,
 	VFD_WAKE = 13,	  /* eventfd between the role's own threads */
+	VFD_REPLY = 14,	  /* epoll: while a helper's answer is waited for */
 	VFD_FRONT0 = 32,  /* one vhost-user socket per device, in command-line order */
 	VFD_VCPU0 = 64,	  /* kvm engine: one per vCPU */
 	VFD_SCRATCH0 = 96, /* descriptors between being made and being put in their place */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ports of a PC: clock, reset, ACPI power management, pvpanic; the serial
+ * port is in pc_serial.c. Runs in the vCPU process, per guest access, under the
+ * device lock. Each port is a byte register; wider accesses are taken apart.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "vcpu/pc_priv.h"
+
+/* ACPI 6.4, 4.8.3: PM1 registers */
+#define PM1_PWRBTN  (1u << 8)
+#define PM1_STATUS  (PM1_PWRBTN | 1u << 0 | 1u << 4 | 1u << 5 | 1u << 10 | 1u << 15)
+#define PM1_SCI_EN  (1u << 0)
+#define PM1_SLP_EN  (1u << 13)
+#define PM1_SLP_TYP(v) (((v) >> 10) & 7)
+
+/* docs/specs/pvpanic of QEMU */
+#define PVPANIC_PANICKED    1u
+#define PVPANIC_CRASHLOADED 2u
+
+void pc_init(struct pc *pc, const struct pc_ops *ops, void *owner)
+{
+	memset(pc, 0, sizeof(*pc));
+	pc->ops = ops;
+	pc->owner = owner;
+	pc->uart.dll = 1; /* 115200 */
+	pc->pm.control = PM1_SCI_EN;
+}
+
+static uint8_t bcd(unsigned v)
+{
+	return (uint8_t)((v / 10 % 10) << 4 | v % 10);
+}
+
+/* The date of a day counted from 1970-01-01; libc's gmtime() would read time-zone files. */
+static void civil(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+	static const uint8_t len[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	unsigned y = 1970, m = 0;
+
+	for (;; y++) {
+		unsigned n = (y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)) ? 366 : 365;
+
+		if (days < n)
+			break;
+		days -= n;
+	}
+	for (;; m++) {
+		bool leap = m == 1 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+		unsigned n = len[m] + leap;
+
+		if (days < n)
+			break;
+		days -= n;
+	}
+	*year = y;
+	*month = m + 1;
+	*day = (unsigned)days + 1;
+}
+
+/* MC146818: time in UTC; register D says that it is valid. Without memory of its own. */
+static uint8_t cmos_read(uint8_t index)
+{
+	struct timespec ts = { 0, 0 };
+	unsigned year, month, day;
+	uint64_t now;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now = ts.tv_sec > 0 ? (uint64_t)ts.tv_sec : 0;
+	civil(now / 86400, &year, &month, &day);
+	switch (index) {
+	case 0x00:
+		return bcd((unsigned)(now % 60));
+	case 0x02:
+		return bcd((unsigned)(now / 60 % 60));
+	case 0x04:
+		return bcd((unsigned)(now / 3600 % 24));
+	case 0x06:
+		return (uint8_t)((now / 86400 + 4) % 7 + 1);
+	case 0x07:
+		return bcd(day);
+	case 0x08:
+		return bcd(month);
+	case 0x09:
+		return bcd(year % 100);
+	case 0x0a:
+		return 0x26; /* divider on, no update in progress */
+	case 0x0b:
+		return 0x02; /* 24 hours, BCD */
+	case 0x0d:
+		return 0x80;
+	case 0x32:
+		return bcd(year / 100);
+	default:
+		return 0;
+	}
+}
+
+static void update_sci(struct pc *pc)
+{
+	bool level = pc->pm.status & pc->pm.enable & PM1_PWRBTN;
+
+	if (level == pc->pm.level)
+		return;
+	pc->pm.level = level;
+	pc->ops->irq(pc->owner, PC_SCI_IRQ, level);
+}
+
+void pc_power_button(struct pc *pc)
+{
+	pc->pm.status |= PM1_PWRBTN;
+	update_sci(pc);
+}
+
+static uint8_t pm_read(const struct pc *pc, unsigned reg)
+{
+	const uint16_t r[] = { pc->pm.status, pc->pm.enable, pc->pm.control };
+
+	return (uint8_t)(r[reg / 2] >> (8 * (reg & 1)));
+}
+
+static void pm_write(struct pc *pc, unsigned reg, uint8_t v)
+{
+	unsigned shift = 8 * (reg & 1);
+	uint16_t bits = (uint16_t)(v << shift), keep = (uint16_t)(0xff00 >> shift);
+
+	switch (reg / 2) {
+	case 0: /* a written 1 clears */
+		pc->pm.status &= (uint16_t)~(bits & PM1_STATUS);
+		break;
+	case 1:
+		pc->pm.enable = (uint16_t)((pc->pm.enable & keep) | bits);
+		break;
+	default:
+		pc->pm.control = (uint16_t)((pc->pm.control & keep) | bits | PM1_SCI_EN);
+		if (!(bits & PM1_SLP_EN))
+			break;
+		pc->pm.control &= (uint16_t)~PM1_SLP_EN;
+		if (PM1_SLP_TYP(pc->pm.control) == PC_S5_TYPE)
+			pc->ops->end(pc->owner, GUEST_POWEROFF, "power off");
+		break;
+	}
+	update_sci(pc);
+}
+
+static bool in8(struct pc *pc, uint16_t port, uint8_t *v)
+{
+	if (port >= PC_SERIAL_PORT && port < PC_SERIAL_PORT + 8)
+		*v = pc_uart_read(pc, port - PC_SERIAL_PORT);
+	else if (port >= PC_PM_PORT && port < PC_PM_PORT + 6)
+		*v = pm_read(pc, port - PC_PM_PORT);
+	else if (port == PC_CMOS_PORT + 1)
+		*v = cmos_read(pc->cmos_index);
+	else if (port == PC_I8042_PORT || port == PC_I8042_DATA)
+		*v = 0;
+	else if (port == PC_PVPANIC_PORT)
+		*v = PVPANIC_PANICKED | PVPANIC_CRASHLOADED;
+	else
+		return false;
+	return true;
+}
+
+static bool out8(struct pc *pc, uint16_t port, uint8_t v)
+{
+	if (port >= PC_SERIAL_PORT && port < PC_SERIAL_PORT + 8)
+		pc_uart_write(pc, port - PC_SERIAL_PORT, v);
+	else if (port >= PC_PM_PORT && port < PC_PM_PORT + 6)
+		pm_write(pc, port - PC_PM_PORT, v);
+	else if (port == PC_CMOS_PORT)
+		pc->cmos_index = v & 0x7f;
+	else if (port == PC_I8042_PORT && v == PC_RESET_VALUE)
+		pc->ops->end(pc->owner, GUEST_REBOOT, "reboot");
+	else if (port == PC_PVPANIC_PORT && (v & (PVPANIC_PANICKED | PVPANIC_CRASHLOADED)))
+		pc->ops->end(pc->owner, GUEST_PANIC, "the guest's kernel panicked (pvpanic)");
+	else
+		return false;
+	return true;
+}
+
+bool pc_in(struct pc *pc, uint16_t port, unsigned len, uint32_t *v)
+{
+	bool any = false;
+
+	*v = 0;
+	for (unsigned i = 0; i < len && i < 4; i++) {
+		uint8_t b = 0xff;
+
+		if (in8(pc, (uint16_t)(port + i), &b))
+			any = true;
+		*v |= (uint32_t)b << (8 * i);
+	}
+	return any;
+}
+
+bool pc_out(struct pc *pc, uint16_t port, unsigned len, uint32_t v)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < len && i < 4; i++)
+		if (out8(pc, (uint16_t)(port + i), (uint8_t)(v >> (8 * i))))
+			any = true;
+	return any;
+}
