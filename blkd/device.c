@@ -92,6 +92,25 @@ static void resume(struct backend *be, struct blkd *d)
 	}
 }
 
+static void completions(struct backend *be, struct blkd *d)
+{
+	blkd_pump(d, UINT32_MAX);
+	flush_dirty(be, d);
+	if (d->free)
+		resume(be, d);
+}
+
+static bool poll_ring(struct backend *be)
+{
+	struct blkd *d = device(be);
+
+	if (!ring_has_news(&d->ring))
+		return false;
+	d->stats = &be->stats;
+	completions(be, d);
+	return true;
+}
+
 static bool fd_ready(struct backend *be, int fd, uint32_t events)
 {
 	struct blkd *d = device(be);
@@ -101,10 +120,7 @@ static bool fd_ready(struct backend *be, int fd, uint32_t events)
 	d->stats = &be->stats;
 	if (fd == HFD_TIMER && read(fd, &ticks, sizeof(ticks)) < 0)
 		return false;
-	blkd_pump(d, UINT32_MAX);
-	flush_dirty(be, d);
-	if (d->free)
-		resume(be, d);
+	completions(be, d);
 	return false;
 }
 
@@ -216,6 +232,7 @@ static const struct backend_ops ops = {
 	.get_config = get_config,
 	.set_config = set_config,
 	.reset = reset,
+	.poll = poll_ring,
 };
 
 static uint64_t offered(const struct blkd *d, bool can_discard)
@@ -239,7 +256,7 @@ static int open_ring(struct blkd *d)
 
 	if (d->cfg.io == BLK_IO_SYNC)
 		return 0;
-	return ring_open(&d->ring, HFD_RING, files, d->snap.on ? 2 : 1);
+	return ring_open(&d->ring, HFD_RING, HFD_RINGEV, files, d->snap.on ? 2 : 1);
 }
 
 static bool arm_timer(void)
@@ -338,7 +355,7 @@ void blkd_backend(struct blkd *d, const char *name, struct backend_config *bc)
 
 int blkd_watch(struct blkd *d, struct backend *be)
 {
-	if (d->ring.ok && backend_watch(be, HFD_RING, EPOLLIN))
+	if (d->ring.ok && backend_watch(be, HFD_RINGEV, EPOLLIN | EPOLLET))
 		return -1;
 	if (d->limit.on && backend_watch(be, HFD_TIMER, EPOLLIN))
 		return -1;

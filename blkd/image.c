@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -88,6 +89,26 @@ static PRINTF_LIKE(4, 5) int refuse(int fd, char *why, size_t size, const char *
 	return -1;
 }
 
+/*
+ * OFD locks go with the last descriptor, and the ring of a process that was just
+ * killed may hold the file a moment longer: wait for that before giving up.
+ */
+static int lock_image(int fd, bool shared)
+{
+	struct flock lk = { .l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	static const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
+
+	for (unsigned tries = 0; tries < 100; tries++) {
+		if (fcntl(fd, F_OFD_SETLK, &lk) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			return -1;
+		nanosleep(&nap, NULL);
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
 static bool size_block_device(int fd, struct blk_config *bc)
 {
 	uint64_t bytes;
@@ -116,7 +137,6 @@ static bool can_punch(int fd, uint64_t end)
 int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size)
 {
 	bool ro = o->read_only || o->snapshot;
-	struct flock lk = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 	int flags = (ro ? O_RDONLY : O_RDWR) | (o->direct ? O_DIRECT : 0) | O_CLOEXEC | O_NOCTTY;
 	struct stat st;
 	int fd = open(o->path, flags | O_NONBLOCK);
@@ -137,8 +157,8 @@ int image_open(const struct image_open *o, struct blk_config *bc, char *why, siz
 	bc->capacity &= ~(uint64_t)(SECTOR_SIZE - 1);
 	if (!bc->capacity)
 		return refuse(fd, why, why_size, "%s holds not one sector", o->path);
-	if (fcntl(fd, F_OFD_SETLK, &lk)) {
-		if (errno == EAGAIN || errno == EACCES)
+	if (lock_image(fd, ro)) {
+		if (errno == EAGAIN)
 			return refuse(fd, why, why_size, "%s is in use by another guest", o->path);
 		return refuse(fd, why, why_size, "cannot lock %s: %m", o->path);
 	}

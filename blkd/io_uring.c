@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +20,10 @@
 #endif
 #ifndef IORING_SETUP_DEFER_TASKRUN
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+#ifndef IORING_SETUP_TASKRUN_FLAG
+#define IORING_SETUP_TASKRUN_FLAG (1U << 9)
+#define IORING_SQ_TASKRUN	  (1U << 2)
 #endif
 
 static int sys_register(int fd, unsigned op, const void *arg, unsigned n)
@@ -30,8 +35,8 @@ static int setup(struct io_uring_params *p, bool *deferred)
 {
 	/* Newest first: Linux 6.1, 5.19, 5.10. */
 	static const unsigned flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-		IORING_SETUP_COOP_TASKRUN,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 		0,
 	};
 
@@ -99,6 +104,7 @@ static int map_rings(struct ring *r, const struct io_uring_params *p)
 	r->sqes_len = sqes;
 	r->sq_head = (unsigned *)(void *)(m + p->sq_off.head);
 	r->sq_tail = (unsigned *)(void *)(m + p->sq_off.tail);
+	r->sq_flags = (unsigned *)(void *)(m + p->sq_off.flags);
 	r->cq_head = (unsigned *)(void *)(m + p->cq_off.head);
 	r->cq_tail = (unsigned *)(void *)(m + p->cq_off.tail);
 	r->cqes = (struct io_uring_cqe *)(void *)(m + p->cq_off.cqes);
@@ -118,7 +124,19 @@ static void unmap_rings(struct ring *r)
 		munmap(r->sqes, r->sqes_len);
 }
 
-int ring_open(struct ring *r, int at, const int *files, unsigned nfiles)
+/* Put @fd at the number @at. 0 or -errno; @fd is gone either way. */
+static int place(int fd, int at)
+{
+	int err;
+
+	if (fd < 0 || fd == at)
+		return fd < 0 ? -errno : 0;
+	err = dup3(fd, at, O_CLOEXEC) < 0 ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int ring_open(struct ring *r, int at, int event, const int *files, unsigned nfiles)
 {
 	struct io_uring_params p;
 	int fd, err;
@@ -127,14 +145,16 @@ int ring_open(struct ring *r, int at, const int *files, unsigned nfiles)
 	fd = setup(&p, &r->deferred);
 	if (fd < 0)
 		return fd;
-	if (fd != at) {
-		err = dup3(fd, at, O_CLOEXEC) < 0 ? -errno : 0;
-		close(fd);
-		if (err)
-			return err;
-	}
+	err = place(fd, at);
+	if (err)
+		return err;
+	err = place(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), event);
 	r->fd = at;
-	err = map_rings(r, &p);
+	r->event = event;
+	if (!err)
+		err = map_rings(r, &p);
+	if (!err)
+		err = sys_register(at, IORING_REGISTER_EVENTFD, &event, 1);
 	if (!err)
 		err = sys_register(at, IORING_REGISTER_FILES, files, nfiles);
 	if (!err)
@@ -145,6 +165,7 @@ int ring_open(struct ring *r, int at, const int *files, unsigned nfiles)
 	if (err) {
 		unmap_rings(r);
 		close(at);
+		close(event);
 		memset(r, 0, sizeof(*r));
 	}
 	return err;
@@ -156,6 +177,7 @@ void ring_close(struct ring *r)
 		return;
 	unmap_rings(r);
 	close(r->fd);
+	close(r->event);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -197,6 +219,13 @@ int ring_submit(struct ring *r, unsigned wait)
 		return -errno;
 	r->in_flight += (unsigned)took;
 	return (unsigned)took == todo ? 0 : -EAGAIN;
+}
+
+bool ring_has_news(const struct ring *r)
+{
+	return r->in_flight &&
+	       (*r->cq_head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) ||
+		(__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN));
 }
 
 bool ring_reap(struct ring *r, void **user, int *res)

@@ -18,8 +18,8 @@
 struct ring {
 	bool ok;	     /* there is a ring, and it works */
 	bool deferred;	     /* completions are worked off in io_uring_enter() alone */
-	int fd;
-	unsigned *sq_head, *sq_tail, *cq_head, *cq_tail;
+	int fd, event;
+	unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail;
 	unsigned sq_mask, cq_mask;
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
@@ -32,9 +32,12 @@ struct ring {
 
 /*
  * Make a ring at descriptor number @at, with @files registered in order and the
- * restrictions on. 0, or -errno: nothing is left behind then.
+ * restrictions on, and an eventfd at @event that it counts up when operations
+ * finish (to be watched edge-triggered and never read: a ring whose completions
+ * are deferred does not wake those who poll it). 0, or -errno: nothing is left
+ * behind then.
  */
-int ring_open(struct ring *r, int at, const int *files, unsigned nfiles);
+int ring_open(struct ring *r, int at, int event, const int *files, unsigned nfiles);
 void ring_close(struct ring *r);
 
 /* One empty submission for the registered file @slot; the caller keeps what it points to until ring_submit(). */
@@ -43,6 +46,8 @@ struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, vo
 unsigned ring_unsubmitted(const struct ring *r);
 /* Submit what was pushed and work off completions, waiting for @wait of them. 0 or -errno. */
 int ring_submit(struct ring *r, unsigned wait);
+/* Has an operation finished that was not reaped? Reads shared memory alone. */
+bool ring_has_news(const struct ring *r);
 /* One completion, if there is one. */
 bool ring_reap(struct ring *r, void **user, int *res);
 /* After ring_submit() failed for good: give back one operation that the kernel has not taken; NULL: none left. */

@@ -158,11 +158,17 @@ static void child_signals(const sigset_t *unblocked)
 
 static NORETURN void end(const struct blkd_options *o, pid_t child)
 {
+	struct flock unlock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
 	if (child > 0) {
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 	}
-	/* Everything that a guest was told is on disk is there already. */
+	/*
+	 * Everything that a guest was told is on disk is there already. The lock is
+	 * let go by name: the child's ring may hold the file a moment longer.
+	 */
+	fcntl(HFD_DISK, F_OFD_SETLK, &unlock);
 	if (o->socket_path)
 		unlink(o->socket_path);
 	_exit(0);

@@ -209,7 +209,7 @@ static void ring_does_only_its_work(void **state)
 	struct ring r;
 
 	(void)state;
-	if (ring_open(&r, HFD_RING, &fd, 1))
+	if (ring_open(&r, HFD_RING, HFD_RINGEV, &fd, 1))
 		skip();
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_READ, 0, &r), (uintptr_t)buf, 4096, 8192), 4096);
 	assert_memory_equal(buf, ref + 8192, 4096);
