@@ -74,9 +74,10 @@ static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
 			config.held++;
 		} else {
 			vq_push(vq, c.head, (uint32_t)len);
+			/* One by one, so that a driver can keep ahead for ever. */
+			backend_flush(b, vq);
 		}
 	}
-	backend_flush(b, vq);
 	return more;
 }
 
