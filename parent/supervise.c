@@ -73,7 +73,7 @@ static void fill(struct supervisor *s, struct poll_set *p)
 static void stop_ourselves(struct supervisor *s)
 {
 	terminal_restore(&s->h->term);
-	kill(getpid(), SIGSTOP);
+	kill(s->pid, SIGSTOP);
 	terminal_raw(&s->h->term);
 }
 
@@ -228,6 +228,7 @@ static void prepare(struct supervisor *s, struct host *h)
 	s->c = h->c;
 	s->status = -1;
 	s->mem = -1;
+	s->pid = getpid();
 	s->out = (struct outbuf){ .buf = out_buf, .size = sizeof(out_buf) };
 	s->in = (struct outbuf){ .buf = in_buf, .size = sizeof(in_buf) };
 	s->err = (struct outbuf){ .buf = err_buf, .size = sizeof(err_buf) };

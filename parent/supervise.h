@@ -59,6 +59,7 @@ struct supervisor {
 	int status;		 /* -1: not decided from outside the guest */
 	struct sup_role *blamed; /* a helper that ended first */
 
+	pid_t pid; /* our own */
 	int sigfd;
 	int mem; /* of this start */
 };
@@ -85,6 +86,8 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r);
 void sup_role_ctl(struct supervisor *s, struct sup_role *r);
 void sup_role_diag(struct supervisor *s, struct sup_role *r);
 void sup_monitor(struct supervisor *s);
+/* A command for QEMU's monitor; never waits. 0 or -1 with errno. */
+int sup_command(struct supervisor *s, const char *command);
 /* Ask every live role for its counters; they are printed as they come. */
 void sup_ask_stats(struct supervisor *s);
 /* One line for the user; never waits. sup_verbose(): only with --verbose. */

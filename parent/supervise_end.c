@@ -5,7 +5,6 @@
  * has ended; what is decided from outside (signals, time, faults) goes before it.
  */
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "supervise.h"
@@ -117,8 +116,7 @@ void sup_power_button(struct supervisor *s, int status)
 	s->button_until = now_ms() + BUTTON_GRACE_MS;
 	sup_line(s, "the guest is asked to power off");
 	if (s->monitor >= 0)
-		(void)send(s->monitor, QMP_POWERDOWN, strlen(QMP_POWERDOWN),
-			   MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)sup_command(s, QMP_POWERDOWN);
 	else if (sup_vcpu(s)->ctl >= 0)
 		(void)ctl_send(sup_vcpu(s)->ctl, &button);
 }

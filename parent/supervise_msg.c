@@ -255,13 +255,20 @@ void sup_role_diag(struct supervisor *s, struct sup_role *r)
 	}
 }
 
+int sup_command(struct supervisor *s, const char *command)
+{
+	struct iovec iov = { (void *)(uintptr_t)command, strlen(command) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return sendmsg(s->monitor, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
 static void monitor_news(struct supervisor *s, enum qmp_news news)
 {
 	switch (news) {
 	case QMP_GREETING:
 		s->qmp_greeted = true;
-		if (send(s->monitor, QMP_CAPABILITIES, strlen(QMP_CAPABILITIES),
-			 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		if (sup_command(s, QMP_CAPABILITIES) < 0)
 			sup_verbose(s, "vcpu: QEMU's monitor takes no command: %m");
 		break;
 	case QMP_GUEST_RESET:
@@ -281,7 +288,7 @@ static void monitor_news(struct supervisor *s, enum qmp_news news)
 void sup_monitor(struct supervisor *s)
 {
 	uint8_t buf[1024];
-	ssize_t n = recv(s->monitor, buf, sizeof(buf), MSG_DONTWAIT);
+	ssize_t n = read(s->monitor, buf, sizeof(buf));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

@@ -158,7 +158,7 @@ static int launch(struct supervisor *s, struct sup_role *r, const struct role_fd
 	r->live = false;
 	r->diag_len = 0;
 	memset(&r->end, 0, sizeof(r->end));
-	if (send(r->ctl, rc, sizeof(*rc), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(*rc) ||
+	if (write(r->ctl, rc, sizeof(*rc)) != sizeof(*rc) ||
 	    spawner_start_role(&r->host->spawner, f, nofile, threads, fsize, as) < 0) {
 		sup_line(s, "%s: cannot be started: %m", r->host->name);
 		return -1;

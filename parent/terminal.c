@@ -40,7 +40,7 @@ static int own_output(int fd, bool *tty, bool *own)
 
 void terminal_open(struct terminal *t)
 {
-	*t = (struct terminal){ .in = -1, .out = -1, .err = -1 };
+	*t = (struct terminal){ .in = -1, .out = -1, .err = -1, .group = getpgrp() };
 	if (is_open(STDIN_FILENO)) {
 		t->in = STDIN_FILENO;
 		t->in_tty = isatty(STDIN_FILENO);
@@ -53,7 +53,7 @@ static bool in_foreground(const struct terminal *t)
 {
 	pid_t group;
 
-	return ioctl(t->in, TIOCGPGRP, &group) == 0 && group == getpgrp();
+	return ioctl(t->in, TIOCGPGRP, &group) == 0 && group == t->group;
 }
 
 void terminal_raw(struct terminal *t)

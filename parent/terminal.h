@@ -7,6 +7,7 @@
 #define PARENT_TERMINAL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include <termios.h>
 
 struct terminal {
@@ -14,6 +15,7 @@ struct terminal {
 	bool in_tty, out_tty, err_tty;
 	bool out_own, err_own; /* an open file description of our own: non-blocking */
 	bool raw;
+	pid_t group; /* our process group */
 	struct termios saved;
 };
 
