@@ -74,7 +74,7 @@ int netd_watch(struct netd *n, struct backend *be)
 	for (unsigned i = 0; i < n->c.queue_pairs; i++)
 		if (backend_watch(be, n->pair[i].tap, EPOLLIN | EPOLLOUT | EPOLLET) != 0)
 			return -1;
-	/* Edge-triggered: every expiry wakes the loop, and nobody has to read it. */
+	/* Edge-triggered: one wake-up an expiry, and the next one only when somebody waits. */
 	if (n->limited)
 		return backend_watch(be, HFD_TIMER, EPOLLIN | EPOLLET);
 	return 0;

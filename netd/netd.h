@@ -78,8 +78,10 @@ uint32_t tap_probe(int fd);
 unsigned tap_mtu(int fd);
 /* The one ioctl that the filter knows: which offloads frames to the guest may use. */
 int tap_set_offload(int fd, uint32_t offloads);
-/* An interval timer of RATE_TICK_MS at HFD_TIMER. */
+/* An interval timer of RATE_TICK_MS at HFD_TIMER. The kernel starts the next interval when it is read. */
 int rate_timer_open(void);
+/* Any time: let it expire once more. Nobody waits for the rate: nobody is woken. */
+void rate_timer_again(void);
 
 /* standalone.c: netd as a vhost-user back-end program. */
 struct netd_options {

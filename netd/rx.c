@@ -314,6 +314,7 @@ bool rx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 	while (done < budget) {
 		if (!rx_allowed(netd_of(be))) {
 			be->stats.throttled++;
+			rate_timer_again();
 			break;
 		}
 		r = rx_one(be, p, vq);

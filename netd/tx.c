@@ -161,6 +161,7 @@ bool tx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 		if (!tx_allowed(n)) {
 			p->tx_throttled = true;
 			be->stats.throttled++;
+			rate_timer_again();
 			break;
 		}
 		r = tx_one(be, p, vq);
