@@ -193,8 +193,12 @@ static int make_rooms(struct host *h)
 		}
 	if (failed)
 		return -1;
-	for (unsigned i = 0; i < h->role[h->nroles - 1].spawner.nlisten; i++)
+	for (unsigned i = 0; i < h->role[h->nroles - 1].spawner.nlisten; i++) {
 		h->net[i].listener = h->role[h->nroles - 1].spawner.listen_fd[i];
+		/* netd waits for its front-end, QEMU, in accept(). */
+		if (fcntl(h->net[i].listener, F_SETFL, O_RDWR) < 0)
+			return complain(-1, "net%u: %m", i);
+	}
 	return 0;
 }
 

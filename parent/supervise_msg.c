@@ -198,8 +198,11 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 	while ((got = spawner_recv(&r->host->spawner, &m)) > 0) {
 		switch (m.type) {
 		case SPAWN_FAILED:
-			sup_line(s, "%s: its program cannot be started: %s", r->host->name,
-				 strerrordesc_np((int)m.value) ? strerrordesc_np((int)m.value) : "?");
+			/* One that is ended before it is executed has not failed. */
+			if (s->phase < PHASE_ENDING) {
+				errno = (int)m.value;
+				sup_line(s, "%s: its program cannot be started: %m", r->host->name);
+			}
 			r->live = false;
 			sup_force(s, EXIT_HOST);
 			break;
