@@ -104,7 +104,7 @@ $(eval $(call role,init,INIT_OBJ,))
 TEST_SRC := $(call src,tests/unit)
 TESTS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(TEST_SRC))
 TLIB_OBJ := $(call obj,$(call src,tests/lib))
-notmain   = $(filter-out %/main.o,$(1))
+notmain   = $(filter-out %/main.o $(B)/policy/compile.o,$(1))
 parts     = $(call notmain,$(call obj,$(call src,$(firstword $(subst _, ,$(notdir $(1)))))))
 TEST_CFLAGS := $(BASE) $(if $(SAN),$(HARD),-fPIE) $(NL_CFLAGS)
 $(B)/tests/%.o: tests/%.c

@@ -16,3 +16,6 @@ policy-counts: $(B)/policy/counts
 $(B)/policy/blkd-foreign.policy.c: policy/blkd.policy policy/handover.policy
 $(B)/policy/netd-foreign.policy.c: policy/netd.policy policy/handover.policy
 $(B)/policy/start-qemu.policy.c: policy/start.policy policy/vcpu-qemu.policy
+
+# The compiler's own test runs it.
+$(B)/tests/unit/policy_compile: | $(B)/policy/compile
