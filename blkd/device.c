@@ -176,27 +176,24 @@ static void get_config(struct backend *be, unsigned off, void *buf, unsigned len
 {
 	struct blkd *d = device(be);
 	uint64_t bs = d->cfg.blk_size, phys = MAX(d->cfg.phys_size, bs);
-	union {
-		struct virtio_blk_config c;
-		uint8_t raw[BLK_CONFIG_LEN];
-	} u;
+	struct virtio_blk_config c;
 
-	memset(&u, 0, sizeof(u));
-	u.c.capacity = htole64(d->cfg.capacity >> SECTOR_SHIFT);
-	u.c.seg_max = htole32(BLK_SEG_MAX);
-	u.c.blk_size = htole32((uint32_t)bs);
-	u.c.physical_block_exp = exponent(phys / bs);
-	u.c.min_io_size = htole16((uint16_t)MIN(phys / bs, UINT16_MAX));
-	u.c.opt_io_size = htole32((uint32_t)MIN(d->cfg.opt_io / bs, UINT32_MAX));
-	u.c.wce = d->wce;
-	u.c.num_queues = htole16(d->cfg.queues);
-	u.c.max_discard_sectors = htole32(BLK_MAX_DISCARD);
-	u.c.max_discard_seg = htole32(BLK_MAX_SEGS);
-	u.c.discard_sector_alignment = htole32((uint32_t)(phys >> SECTOR_SHIFT));
-	u.c.max_write_zeroes_sectors = htole32(BLK_MAX_ZEROES);
-	u.c.max_write_zeroes_seg = htole32(1);
-	u.c.write_zeroes_may_unmap = 1;
-	memcpy(buf, u.raw + off, len);
+	memset(&c, 0, sizeof(c));
+	c.capacity = htole64(d->cfg.capacity >> SECTOR_SHIFT);
+	c.seg_max = htole32(BLK_SEG_MAX);
+	c.blk_size = htole32((uint32_t)bs);
+	c.physical_block_exp = exponent(phys / bs);
+	c.min_io_size = htole16((uint16_t)MIN(phys / bs, UINT16_MAX));
+	c.opt_io_size = htole32((uint32_t)MIN(d->cfg.opt_io / bs, UINT32_MAX));
+	c.wce = d->wce;
+	c.num_queues = htole16(d->cfg.queues);
+	c.max_discard_sectors = htole32(BLK_MAX_DISCARD);
+	c.max_discard_seg = htole32(BLK_MAX_SEGS);
+	c.discard_sector_alignment = htole32((uint32_t)(phys >> SECTOR_SHIFT));
+	c.max_write_zeroes_sectors = htole32(BLK_MAX_ZEROES);
+	c.max_write_zeroes_seg = htole32(1);
+	c.write_zeroes_may_unmap = 1;
+	memcpy(buf, (const uint8_t *)&c + off, len);
 }
 
 static bool set_config(struct backend *be, unsigned off, const void *buf, unsigned len)
@@ -228,7 +225,7 @@ static const struct backend_ops ops = {
 	.queue_stop = queue_stop,
 	.queue_work = queue_work,
 	.fd_ready = fd_ready,
-	.config_len = BLK_CONFIG_LEN,
+	.config_len = sizeof(struct virtio_blk_config),
 	.get_config = get_config,
 	.set_config = set_config,
 	.reset = reset,

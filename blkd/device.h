@@ -14,8 +14,6 @@
 
 /* Data that one wake-up moves for one queue before the next has its turn. */
 #define BLK_TURN_BYTES (8u << 20)
-/* What GET_CONFIG covers: the structure of virtio 1.2, and zeroes behind it for newer front-ends. */
-#define BLK_CONFIG_LEN 96
 /* 128-entry rings (QEMU's) less header and status. */
 #define BLK_SEG_MAX    126
 
