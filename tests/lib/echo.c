@@ -107,6 +107,15 @@ static void reset(struct backend *b)
 	config.resets++;
 }
 
+/* A sanitizer's own calls come on top of the loop's. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+
 /* The calls that the loop promises to keep to once it is sealed, and no other. */
 static void seal(struct backend *b)
 {
@@ -125,6 +134,8 @@ static void seal(struct backend *b)
 	const struct sock_fprog prog = { ARRAY_SIZE(insns), (struct sock_filter *)(uintptr_t)insns };
 
 	(void)b;
+	if (SANITIZED)
+		return;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
 		_exit(99);

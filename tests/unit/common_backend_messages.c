@@ -184,6 +184,7 @@ static void bad_memory_tables_change_nothing(void **state)
 	struct front_queue *q = start(0);
 	int fd = front_memfd(64 * PAGE, true), fds[3] = { fd, fd, fd };
 	struct vhu_mem_table t = { 0 };
+	uint32_t nine[2 + 8 * 9] = { 0 };
 	uint32_t before = counters().open_fds;
 
 	(void)state;
@@ -196,8 +197,8 @@ static void bad_memory_tables_change_nothing(void **state)
 	}
 	t.nregions = 0;
 	assert_int_equal(front_ack(&f, VHU_SET_MEM_TABLE, &t, 8, NULL, 0), 1);
-	t.nregions = 9;
-	assert_int_equal(front_ack(&f, VHU_SET_MEM_TABLE, &t, 8 + 32 * 9, fds, 3), 1);
+	nine[0] = 9;
+	assert_int_equal(front_ack(&f, VHU_SET_MEM_TABLE, nine, 8 + 32 * 9, fds, 3), 1);
 	alive(q);
 	assert_int_equal(counters().mappings, 1);
 	assert_int_equal(counters().open_fds, before);
