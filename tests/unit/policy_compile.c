@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policies promise: what their files list is what their filters allow, both
+ * ways; the compiler refuses what it does not understand. Filters are run by a
+ * small interpreter, by every path through them, and for every number in a child.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/fdtab.h"
+#include "policy/policies.h"
+
+#define NUMBERS 471
+#ifdef __x86_64__
+#define THIS_ARCH  AUDIT_ARCH_X86_64
+#define OTHER_ARCH AUDIT_ARCH_I386
+#define ARCH_NAME  "x86_64"
+#else
+#define THIS_ARCH  AUDIT_ARCH_I386
+#define OTHER_ARCH AUDIT_ARCH_X86_64
+#define ARCH_NAME  "i386"
+#endif
+
+static char compiler[640];
+
+static const struct {
+	const struct policy *p;
+	unsigned budget; /* of system calls in the loop; 0: none */
+	bool jit;	 /* PROT_EXEC is allowed */
+	bool names_fds;  /* every call on a descriptor names it */
+} all[] = {
+	{ &policy_blkd, 11, false, true },	  { &policy_netd, 10, false, true },
+	{ &policy_blkd_foreign, 0, false, false }, { &policy_netd_foreign, 0, false, false },
+	{ &policy_vcpu_kvm, 12, false, true },	  { &policy_vcpu_lguest, 12, false, true },
+	{ &policy_supervisor, 20, false, false },  { &policy_start, 0, false, false },
+	{ &policy_start_qemu, 0, true, false },	  { &policy_vcpu_qemu, 0, true, false },
+};
+
+/* What is known of a call: its number, and those arguments that known[] says. */
+struct call {
+	uint32_t arch;
+	int nr;
+	uint64_t arg[6];
+	bool known[6];
+};
+
+/* One instruction's comparison. */
+static bool jump(const struct sock_filter *f, uint32_t a)
+{
+	switch (BPF_OP(f->code)) {
+	case BPF_JEQ:
+		return a == f->k;
+	case BPF_JGT:
+		return a > f->k;
+	case BPF_JGE:
+		return a >= f->k;
+	case BPF_JSET:
+		return (a & f->k) != 0;
+	default:
+		fail();
+		return false;
+	}
+}
+
+static bool load(const struct call *c, uint32_t off, uint32_t *a)
+{
+	unsigned i = (off - 16) / 8;
+
+	if (off == offsetof(struct seccomp_data, nr)) {
+		*a = (uint32_t)c->nr;
+		return true;
+	}
+	if (off == offsetof(struct seccomp_data, arch)) {
+		*a = c->arch;
+		return true;
+	}
+	assert_true(off >= 16 && i < 6);
+	*a = (uint32_t)(c->arg[i] >> (off % 8 ? 32 : 0));
+	return c->known[i];
+}
+
+/* True if some path from instruction @pc returns ALLOW; *@action: the last action that was reached. */
+static bool can_allow(const struct policy *p, const struct call *c, unsigned pc, uint32_t a, bool known,
+		      uint32_t *action)
+{
+	const struct sock_filter *f;
+
+	for (;; pc++) {
+		assert_true(pc < p->ninsns);
+		f = &p->insns[pc];
+		switch (BPF_CLASS(f->code)) {
+		case BPF_LD:
+			known = load(c, f->k, &a);
+			break;
+		case BPF_ALU:
+			assert_int_equal(BPF_OP(f->code), BPF_AND);
+			a &= f->k;
+			break;
+		case BPF_RET:
+			*action = f->k;
+			return f->k == SECCOMP_RET_ALLOW;
+		case BPF_JMP:
+			if (BPF_OP(f->code) == BPF_JA) {
+				pc += f->k;
+			} else if (known) {
+				pc += jump(f, a) ? f->jt : f->jf;
+			} else {
+				if (can_allow(p, c, pc + 1 + f->jt, a, false, action))
+					return true;
+				pc += f->jf;
+			}
+			break;
+		default:
+			fail();
+		}
+	}
+}
+
+static bool allows(const struct policy *p, const struct call *c)
+{
+	uint32_t action;
+
+	return can_allow(p, c, 0, 0, false, &action);
+}
+
+static uint32_t verdict(const struct policy *p, int nr, uint64_t arg)
+{
+	struct call c = { .arch = THIS_ARCH, .nr = nr };
+	uint32_t action = 0;
+
+	for (int i = 0; i < 6; i++) {
+		c.arg[i] = arg;
+		c.known[i] = true;
+	}
+	can_allow(p, &c, 0, 0, false, &action);
+	return action;
+}
+
+static int number_of(const char *name)
+{
+	for (int nr = 0; nr < NUMBERS; nr++)
+		if (!strcmp(syscall_name((uint64_t)nr), name))
+			return nr;
+	return !strcmp(name, "mseal") ? 462 : -1;
+}
+
+/* The calls that NAME.policy lists, read without the compiler. */
+static void read_list(const char *name, bool *listed)
+{
+	char path[128], line[512], word[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "policy/%s.policy", name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		char *p = line;
+
+		if (*p == '[') {
+			if (strncmp(p + 1, ARCH_NAME "]", sizeof(ARCH_NAME)) != 0)
+				continue;
+			p = strchr(p, ']') + 2;
+		}
+		if (sscanf(p, "include %63[a-z-]", word) == 1)
+			read_list(word, listed);
+		else if (sscanf(p, "%63[a-z0-9_]", word) == 1 && strcmp(word, "default") != 0 &&
+			 strcmp(word, "errno") != 0) {
+			assert_true(number_of(word) >= 0);
+			listed[number_of(word)] = true;
+		}
+	}
+	fclose(f);
+}
+
+static void test_exactly_what_is_listed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		bool listed[NUMBERS] = { false };
+		unsigned n = 0;
+
+		read_list(all[i].p->name, listed);
+		for (int nr = 0; nr < NUMBERS; nr++) {
+			struct call c = { .arch = THIS_ARCH, .nr = nr };
+
+			n += listed[nr];
+#ifdef __x86_64__
+			if (allows(all[i].p, &c) != listed[nr])
+				fail_msg("%s: system call %d (%s) is %s", all[i].p->name, nr,
+					 syscall_name((uint64_t)nr),
+					 listed[nr] ? "listed and refused" : "allowed and not listed");
+#else
+			if (listed[nr] && strcmp(syscall_name((uint64_t)nr), "mmap") != 0)
+				assert_true(allows(all[i].p, &c));
+#endif
+		}
+		assert_int_equal(n, all[i].p->ncalls);
+		if (all[i].budget && n > all[i].budget + (sizeof(long) == 4))
+			fail_msg("%s: %u system calls, budget %u", all[i].p->name, n, all[i].budget);
+	}
+}
+
+static void test_other_ways_in(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (int nr = 0; nr < NUMBERS; nr++) {
+			struct call other = { .arch = OTHER_ARCH, .nr = nr };
+			struct call x32 = { .arch = THIS_ARCH, .nr = nr | 0x40000000 };
+			uint32_t action;
+
+			assert_false(can_allow(all[i].p, &other, 0, 0, false, &action));
+			assert_int_equal(action, SECCOMP_RET_KILL_PROCESS);
+			assert_false(can_allow(all[i].p, &x32, 0, 0, false, &action));
+#ifdef __x86_64__
+			assert_int_equal(action, SECCOMP_RET_KILL_PROCESS);
+#endif
+		}
+}
+
+static void test_nothing_becomes_executable(void **state)
+{
+	static const char *const names[] = { "mmap", "mmap2", "mprotect", "pkey_mprotect" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (size_t k = 0; k < 4; k++) {
+			struct call c = { .arch = THIS_ARCH, .nr = number_of(names[k]) };
+
+			c.known[2] = true;
+			for (uint64_t prot = 4; prot < 8 && c.nr >= 0; prot++) {
+				c.arg[2] = prot;
+				if (allows(all[i].p, &c) && !all[i].jit)
+					fail_msg("%s: %s with PROT_EXEC", all[i].p->name, names[k]);
+			}
+		}
+}
+
+/* No loop may use descriptor 15 (a hole in both tables), nor any ioctl that is not its own. */
+static void test_descriptors_are_named(void **state)
+{
+	static const char *const names[] = { "read",	"write",    "readv",	"writev",   "preadv2",
+					     "pwritev2", "pread64", "pwrite64", "recvmsg", "sendmsg",
+					     "ioctl",	"fdatasync", "fallocate", "epoll_pwait", "epoll_ctl",
+					     "io_uring_enter" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct call c = { .arch = THIS_ARCH, .nr = number_of("ioctl") };
+
+		c.known[1] = true;
+		c.arg[1] = TIOCSTI;
+		assert_false(allows(all[i].p, &c));
+		c.arg[1] = 0xdead;
+		assert_false(allows(all[i].p, &c));
+		if (!all[i].names_fds)
+			continue;
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+			struct call d = { .arch = THIS_ARCH, .nr = number_of(names[k]), .arg = { 15 } };
+
+			d.known[0] = true;
+			if (allows(all[i].p, &d))
+				fail_msg("%s: %s on any descriptor", all[i].p->name, names[k]);
+			d.arg[0] = 1ULL << 32 | HFD_CTL;
+			if (sizeof(long) == 8 && allows(all[i].p, &d))
+				fail_msg("%s: %s: upper half is not looked at", all[i].p->name, names[k]);
+		}
+	}
+}
+
+static bool on_fd(const struct policy *p, const char *name, unsigned fd)
+{
+	struct call c = { .arch = THIS_ARCH, .nr = number_of(name), .arg = { fd } };
+
+	c.known[0] = true;
+	return allows(p, &c);
+}
+
+static void test_arrays_end_where_they_end(void **state)
+{
+	(void)state;
+	for (unsigned fd = 0; fd < HFD_LIMIT + 40; fd++) {
+		bool kick = fd >= HFD_KICK0 && fd < HFD_KICK0 + MAX_QUEUES;
+		bool call = fd >= HFD_CALL0 && fd < HFD_CALL0 + MAX_QUEUES;
+		bool err = fd >= HFD_ERR0 && fd < HFD_ERR0 + MAX_QUEUES;
+		bool tap = fd >= HFD_TAP0 && fd < HFD_TAP0 + 16;
+
+		assert_int_equal(on_fd(&policy_blkd, "read", fd),
+				 kick || fd == HFD_RINGEV || fd == HFD_TIMER);
+		assert_int_equal(on_fd(&policy_blkd, "write", fd), call || err);
+		assert_int_equal(on_fd(&policy_blkd, "preadv2", fd), fd == HFD_DISK || fd == HFD_DELTA);
+		assert_int_equal(on_fd(&policy_netd, "writev", fd), tap);
+		assert_int_equal(on_fd(&policy_blkd, "io_uring_enter", fd), fd == HFD_RING);
+	}
+}
+
+/*
+ * Since Linux 6.11 the kernel never filters uretprobe (335) and uprobe (336): they
+ * return from a probe of its own and are refused from anywhere else.
+ */
+static bool unfiltered(int nr)
+{
+	return sizeof(long) == 8 && (nr == 335 || nr == 336);
+}
+
+/* All numbers, for real: arguments that nothing allows, so conditional calls die as well. */
+static void test_every_number_in_a_child(void **state)
+{
+	struct rlimit no_core = { 0, 0 };
+	int status;
+
+	(void)state;
+	setrlimit(RLIMIT_CORE, &no_core);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (int nr = 0; nr < NUMBERS; nr++) {
+			uint32_t want = verdict(all[i].p, nr, ~0ULL);
+			pid_t pid = unfiltered(nr) ? -1 : fork();
+
+			if (unfiltered(nr))
+				continue;
+			if (pid == 0) {
+				alarm(5);
+				prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+				if (sandbox_filter(all[i].p, NULL) < 0)
+					_exit(9);
+				syscall(nr, -1L, -1L, -1L, -1L, -1L, -1L);
+				_exit(0);
+			}
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+			if ((WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) !=
+			    (want == SECCOMP_RET_KILL_PROCESS))
+				fail_msg("%s: system call %d (%s): status 0x%x", all[i].p->name, nr,
+					 syscall_name((uint64_t)nr), (unsigned)status);
+		}
+}
+
+/* ---- the compiler ---- */
+
+static int compile(const char *text, char *said, size_t size)
+{
+	char dir[] = "/tmp/policy-XXXXXX", command[2048];
+	size_t n;
+	FILE *f;
+	int rc;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(command, sizeof(command), "%s/t.policy", dir);
+	f = fopen(command, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	snprintf(command, sizeof(command), "'%s' %s --count '%s/t.policy' 2>&1; s=$?; rm -r '%s'; exit $s",
+		 compiler, ARCH_NAME, dir, dir);
+	f = popen(command, "r");
+	assert_non_null(f);
+	n = fread(said, 1, size - 1, f);
+	said[n] = '\0';
+	rc = pclose(f);
+	return WEXITSTATUS(rc);
+}
+
+static void test_errors(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} bad[] = {
+		{ "default kill # d\nread\n", "t.policy:2: no reason" },
+		{ "default kill # d\nread #  \n", "t.policy:2: no reason" },
+		{ "default kill # d\nraed # r\n", "t.policy:2: no such system call: 'raed'" },
+		{ "default kill # d\nread 0==HFD_CLT # r\n", "t.policy:2: unknown symbol 'HFD_CLT'" },
+		{ "default kill # d\nread 6==1 # r\n", "t.policy:2: a condition begins" },
+		{ "default kill # d\nread 0=1 # r\n", "t.policy:2: no comparison" },
+		{ "default kill # d\nread 0==1x # r\n", "t.policy:2: '1x' is no number" },
+		{ "default kill # d\nread 0==1 1==2 # r\n", "t.policy:2: not understood" },
+		{ "default kill # d\nread 0==1, 0==2 # r\n", "argument 0 has two conditions" },
+		{ "default kill # d\nread 0 in 8/16 # r\n", "COUNT of 'in' is a power of two" },
+		{ "default kill # d\nread 0 in 16/3 # r\n", "COUNT of 'in' is a power of two" },
+		{ "default kill # d\nread 0&3!=1 # r\n", "a mask is followed by" },
+		{ "default kill # d\nread 0==(1|2 # r\n", "')' is missing" },
+		{ "default kill # d\n[arm] read # r\n", "an architecture is" },
+		{ "default kill # d\ninclude nosuch\n", "nosuch.policy" },
+		{ "default kill # d\ninclude t\n", "includes nest too deep" },
+		{ "default kill # d\ndefault kill # d\n", "t.policy:2: a second default" },
+		{ "read # r\ndefault errno ENOSYS # d\n", "before the first rule" },
+		{ "default maybe # d\n", "the default is" },
+		{ "default kill # d\nerrno read # r\n", "unknown symbol" },
+		{ "read # r\n", "no default line" },
+	};
+	char said[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(compile(bad[i].text, said, sizeof(said)), 1);
+		if (!strstr(said, bad[i].want))
+			fail_msg("wanted '%s', got '%s'", bad[i].want, said);
+	}
+}
+
+static void test_counts(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	assert_int_equal(compile("# a comment\n\ndefault kill # d\nread 0==1 # a\nread 0==2 # b\n"
+				 "write # c\nerrno clone3 ENOSYS # e\n[" ARCH_NAME "] close 0==(1|2)+4 # f\n",
+				 said, sizeof(said)), 0);
+	assert_memory_equal(said, "t 3 4 3 ", 8);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exactly_what_is_listed),
+		cmocka_unit_test(test_other_ways_in),
+		cmocka_unit_test(test_nothing_becomes_executable),
+		cmocka_unit_test(test_descriptors_are_named),
+		cmocka_unit_test(test_arrays_end_where_they_end),
+		cmocka_unit_test(test_every_number_in_a_child),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_counts),
+	};
+	char *slash;
+
+	(void)argc;
+	snprintf(compiler, sizeof(compiler) - 32, "%s", argv[0]);
+	slash = strrchr(compiler, '/');
+	snprintf(slash ? slash : compiler, 32, "%s/../../policy/compile", slash ? "" : ".");
+	return cmocka_run_group_tests_name("policy_compile", tests, NULL, NULL);
+}
