@@ -51,15 +51,24 @@ struct backend_ops {
 	 * device has set vq->quiet.
 	 */
 	bool (*queue_work)(struct backend *be, struct vq *vq, unsigned budget);
-	/* A descriptor of the device's own (tap, ring eventfd, timer) is ready. Returns true to be called again soon. */
+	/*
+	 * A descriptor of the device's own (tap, ring eventfd, timer) is ready.
+	 * Returns true to be called again soon (with @events 0).
+	 */
 	bool (*fd_ready)(struct backend *be, int fd, uint32_t events);
-	/* Device configuration space; @len bytes at @off, already inside config_len. set: false if refused. */
+	/*
+	 * Device configuration space; @len bytes at @off, already inside config_len.
+	 * set: false if refused.
+	 */
 	unsigned config_len;
 	void (*get_config)(struct backend *be, unsigned off, void *buf, unsigned len);
 	bool (*set_config)(struct backend *be, unsigned off, const void *buf, unsigned len);
 	/* RESET_DEVICE, or status 0: device state back to what it was at start. May be NULL. */
 	void (*reset)(struct backend *be);
-	/* While busy-polling: serve what has come without a descriptor to say so. True if there was something. May be NULL. */
+	/*
+	 * While busy-polling: serve what has come without a descriptor to say so.
+	 * True if there was something. May be NULL.
+	 */
 	bool (*poll)(struct backend *be);
 };
 
@@ -80,7 +89,8 @@ struct backend {
 	struct backend_config c;
 	struct guest_mem mem;
 	struct vq vq[MAX_QUEUES];
-	struct stats stats; /* kicks, calls, faults, messages, polls: the loop's; the rest is the device's */
+	/* Kicks, calls, faults, messages, polls are the loop's; the rest is the device's. */
+	struct stats stats;
 	uint64_t acked_features, protocol_features;
 	bool sealed, features_set, owner_set;
 	bool quit; /* the supervisor said stop, or went away: do not accept again */
@@ -112,7 +122,10 @@ struct backend {
  * socket. The device's own descriptors are watched after it. 0 or -1 with errno.
  */
 int backend_prepare(struct backend *be, const struct backend_config *c);
-/* Watch a descriptor of the device for the life of the process: ops->fd_ready(). 0 or -1 with errno. */
+/*
+ * Watch a descriptor of the device for the life of the process:
+ * ops->fd_ready(). 0 or -1 with errno.
+ */
 int backend_watch(struct backend *be, int fd, uint32_t epoll_events);
 /* Wait for a front-end on HFD_LISTEN and put its connection on HFD_FRONT. 0 or -1 with errno. */
 int backend_accept(struct backend *be);

@@ -22,7 +22,10 @@ void ring_retire(struct backend *be, unsigned q);
 bool any_ring_started(const struct backend *be);
 
 enum ring_fd { RING_KICK, RING_CALL, RING_ERR };
-/* Judge @fd (an eventfd) and put it at its number; it stays the caller's to close unless it was there already. */
+/*
+ * Judge the descriptor of @m (an eventfd) and put it at its number. It stays in
+ * @m, to be closed with it, unless that is where it came in.
+ */
 bool ring_set_fd(struct backend *be, unsigned q, enum ring_fd kind, struct vhu_msg *m);
 void ring_drop_fd(struct backend *be, unsigned q, enum ring_fd kind);
 void ring_on_fault(struct vq *vq, enum guest_fault f, uint64_t detail);

@@ -16,7 +16,9 @@
 #include "ctl.h"
 #include "log.h"
 
-static const int first_fd[] = { [RING_KICK] = HFD_KICK0, [RING_CALL] = HFD_CALL0, [RING_ERR] = HFD_ERR0 };
+static const int first_fd[] = {
+	[RING_KICK] = HFD_KICK0, [RING_CALL] = HFD_CALL0, [RING_ERR] = HFD_ERR0
+};
 
 static bool *have_fd(struct backend *be, unsigned q, enum ring_fd kind)
 {

@@ -78,7 +78,10 @@ enum shm_error shm_judge(const struct shm_policy *p, int fd, struct stat *st);
 void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, void **map,
 	      size_t *map_len);
 
-/* Judge @fd and map [offset, offset + size) of it as guest memory at @gpa. @fd stays the caller's. */
+/*
+ * Judge @fd and map [offset, offset + size) of it as guest memory at @gpa. @fd
+ * stays the caller's.
+ */
 enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
 		       uint64_t size, uint64_t uva, uint64_t offset);
 enum shm_error shm_remove(struct guest_mem *m, uint64_t gpa, uint64_t size, uint64_t uva);

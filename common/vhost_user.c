@@ -79,7 +79,7 @@ static bool fds_ok(const struct vhu_msg *m, const struct shape *s)
 	case VHU_SET_VRING_KICK:
 	case VHU_SET_VRING_CALL:
 	case VHU_SET_VRING_ERR:
-		return m->nfds == (m->u64 & VHU_VRING_NOFD ? 0 : 1) &&
+		return m->nfds == ((m->u64 & VHU_VRING_NOFD) ? 0 : 1) &&
 		       !(m->u64 & ~(uint64_t)(VHU_VRING_IDX | VHU_VRING_NOFD));
 	case VHU_REM_MEM_REG:
 		return m->nfds <= 1;
@@ -210,7 +210,6 @@ enum vhu_status vhu_send(int sock, const struct vhu_msg *m)
 	}
 	while (left) {
 		ssize_t n = sendmsg(sock, &mh, MSG_NOSIGNAL);
-		size_t done;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -223,7 +222,8 @@ enum vhu_status vhu_send(int sock, const struct vhu_msg *m)
 		mh.msg_control = NULL;
 		mh.msg_controllen = 0;
 		for (unsigned i = 0; i < 2; i++) {
-			done = MIN((size_t)n, iov[i].iov_len);
+			size_t done = MIN((size_t)n, iov[i].iov_len);
+
 			iov[i].iov_base = (uint8_t *)iov[i].iov_base + done;
 			iov[i].iov_len -= done;
 			n -= (ssize_t)done;

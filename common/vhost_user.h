@@ -148,7 +148,8 @@ struct vhu_rx {
 	bool fds_truncated; /* more descriptors came than were taken: the message is not fit for use */
 };
 enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds);
-void vhu_rx_reset(struct vhu_rx *rx); /* ready for the next message; closes descriptors still in it */
+/* Ready for the next message; closes descriptors still in it. */
+void vhu_rx_reset(struct vhu_rx *rx);
 void vhu_close_fds(struct vhu_msg *m);
 /* Does a request (to a back-end) have the size and the number of descriptors that are due? */
 bool vhu_shape_ok(const struct vhu_msg *m);

@@ -92,7 +92,8 @@ enum vq_pop { VQ_POP_CHAIN, VQ_POP_EMPTY, VQ_POP_FAULT };
  * The walker: a pure function of what it reads. Follows the chain at @head,
  * fills at most @cap entries of @iov, never writes past them, reads no
  * descriptor twice, takes at most vq->size buffers (direct and indirect
- * together; the one that points at an indirect table is not a buffer). Returns FAULT_NONE or the reason; *@detail is the value at fault.
+ * together; the one that points at an indirect table is not a buffer). Returns
+ * FAULT_NONE or the reason; *@detail is the value at fault.
  * A buffer that crosses from one region into an adjacent one is split.
  */
 enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap,
@@ -100,7 +101,10 @@ enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, 
 
 /* Take the next available chain. On VQ_POP_FAULT guest_fault() has been called. */
 enum vq_pop vq_pop(struct vq *vq, struct iovec *iov, unsigned cap, struct vq_chain *out);
-/* Give the last popped chain back unread (receive queues that run out of room). Only the last n, in order. */
+/*
+ * Give the last @n popped chains back unread (receive queues that run out of
+ * room): the ones popped last, none of them pushed.
+ */
 void vq_unpop(struct vq *vq, unsigned n);
 /* How many chains are available now (bounded by size; 0 after a fault). */
 uint16_t vq_available(struct vq *vq);
@@ -129,7 +133,11 @@ bool vq_has_news(const struct vq *vq);
 size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, size_t len);
 size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t off, const void *buf, size_t len);
 size_t iov_zero(const struct iovec *iov, unsigned n, size_t off, size_t len);
-/* The part [off, off + len) of @iov as a new list of at most @cap; returns its count, or -1 if it does not fit. */
-int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to, unsigned cap);
+/*
+ * The part [off, off + len) of @iov as a new list of at most @cap; returns its
+ * count, or -1 if it does not fit or is not all there.
+ */
+int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to,
+	      unsigned cap);
 
 #endif

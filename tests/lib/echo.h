@@ -26,7 +26,10 @@ struct echo_config {
 	uint8_t pad[3];
 };
 
-/* Start the device on a socket pair (f->sock, f->pid); *@ctl is the supervisor's end, or NULL for none. */
+/*
+ * Start the device on a socket pair (f->sock, f->pid); *@ctl is the supervisor's
+ * end, or NULL for none.
+ */
 bool echo_start(struct front *f, const struct echo_options *o, int *ctl);
 
 #endif

@@ -71,7 +71,10 @@ bool front_send(struct front *f, uint32_t request, uint32_t flags, const void *p
 bool front_recv(struct front *f, struct vhu_msg *m, int ms);
 /* Has the back-end closed the connection (waits for up to @ms)? */
 bool front_closed(struct front *f, int ms);
-/* Send with NEED_REPLY and return the acknowledgement: 0 good, other values refused, UINT64_MAX none came. */
+/*
+ * Send with NEED_REPLY and return the acknowledgement: 0 good, other values
+ * refused, UINT64_MAX none came.
+ */
 uint64_t front_ack(struct front *f, uint32_t request, const void *payload, uint32_t size,
 		   const int *fds, unsigned nfds);
 uint64_t front_ack_u64(struct front *f, uint32_t request, uint64_t v);

@@ -346,8 +346,9 @@ static double cpu_seconds(void)
 	close(fd);
 	assert_true(n > 0);
 	line[n] = 0;
-	assert_int_equal(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-				&utime, &stime), 2);
+	n = sscanf(strrchr(line, ')'),
+		   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &utime, &stime);
+	assert_int_equal(n, 2);
 	return (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
 }
 
