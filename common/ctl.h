@@ -112,6 +112,7 @@ struct vcpu_device {
 	uint8_t kind;	/* enum device_kind */
 	uint8_t queues; /* net: pairs * 2 */
 	bool read_only;
+	bool foreign; /* somebody else's back-end, not our blkd or netd */
 	bool listening; /* qemu engine: the front-end connects to "/netN.sock" in its root; N: index of NIC */
 	uint8_t mac[ETH_ALEN];
 	uint16_t mtu;

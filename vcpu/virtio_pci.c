@@ -345,6 +345,7 @@ void vpci_init(struct vpci *v, const struct vpci_device *dev, const struct vpci_
 	pci_dev_init(&v->pci, &ids);
 	v->pci.ops = &ops;
 	v->pci.owner = v;
+	v->irq_line = irq_line;
 	v->pci.cfg[PCI_INTERRUPT_LINE] = (uint8_t)irq_line;
 	v->pci.cfg[PCI_INTERRUPT_PIN] = (uint8_t)irq_pin;
 	v->notify_off = WIDE_NOTIFY;

@@ -85,6 +85,7 @@ struct vpci {
 	const struct vpci_host *host;
 	void *host_owner; /* the engine's */
 	unsigned index;	  /* the engine's numbering of its devices */
+	unsigned irq_line; /* as given; the register is the guest's to write */
 
 	uint8_t status, generation, isr;
 	uint32_t device_feature_select, driver_feature_select;
