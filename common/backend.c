@@ -95,6 +95,15 @@ static void collect_stats(struct backend *be)
 	}
 }
 
+static void send_stats(struct backend *be)
+{
+	struct ctl_msg m = { .type = CTL_STATS };
+
+	collect_stats(be);
+	m.stats = be->stats;
+	ctl_send(HFD_CTL, &m);
+}
+
 static void ctl_ready(struct backend *be)
 {
 	struct ctl_msg m;
@@ -103,11 +112,7 @@ static void ctl_ready(struct backend *be)
 	if (got < 0 || (got > 0 && m.type == CTL_STOP)) {
 		be->quit = be->gone = true;
 	} else if (got > 0 && m.type == CTL_GET_STATS) {
-		collect_stats(be);
-		memset(&m, 0, sizeof(m));
-		m.type = CTL_STATS;
-		m.stats = be->stats;
-		ctl_send(HFD_CTL, &m);
+		send_stats(be);
 	}
 }
 
@@ -333,6 +338,8 @@ int backend_run(struct backend *be)
 		return 1;
 	}
 	loop(be);
+	if (be->have_ctl)
+		send_stats(be);
 	finish(be);
 	return be->exit_status;
 }

@@ -116,6 +116,10 @@ static int diag_pipe(struct role_host *r)
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return complain(-1, "%s: %m", r->name);
 	r->diag = fd[0];
+	if (fcntl(fd[0], F_SETFL, O_NONBLOCK) < 0) {
+		close(fd[1]);
+		return complain(-1, "%s: %m", r->name);
+	}
 	return fd[1];
 }
 

@@ -30,8 +30,12 @@ struct sup_role {
 	uint32_t missing;
 	struct spawn_msg end; /* how it ended */
 	struct log_limit limit;
+	struct stats stats; /* the last counters that it sent */
+	bool have_stats, stats_asked;
 	char diag[LOG_LINE_MAX]; /* a line of its standard error, not yet whole */
 	size_t diag_len;
+	char said[LOG_LINE_MAX]; /* the last such line, held back: it may be the reason of its end */
+	uint64_t said_at;	 /* ms; 0: none */
 };
 
 struct supervisor {
@@ -41,16 +45,15 @@ struct supervisor {
 	struct sup_role role[MAX_ROLES];
 	enum phase phase;
 	unsigned starts; /* of the guest */
-	uint64_t began, started, stop_by, button_until, blame_at, drain_by; /* ms; 0: not set */
+	uint64_t began, started, stop_by, button_until, blame_at; /* ms; 0: not set */
 
 	/* The guest's console and QEMU's channels; -1: closed. */
 	int con_in, con_out, serial, monitor;
 	struct outbuf in, out, err;
-	bool stdin_open;
+	bool stdin_open, heard; /* the guest has put out something since its start */
 	struct ctrl_c ctrl_c;
 	struct panic_watch panic, panic_serial;
 	struct qmp qmp;
-	bool qmp_greeted;
 
 	/* Why it ends. */
 	bool have_end;
@@ -84,12 +87,16 @@ void sup_clean(struct supervisor *s);
 /* parent/supervise_msg.c: what roles and spawners say. */
 void sup_role_spawner(struct supervisor *s, struct sup_role *r);
 void sup_role_ctl(struct supervisor *s, struct sup_role *r);
-void sup_role_diag(struct supervisor *s, struct sup_role *r);
+bool sup_role_diag(struct supervisor *s, struct sup_role *r); /* true: there may be more */
 void sup_monitor(struct supervisor *s);
 /* A command for QEMU's monitor; never waits. 0 or -1 with errno. */
 int sup_command(struct supervisor *s, const char *command);
-/* Ask every live role for its counters; they are printed as they come. */
+/* Ask every live role for its counters; they are printed as they come (SIGUSR1). */
 void sup_ask_stats(struct supervisor *s);
+/* The last counters of every role. */
+void sup_print_stats(struct supervisor *s);
+/* Print what a role's standard error said last and is still held back. */
+void sup_let_out(struct supervisor *s, struct sup_role *r);
 /* One line for the user; never waits. sup_verbose(): only with --verbose. */
 void sup_line(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sup_verbose(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);

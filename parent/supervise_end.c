@@ -11,6 +11,7 @@
 
 #define STOP_GRACE_MS	5000 /* for helpers, to finish what they have begun */
 #define BUTTON_GRACE_MS 5000 /* for the guest, after its power button */
+#define SAID_MS		200  /* that a line of standard error waits for the end of its process */
 #define BLAME_MS	500  /* for the vCPU process, to show that the guest ended */
 
 static bool is_helper(const struct supervisor *s, const struct sup_role *r)
@@ -18,9 +19,14 @@ static bool is_helper(const struct supervisor *s, const struct sup_role *r)
 	return r != &s->role[s->nroles - 1];
 }
 
-static void end_text(const struct sup_role *r, char *text, size_t size)
+/* How @r ended, with the last words of its standard error. */
+static void end_text(struct sup_role *r, char *text, size_t size)
 {
-	spawn_end_text(&r->end, text, size);
+	size_t n = spawn_end_text(&r->end, text, size);
+
+	if (r->said_at)
+		fmt_line(text + n, size - n, ": %s", r->said);
+	r->said_at = 0;
 }
 
 /* The vCPU process has ended, or never ran: the others are to follow. */
@@ -33,8 +39,6 @@ static void begin_ending(struct supervisor *s)
 	s->phase = PHASE_ENDING;
 	s->stop_by = now_ms() + STOP_GRACE_MS;
 	s->blame_at = s->button_until = 0;
-	if (s->c->stats)
-		sup_ask_stats(s);
 	for (unsigned i = 0; i < s->nroles; i++) {
 		struct sup_role *r = &s->role[i];
 
@@ -74,7 +78,7 @@ static bool ended_well(const struct sup_role *r)
 
 static void blame(struct supervisor *s)
 {
-	char text[LOG_LINE_MAX / 2];
+	char text[LOG_LINE_MAX];
 	bool starting = s->phase == PHASE_STARTING;
 
 	end_text(s->blamed, text, sizeof(text));
@@ -155,6 +159,10 @@ void sup_deadlines(struct supervisor *s)
 		blame(s);
 	if (due(&s->stop_by, now))
 		kill_all(s);
+	for (unsigned i = 0; i < s->nroles; i++)
+		if (s->role[i].live && s->role[i].said_at &&
+		    now >= s->role[i].said_at + SAID_MS)
+			sup_let_out(s, &s->role[i]);
 }
 
 static void sooner(int *ms, uint64_t deadline, uint64_t now)
@@ -179,7 +187,9 @@ int sup_timeout_ms(const struct supervisor *s)
 	sooner(&ms, s->button_until, now);
 	sooner(&ms, s->blame_at, now);
 	sooner(&ms, s->stop_by, now);
-	sooner(&ms, s->drain_by, now);
+	for (unsigned i = 0; i < s->nroles; i++)
+		if (s->role[i].live && s->role[i].said_at)
+			sooner(&ms, s->role[i].said_at + SAID_MS, now);
 	return ms;
 }
 
@@ -220,10 +230,13 @@ static int conclude_panic(struct supervisor *s, const char *text)
 /* The vCPU process ended without a word of the guest. */
 static int conclude_death(struct supervisor *s)
 {
-	char text[LOG_LINE_MAX / 2];
-	bool never_ran = s->h->engine == ENGINE_QEMU && !s->qmp_greeted;
+	struct sup_role *r = sup_vcpu(s);
+	char text[LOG_LINE_MAX];
+	/* QEMU ends by itself with 1 where it cannot load or set up something. */
+	bool never_ran = s->h->engine == ENGINE_QEMU && !s->heard &&
+			 WIFEXITED((int)r->end.value) && WEXITSTATUS((int)r->end.value) == 1;
 
-	end_text(sup_vcpu(s), text, sizeof(text));
+	end_text(r, text, sizeof(text));
 	sup_line(s, "vcpu: its process ended%s: %s", never_ran ? " before the guest ran" : "", text);
 	return never_ran && s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED;
 }
@@ -233,6 +246,8 @@ int sup_conclude(struct supervisor *s)
 	const char *panic = s->panic.seen ? s->panic.text : s->panic_serial.text;
 	bool panicked = s->panic.seen || s->panic_serial.seen;
 
+	if (s->c->stats)
+		sup_print_stats(s);
 	if (s->status >= 0)
 		return s->status;
 	if (!s->have_end)

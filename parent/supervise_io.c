@@ -61,6 +61,7 @@ void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p)
 		*fd = -1;
 		return;
 	}
+	s->heard = true;
 	panic_feed(p, buf, (size_t)n);
 	outbuf_put(&s->out, buf, (size_t)n);
 }

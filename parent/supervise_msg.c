@@ -70,8 +70,9 @@ static void role_line(struct supervisor *s, struct sup_role *r, const char *text
 	sup_line(s, "%s: %s", r->host->name, text);
 }
 
-static void print_stats(struct supervisor *s, const struct sup_role *r, const struct stats *st)
+static void print_stats(struct supervisor *s, const struct sup_role *r)
 {
+	const struct stats *st = &r->stats;
 	const struct {
 		const char *text;
 		uint64_t value;
@@ -152,8 +153,11 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 		role_fault(s, r, m);
 		break;
 	case CTL_STATS:
-		if (log_allowed(&r->limit))
-			print_stats(s, r, &m->stats);
+		r->stats = m->stats;
+		r->have_stats = true;
+		if (r->stats_asked)
+			print_stats(s, r);
+		r->stats_asked = false;
 		break;
 	case CTL_GUEST_END:
 		if (r == sup_vcpu(s))
@@ -212,6 +216,9 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 			/* What it said before it ended comes first. */
 			if (r->ctl >= 0)
 				sup_role_ctl(s, r);
+			for (unsigned i = 0; i < MESSAGE_BUDGET && r->host->diag >= 0; i++)
+				if (!sup_role_diag(s, r))
+					break;
 			r->live = false;
 			r->end = m;
 			sup_role_ended(s, r);
@@ -232,17 +239,24 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 	sup_role_ended(s, r);
 }
 
-void sup_role_diag(struct supervisor *s, struct sup_role *r)
+void sup_let_out(struct supervisor *s, struct sup_role *r)
+{
+	if (r->said_at)
+		role_line(s, r, r->said);
+	r->said_at = 0;
+}
+
+bool sup_role_diag(struct supervisor *s, struct sup_role *r)
 {
 	char buf[512];
 	ssize_t n = read(r->host->diag, buf, sizeof(buf));
 
 	if (n <= 0) {
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
+			return false;
 		close(r->host->diag);
 		r->host->diag = -1;
-		return;
+		return false;
 	}
 	for (ssize_t i = 0; i < n; i++) {
 		if (buf[i] != '\n') {
@@ -250,12 +264,16 @@ void sup_role_diag(struct supervisor *s, struct sup_role *r)
 				r->diag[r->diag_len++] = buf[i];
 			continue;
 		}
-		r->diag[r->diag_len] = '\0';
 		make_printable(r->diag, r->diag_len);
-		if (r->diag_len)
-			role_line(s, r, r->diag);
+		r->diag[r->diag_len] = '\0';
+		if (r->diag_len) {
+			sup_let_out(s, r);
+			memcpy(r->said, r->diag, r->diag_len + 1);
+			r->said_at = now_ms();
+		}
 		r->diag_len = 0;
 	}
+	return true;
 }
 
 int sup_command(struct supervisor *s, const char *command)
@@ -270,7 +288,6 @@ static void monitor_news(struct supervisor *s, enum qmp_news news)
 {
 	switch (news) {
 	case QMP_GREETING:
-		s->qmp_greeted = true;
 		if (sup_command(s, QMP_CAPABILITIES) < 0)
 			sup_verbose(s, "vcpu: QEMU's monitor takes no command: %m");
 		break;
@@ -310,5 +327,12 @@ void sup_ask_stats(struct supervisor *s)
 
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (s->role[i].live && s->role[i].ctl >= 0)
-			(void)ctl_send(s->role[i].ctl, &m);
+			s->role[i].stats_asked = ctl_send(s->role[i].ctl, &m) == 0;
+}
+
+void sup_print_stats(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->nroles; i++)
+		if (s->role[i].have_stats)
+			print_stats(s, &s->role[i]);
 }

@@ -157,6 +157,8 @@ static int launch(struct supervisor *s, struct sup_role *r, const struct role_fd
 	r->ready = false;
 	r->live = false;
 	r->diag_len = 0;
+	r->said_at = 0;
+	r->have_stats = r->stats_asked = false;
 	memset(&r->end, 0, sizeof(r->end));
 	if (write(r->ctl, rc, sizeof(*rc)) != sizeof(*rc) ||
 	    spawner_start_role(&r->host->spawner, f, nofile, threads, fsize, as) < 0) {
@@ -320,11 +322,11 @@ int sup_start(struct supervisor *s)
 	memset(&s->qmp, 0, sizeof(s->qmp));
 	memset(&s->panic, 0, sizeof(s->panic));
 	memset(&s->panic_serial, 0, sizeof(s->panic_serial));
-	s->qmp_greeted = false;
+	s->heard = false;
 	s->have_end = false;
 	s->end_text[0] = '\0';
 	s->blamed = NULL;
-	s->stop_by = s->button_until = s->blame_at = s->drain_by = 0;
+	s->stop_by = s->button_until = s->blame_at = 0;
 	s->started = now_ms();
 	s->phase = PHASE_STARTING;
 	result = start_all(s, &far);
