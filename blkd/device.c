@@ -38,7 +38,7 @@ static void hold(struct blkd *d, struct vq *vq)
 	vq->quiet = true;
 }
 
-static bool take_chains(struct blkd *d, struct vq *vq, unsigned budget)
+static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsigned budget)
 {
 	uint64_t bytes = 0;
 
@@ -65,6 +65,8 @@ static bool take_chains(struct blkd *d, struct vq *vq, unsigned budget)
 		limit_take(&d->limit, r->data_len);
 		bytes += r->data_len;
 		blkd_begin(d, r);
+		if (budget % BLK_BATCH == 0)
+			flush_dirty(be, d);
 	}
 	return true;
 }
@@ -75,7 +77,7 @@ static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
 	bool more;
 
 	d->stats = &be->stats;
-	more = take_chains(d, vq, budget);
+	more = take_chains(be, d, vq, budget);
 	blkd_pump(d, UINT32_MAX);
 	flush_dirty(be, d);
 	return more;

@@ -14,6 +14,11 @@
 
 /* Data that one wake-up moves for one queue before the next has its turn. */
 #define BLK_TURN_BYTES (8u << 20)
+/*
+ * Completions that are published together, with one call: enough to share its
+ * price, few enough that the driver fills the ring again while we work.
+ */
+#define BLK_BATCH 16
 /* 128-entry rings (QEMU's) less header and status. */
 #define BLK_SEG_MAX    126
 

@@ -72,7 +72,7 @@ void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint6
 	}
 #endif
 	if (fstatfs(fd, &fs) == 0)
-		f->memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+		f->memory = (uint32_t)fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == RAMFS_MAGIC;
 	f->nowait_read = f->nowait_write = !f->memory;
 }
 

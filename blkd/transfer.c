@@ -99,7 +99,6 @@ static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 	struct image_file *f = &d->base;
 	uint64_t len = r->left;
 	unsigned n = r->n;
-	ssize_t got;
 
 	if (d->snap.on) {
 		f = snapshot_map(&d->snap, write, r->off, &len);
@@ -117,7 +116,8 @@ static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 	if (!image_aligned(f, iov, n, r->off))
 		return io_bounce(f, write, iov, n, r->off, len, d->dsync);
 	if (!r->must_wait) {
-		got = io_try(f, write, iov, n, r->off, d->dsync);
+		ssize_t got = io_try(f, write, iov, n, r->off, d->dsync);
+
 		if (got != -EAGAIN)
 			return got;
 		if (len == r->left && push_rw(d, r, f, write))
@@ -156,7 +156,6 @@ static void run_rw(struct blkd *d, struct blk_req *r)
 
 static void run_flush(struct blkd *d, struct blk_req *r)
 {
-	struct io_uring_sqe *sqe;
 	int err;
 
 	r->flushing = true;
@@ -166,7 +165,8 @@ static void run_flush(struct blkd *d, struct blk_req *r)
 		return;
 	}
 	if (!d->no_workers && !d->base.memory) {
-		sqe = push(d, r, IORING_OP_FSYNC, &d->base);
+		struct io_uring_sqe *sqe = push(d, r, IORING_OP_FSYNC, &d->base);
+
 		if (sqe) {
 			sqe->fsync_flags = IORING_FSYNC_DATASYNC;
 			return;
@@ -186,13 +186,13 @@ static void run_ranges(struct blkd *d, struct blk_req *r)
 
 	for (; r->range_at < r->nranges; r->range_at++) {
 		const struct blk_range *g = &r->range[r->range_at];
-		struct io_uring_sqe *sqe;
 		int err;
 
 		if (!g->len)
 			continue;
 		if (!d->snap.on && !d->no_workers && !d->base.memory) {
-			sqe = push(d, r, IORING_OP_FALLOCATE, &d->base);
+			struct io_uring_sqe *sqe = push(d, r, IORING_OP_FALLOCATE, &d->base);
+
 			if (sqe) {
 				sqe->off = g->off;
 				sqe->addr = g->len;
