@@ -109,7 +109,7 @@ static int receive(int sock, struct spawn_msg *m, int *fds, unsigned *n)
 /* 1: ready; 0: something else came first; -1: there will be no spawner. */
 static int ready_message(struct spawner *s)
 {
-	struct spawn_msg m;
+	struct spawn_msg m = { 0 };
 	unsigned n = 0;
 	int got = receive(s->sock, &m, s->listen_fd, &n);
 

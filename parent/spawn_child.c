@@ -22,7 +22,7 @@
 /* Room for a whole table of the vCPU process and as many descriptors on their way to it. */
 #define SPAWNER_NOFILE (2 * VFD_LIMIT)
 
-static void no_room(int sock, uint32_t step)
+static NORETURN void no_room(int sock, uint32_t step)
 {
 	struct spawn_msg m = { .type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step };
 
@@ -150,5 +150,4 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 	fmt_line(digits, sizeof(digits), "%u", missing);
 	syscall(__NR_execveat, exe, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
 	no_room(IFD_CMD, STEP_EXEC);
-	_exit(1);
 }
