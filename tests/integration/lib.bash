@@ -33,7 +33,7 @@ guest_script()
 	cat > "$dir/root/test.sh"
 	initrd=$dir/initrd
 	"$top/tools/initramfs" --add "$top/.cache/initrd-test" "$initrd" "$dir/root"
-	chmod 755 "$BATS_TEST_TMPDIR" "$dir"
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR" "$dir"
 }
 
 # boot [OPTION…]: run a guest to its end; sets $status, and $out, the file with all it said.
@@ -113,20 +113,31 @@ vcpu_pids()
 	role_pids qemu-system-x86_64
 }
 
+our_pids()
+{
+	local p
+	for p in /proc/[0-9]*; do
+		case $(readlink "$p/exe" 2>/dev/null) in
+		*/lguest-sep | */lguest-sep-* | */qemu-system-*) echo "${p#/proc/}" ;;
+		esac
+	done
+}
+
 # Nothing may be left of a guest that has ended: no process, tap, or temporary file.
 nothing_left()
 {
 	local i left=
 	[[ -n $own_namespaces ]] || return 0
 	for i in 1 2 3 4 5 6 7 8 9 10; do
-		left=$(pgrep -a 'lguest-sep|qemu-system' || true)
+		left=$(our_pids)
 		[[ -n $left ]] || break
 		sleep 0.1
 	done
-	[[ -z $left ]] || { echo "processes left: $left"; pkill -9 'lguest-sep|qemu-system'; return 1; }
+	# shellcheck disable=SC2086
+	[[ -z $left ]] || { echo "processes left:" $left; kill -9 $left; return 1; }
 	left=$(ip -o link show type tun | cut -d : -f 2)
 	[[ -z $left ]] || { echo "taps left: $left"; return 1; }
-	left=$(find /tmp /var/tmp /dev/shm -maxdepth 1 -name '*lguest*' -newer "$BATS_TEST_TMPDIR/began" 2>/dev/null)
+	left=$(find /tmp /var/tmp /dev/shm -maxdepth 1 -type f -name '*lguest*' -newer "$BATS_TEST_TMPDIR/began" 2>/dev/null)
 	[[ -z $left ]] || { echo "files left: $left"; return 1; }
 }
 

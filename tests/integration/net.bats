@@ -25,7 +25,7 @@ net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
 	END
 	boot_bg --tunnet=10.99.0.1/24
 	wait_for "T: ready"
-	ping -c 3 -W 5 10.99.0.2
+	busybox ping -c 3 -W 5 10.99.0.2
 	kill -TERM "$pid"
 	finish 20
 	said "guest pings host"
@@ -50,7 +50,8 @@ net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
 	busybox nc 10.99.0.2 5000 < "$BATS_TEST_TMPDIR/data"
 	wait_for "T: in $want" 30
 	sleep 0.5
-	busybox nc 10.99.0.2 5001 < /dev/null > "$BATS_TEST_TMPDIR/back"
+	mkfifo "$BATS_TEST_TMPDIR/quiet" # never at its end, as the guest would take that for ours
+	busybox nc 10.99.0.2 5001 <> "$BATS_TEST_TMPDIR/quiet" > "$BATS_TEST_TMPDIR/back"
 	finish
 	is_status 0
 	[[ $(sum "$BATS_TEST_TMPDIR/back") == "$want" ]]
