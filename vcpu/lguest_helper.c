@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The lguest engine's second thread: calls of netd and blkd become interrupts,
+ * console input becomes the guest's, and the supervisor is heard. It never runs
+ * the guest and never lives longer than the process's first thread.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "policy/policies.h"
+#include "vcpu/lguest.h"
+
+#define STACK_SIZE (128 * 1024)
+
+void lguest_send_stats(struct lguest *lg)
+{
+	struct ctl_msg m = { .type = CTL_STATS, .stats = lg->vm->stats };
+
+	ctl_send(VFD_CTL, &m);
+}
+
+/* The process ends here, both threads and all: no guest instruction runs after it. */
+static void leave(struct lguest *lg, enum guest_end why, const char *text)
+{
+	conio_flush(&lg->devices.conio);
+	lguest_send_stats(lg);
+	ctl_send_text(VFD_CTL, CTL_GUEST_END, why, text);
+	_exit(0);
+}
+
+static void supervisor_says(struct lguest *lg)
+{
+	struct ctl_msg m;
+	int got = ctl_recv(VFD_CTL, &m);
+
+	if (got < 0)
+		_exit(1);
+	if (got == 0)
+		return;
+	if (m.type == CTL_GET_STATS)
+		lguest_send_stats(lg);
+	else if (m.type == CTL_POWER_BUTTON)
+		/* lguest has no way to ask its guest */
+		leave(lg, GUEST_POWEROFF, "ended: an lguest guest has no power button");
+	else if (m.type == CTL_STOP)
+		leave(lg, GUEST_POWEROFF, "ended by the supervisor");
+}
+
+/* Watched for edges: nothing has to be read from it. */
+static bool is_call(int fd)
+{
+	return fd >= VFD_QCALL0 && fd < VFD_QCALL0 + MAX_DEVICES * MAX_QUEUES;
+}
+
+static void call(struct lguest *lg, unsigned n)
+{
+	unsigned first = lg->devices.n - lg->vm->c->ndevices;
+	unsigned i = n / MAX_QUEUES, q = n % MAX_QUEUES;
+
+	lg->vm->stats.calls++;
+	if (i < lg->vm->c->ndevices)
+		vpci_interrupt(&lg->devices.dev[first + i].v, q);
+}
+
+static void *helper(void *arg)
+{
+	struct lguest *lg = arg;
+	struct epoll_event ev[16];
+	int timeout = -1;
+
+	sem_wait(&lg->confine);
+	if (sandbox_filter(&policy_vcpu_lguest, NULL) < 0)
+		lg->filter_error = errno;
+	sem_post(&lg->confined);
+	for (;;) {
+		int n = epoll_pwait(VFD_EPOLL, ev, ARRAY_SIZE(ev), timeout, NULL);
+
+		pthread_mutex_lock(&lg->lock);
+		lg->vm->stats.wakeups++;
+		for (int i = 0; i < n; i++) {
+			int fd = ev[i].data.fd;
+
+			if (is_call(fd))
+				call(lg, (unsigned)(fd - VFD_QCALL0));
+			else if (fd == VFD_CTL)
+				supervisor_says(lg);
+			else
+				devices_event(&lg->devices, fd, ev[i].events);
+		}
+		timeout = devices_work(&lg->devices) ? 0 : -1;
+		pthread_mutex_unlock(&lg->lock);
+	}
+	return NULL;
+}
+
+static int watch_calls(struct lguest *lg, struct device *d)
+{
+	for (unsigned q = 0; q < d->front.nqueues; q++) {
+		struct epoll_event ev = { .events = EPOLLIN | EPOLLET,
+					  .data.fd = device_call_fd(d, q) };
+
+		if (epoll_ctl(VFD_EPOLL, EPOLL_CTL_ADD, ev.data.fd, &ev) < 0)
+			return vm_fail(lg->vm, GUEST_ENGINE_FAILED, "epoll: %m");
+	}
+	return 0;
+}
+
+int lguest_helper_create(struct lguest *lg)
+{
+	pthread_attr_t attr;
+	int error;
+
+	for (unsigned i = 0; i < lg->devices.n; i++)
+		if (lg->devices.dev[i].role == ROLE_HELPER && watch_calls(lg, &lg->devices.dev[i]) < 0)
+			return -1;
+	sem_init(&lg->confine, 0, 0);
+	sem_init(&lg->confined, 0, 0);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	error = pthread_create(&lg->helper, &attr, helper, lg);
+	pthread_attr_destroy(&attr);
+	errno = error;
+	return error ? vm_fail(lg->vm, GUEST_ENGINE_FAILED, "helper thread: %m") : 0;
+}

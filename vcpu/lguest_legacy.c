@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Devices on lguest hosts of 3.5 to 3.19: a page of descriptors above guest RAM,
+ * legacy rings behind it, and notifications by hypercall (drivers/lguest/
+ * lguest_device.c of 3.11). The devices themselves are those of the PCI bus;
+ * this is another way to start them. Runs in the vCPU process, on the vCPU
+ * thread; page, rings and notified addresses are the guest's.
+ */
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "vcpu/lguest.h"
+
+#define BIT64(n) (1ull << (n))
+
+/* The longest line that a guest prints before its console is up (arch/x86/lguest/boot.c: 16 bytes at once). */
+#define EARLY_MAX 256
+
+/* What an lguest guest of 3.x cannot use: its configuration writes are seen by nobody, and it has one CPU. */
+#define NOT_FOR_BLK (BIT64(VIRTIO_BLK_F_CONFIG_WCE) | BIT64(VIRTIO_BLK_F_MQ))
+
+static struct log_limit nonsense = LOG_LIMIT_INIT(5, 10000);
+
+static uint8_t *page(const struct lguest *lg)
+{
+	return shm_ptr(&lg->vm->mem, lg->page.address, LGUEST_PAGE_BYTES);
+}
+
+static bool add(struct lguest *lg, struct device *d, uint8_t *bytes)
+{
+	static uint8_t config[VPCI_CONFIG_MAX];
+	const struct vpci_device *desc = &d->desc;
+	struct lguest_page_add a = {
+		.type = (uint8_t)desc->type,
+		.nqueues = (uint8_t)desc->nqueues,
+		.irq = (uint8_t)lguest_line(&d->v),
+		.features = (uint32_t)desc->features,
+		.config = config,
+		.config_len = (uint8_t)MIN(desc->config_len, UINT8_MAX),
+	};
+
+	if (desc->type == VIRTIO_ID_BLOCK)
+		a.features &= (uint32_t)~NOT_FOR_BLK;
+	if (a.config_len)
+		desc->get_config(&d->v, 0, config, a.config_len);
+	return lguest_page_add(&lg->page, bytes, &a);
+}
+
+/* The host kernel turns these notifications into signals of the kick by itself. */
+static bool wire(struct lguest *lg, unsigned i)
+{
+	struct device *d = &lg->devices.dev[i];
+
+	if (d->role != ROLE_HELPER)
+		return true;
+	for (unsigned q = 0; q < d->desc.nqueues; q++)
+		if (!lguest_eventfd(lg->page.dev[i].ring[q], device_kick_fd(d, q)))
+			return false;
+	return true;
+}
+
+int lguest_legacy_create(struct lguest *lg)
+{
+	struct vm *vm = lg->vm;
+	uint8_t *bytes;
+
+	lguest_page_init(&lg->page, (uint32_t)lg->ram, (uint32_t)vm->c->mem_bytes);
+	bytes = page(lg);
+	if (!bytes)
+		return vm_fail(vm, GUEST_ENGINE_FAILED, "no memory for the device page");
+	for (unsigned i = 0; i < lg->devices.n; i++) {
+		if (!add(lg, &lg->devices.dev[i], bytes))
+			return vm_fail(vm, GUEST_ENGINE_FAILED,
+				       "too many devices for one page of this host's lguest");
+		if (!wire(lg, i))
+			return vm_fail(vm, GUEST_ENGINE_FAILED, "/dev/lguest: EVENTFD: %m");
+	}
+	return 0;
+}
+
+static void stop(struct lguest *lg, unsigned i)
+{
+	struct vpci *v = &lg->devices.dev[i].v;
+
+	if (v->running)
+		v->dev->stop(v);
+	v->running = false;
+	/* a driver that begins again expects rings as they were at first */
+	for (unsigned q = 0; q < lg->page.dev[i].nqueues; q++) {
+		size_t len = LGUEST_RING_PAGES * LGUEST_PAGE_SIZE;
+		void *ring = shm_ptr(&lg->vm->mem, lg->page.dev[i].ring[q], len);
+
+		v->queue[q].enabled = false;
+		if (ring)
+			memset(ring, 0, len);
+	}
+}
+
+static void start(struct lguest *lg, unsigned i)
+{
+	struct vpci *v = &lg->devices.dev[i].v;
+	struct lguest_ring r;
+
+	v->features = lguest_page_accepted(&lg->page, page(lg), i);
+	for (unsigned q = 0; q < lg->page.dev[i].nqueues; q++) {
+		lguest_ring_layout(lg->page.dev[i].ring[q], &r);
+		v->queue[q] = (struct vpci_queue){ .max_size = LGUEST_RING_SIZE,
+						   .size = LGUEST_RING_SIZE,
+						   .vector = VPCI_NO_VECTOR,
+						   .enabled = true,
+						   .desc = r.desc,
+						   .avail = r.avail,
+						   .used = r.used };
+	}
+	v->running = true;
+	if (!v->dev->start(v)) {
+		log_line(LOG_WARN, "%s: the driver's features or rings are refused", v->dev->name);
+		stop(lg, i);
+	}
+}
+
+/*
+ * The driver wrote a status. The notification comes when its features are final
+ * (ACKNOWLEDGE and DRIVER are set then, DRIVER_OK is never notified), when it
+ * resets, and when it gives up.
+ */
+static void status_changed(struct lguest *lg, unsigned i)
+{
+	uint8_t status = lguest_page_status(&lg->page, page(lg), i);
+	bool running = lg->devices.dev[i].v.running;
+
+	if (!status || (status & VIRTIO_CONFIG_S_FAILED))
+		stop(lg, i);
+	else if ((status & VIRTIO_CONFIG_S_DRIVER) && !running)
+		start(lg, i);
+}
+
+/* A string of the guest's, before it has a console. */
+static void early_print(struct lguest *lg, uint32_t addr)
+{
+	uint8_t text[EARLY_MAX];
+	size_t n, max = (size_t)MIN(sizeof(text), lg->ram - addr);
+	const uint8_t *p = shm_ptr(&lg->vm->mem, addr, max);
+
+	if (!p)
+		return;
+	for (n = 0; n < max; n++) {
+		text[n] = READ_ONCE(p[n]);
+		if (!text[n])
+			break;
+	}
+	conio_put(&lg->devices.conio, text, n);
+	conio_flush(&lg->devices.conio);
+	devices_watch_output(&lg->devices);
+}
+
+void lguest_legacy_notify(struct lguest *lg, uint32_t addr)
+{
+	unsigned i = 0, q = 0;
+	struct vpci *v;
+
+	pthread_mutex_lock(&lg->lock);
+	switch (lguest_page_find(&lg->page, addr, &i, &q)) {
+	case LGUEST_NOTIFY_DEVICE:
+		status_changed(lg, i);
+		break;
+	case LGUEST_NOTIFY_QUEUE:
+		v = &lg->devices.dev[i].v;
+		lg->vm->stats.kicks++;
+		if (v->running)
+			v->dev->notify(v, q);
+		break;
+	case LGUEST_NOTIFY_NOTHING:
+		if (addr < lg->ram)
+			early_print(lg, addr);
+		else if (log_allowed(&nonsense))
+			log_line(LOG_WARN, "the guest notifies 0x%x, where nothing is", addr);
+		break;
+	}
+	devices_push_input(&lg->devices);
+	pthread_mutex_unlock(&lg->lock);
+}

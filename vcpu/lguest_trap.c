@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an lguest host of 4.x leaves to its launcher: port accesses of the guest
+ * kernel, and accesses to the memory window where the BARs lie. Runs on the
+ * vCPU thread. Opcode, registers and address are the guest's; whatever is not
+ * understood whole goes back to the guest as the trap that it was.
+ */
+#include "vcpu/lguest.h"
+#include "vcpu/lguest_insn.h"
+
+#define TRAP_GP	       13
+#define TRAP_PF	       14
+#define GUEST_CPL      1 /* the ring that lguest runs guest kernels in */
+#define PORT_I8042     0x64
+#define I8042_NOTHING  1 /* as the classic launcher has it: nobody finds a keyboard */
+
+/* By ModRM number. */
+static const enum lguest_reg regs[8] = { LGUEST_EAX, LGUEST_ECX, LGUEST_EDX, LGUEST_EBX,
+					 LGUEST_ESP, LGUEST_EBP, LGUEST_ESI, LGUEST_EDI };
+
+static bool reinject(struct lguest *lg, unsigned trap)
+{
+	uint32_t eip = 0;
+
+	if (lguest_trap(trap))
+		return true;
+	/* no gate for it: the host's own words for the same end */
+	if (lguest_get(LGUEST_EIP, &eip))
+		vm_fail(lg->vm, GUEST_CRASH, "unhandled trap %u at 0x%x", trap, eip);
+	return false;
+}
+
+static uint32_t port_in(struct lguest *lg, uint16_t port, unsigned len)
+{
+	if (port >= PCI_PORT_ADDRESS && port < PCI_PORT_DATA + 4)
+		return pci_port_in(&lg->devices.bus, port, len);
+	return port == PORT_I8042 ? I8042_NOTHING : 0xffffffff;
+}
+
+static void port_out(struct lguest *lg, uint16_t port, unsigned len, uint32_t v)
+{
+	if (port >= PCI_PORT_ADDRESS && port < PCI_PORT_DATA + 4)
+		pci_port_out(&lg->devices.bus, port, len, v);
+}
+
+static bool load(const struct lguest_insn *in, uint32_t v)
+{
+	enum lguest_reg r = regs[lguest_insn_register(in)];
+	uint32_t old = 0;
+
+	if (in->reg_width < 4 && !lguest_get(r, &old))
+		return false;
+	return lguest_set(r, lguest_insn_load_value(in, old, v));
+}
+
+static bool stored_value(const struct lguest_insn *in, uint32_t *v)
+{
+	uint32_t old = 0;
+
+	if (in->op != LGUEST_OP_STORE_IMM && !lguest_get(regs[lguest_insn_register(in)], &old))
+		return false;
+	*v = lguest_insn_store_value(in, old);
+	return true;
+}
+
+static bool advance(const struct lguest_insn *in)
+{
+	uint32_t eip;
+
+	return lguest_get(LGUEST_EIP, &eip) && lguest_set(LGUEST_EIP, eip + in->len);
+}
+
+/* A general protection fault of any privilege level of the guest comes here: only its kernel may use ports. */
+static bool handle_port(struct lguest *lg, const struct lguest_exit *x)
+{
+	struct lguest_insn in;
+	uint32_t cs, dx, v = 0;
+	uint16_t port;
+
+	if (!lguest_decode(x->insn, false, &in))
+		return reinject(lg, TRAP_GP);
+	if (!lguest_get(LGUEST_CS, &cs))
+		return false;
+	if ((cs & 3) != GUEST_CPL)
+		return reinject(lg, TRAP_GP);
+	if (in.op == LGUEST_OP_SKIP)
+		return advance(&in);
+	port = in.port;
+	if (in.port_is_dx) {
+		if (!lguest_get(LGUEST_EDX, &dx))
+			return false;
+		port = (uint16_t)dx;
+	}
+	lg->vm->stats.exits_io++;
+	if (in.op == LGUEST_OP_OUT) {
+		in.op = LGUEST_OP_STORE;
+		if (!stored_value(&in, &v))
+			return false;
+		pthread_mutex_lock(&lg->lock);
+		port_out(lg, port, in.width, v);
+		devices_push_input(&lg->devices);
+		pthread_mutex_unlock(&lg->lock);
+	} else {
+		in.op = LGUEST_OP_LOAD;
+		pthread_mutex_lock(&lg->lock);
+		v = port_in(lg, port, in.width);
+		pthread_mutex_unlock(&lg->lock);
+		if (!load(&in, v))
+			return false;
+	}
+	return advance(&in);
+}
+
+static bool handle_window(struct lguest *lg, const struct lguest_exit *x)
+{
+	struct pci_bus *bus = &lg->devices.bus;
+	struct lguest_insn in;
+	uint64_t wide = 0;
+	uint32_t v;
+
+	if (!lguest_decode(x->insn, true, &in))
+		return reinject(lg, TRAP_PF);
+	lg->vm->stats.exits_mmio++;
+	if (in.op == LGUEST_OP_LOAD) {
+		pthread_mutex_lock(&lg->lock);
+		pci_mem_read(bus, x->addr, in.width, &wide);
+		pthread_mutex_unlock(&lg->lock);
+		if (!load(&in, (uint32_t)wide))
+			return false;
+	} else {
+		if (!stored_value(&in, &v))
+			return false;
+		pthread_mutex_lock(&lg->lock);
+		pci_mem_write(bus, x->addr, in.width, v);
+		devices_push_input(&lg->devices);
+		pthread_mutex_unlock(&lg->lock);
+	}
+	return advance(&in);
+}
+
+bool lguest_handle_trap(struct lguest *lg, const struct lguest_exit *x)
+{
+	return x->trap == TRAP_GP ? handle_port(lg, x) : handle_window(lg, x);
+}
