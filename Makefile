@@ -28,7 +28,7 @@ HARD  := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
 HARD  += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
-MARCH := $(if $(filter i386,$(ARCH)),-m32 -msse2 -mfpmath=sse)
+MARCH := $(if $(filter i386,$(ARCH)),-m32 -march=i686 -mtune=generic)
 BASE  := -std=gnu11 -O2 -g -I. -I$(B) -MMD -MP $(WARN) $(MARCH) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 VERSION := $(shell cat VERSION)
 BASE  += -DLGUEST_SEP_VERSION='"$(VERSION)"'
