@@ -115,7 +115,9 @@ static int seal_root(bool qemu)
 	if (!qemu)
 		return mount(NULL, "/", NULL,
 			     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-	return (int)syscall(__NR_mount_setattr, AT_FDCWD, "/", ALL_BELOW, &a, sizeof(a));
+	if (syscall(__NR_mount_setattr, AT_FDCWD, "/", ALL_BELOW, &a, sizeof(a)) == 0)
+		return 0;
+	return errno == ENOSYS ? room_qemu_seal() : -1;
 }
 
 /* The tmpfs goes over a folder that every host has; the old root vanishes with all below it. */

@@ -484,6 +484,39 @@ static void test_listening_sockets(void **state)
 	stop(&r);
 }
 
+/* QEMU's room shows a few folders of the host, and none of it can be written to or gain anything. */
+static void test_qemu_room(void **state)
+{
+	struct room room = a_room();
+	struct running r = { .ctl = -1 };
+	char path[64], line[512], options[64];
+	unsigned mounts = 0;
+	FILE *f;
+
+	(void)state;
+	need_root();
+	room.qemu = true;
+	assert_int_equal(spawner_create(&r.s, &room), 0);
+	assert_int_equal(r.s.missing, 0);
+	start_in(&r, NULL);
+	expect_confined(r.role);
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", r.role);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		assert_int_equal(sscanf(line, "%*d %*d %*s %*s %*s %63s", options), 1);
+		assert_memory_equal(options, "ro,nosuid,nodev", 15);
+		mounts++;
+	}
+	fclose(f);
+	assert_true(mounts >= 3);
+	snprintf(path, sizeof(path), "/proc/%d/root/etc/passwd", r.role);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "/proc/%d/root/etc/ld.so.cache", r.role);
+	assert_int_equal(access(path, R_OK), 0);
+	stop(&r);
+}
+
 /* As an ordinary user: the same room, by way of a user namespace. */
 static void unprivileged(void)
 {
@@ -618,6 +651,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_end_of_file_ends_all),
 		cmocka_unit_test(test_supervisor_killed),
 		cmocka_unit_test(test_listening_sockets),
+		cmocka_unit_test(test_qemu_room),
 		cmocka_unit_test(test_unprivileged),
 		cmocka_unit_test(test_several_at_once),
 		cmocka_unit_test(test_subid_range),
