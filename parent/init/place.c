@@ -20,11 +20,14 @@
 #define AT_EMPTY_PATH 0x1000
 #endif
 
+/* Everything below @limit but the pipe for last words, which the role inherits. */
 static void close_below(unsigned limit)
 {
-	if (syscall(__NR_close_range, 0U, limit - 1, 0U) == 0)
+	close(0);
+	close(1);
+	if (syscall(__NR_close_range, IFD_DIAG + 1U, limit - 1, 0U) == 0)
 		return;
-	for (unsigned fd = 0; fd < limit; fd++)
+	for (unsigned fd = IFD_DIAG + 1; fd < limit; fd++)
 		close((int)fd);
 }
 
