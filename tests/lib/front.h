@@ -114,6 +114,8 @@ void front_offer(struct front_queue *q, uint16_t head);
 /* Publish avail->idx = @idx, whatever it is. */
 void front_set_avail(struct front_queue *q, uint16_t idx);
 void front_kick(struct front_queue *q);
+/* Kick only if the device has asked for it since the last @added chains (2.7.10). */
+void front_notify(struct front_queue *q, uint16_t added);
 /* Wait for the call eventfd; false after @ms. */
 bool front_wait_call(struct front_queue *q, int ms);
 bool front_wait_err(struct front_queue *q, int ms);

@@ -86,6 +86,22 @@ void front_kick(struct front_queue *q)
 		return;
 }
 
+void front_notify(struct front_queue *q, uint16_t added)
+{
+	const uint16_t *event = (const uint16_t *)&q->used->ring[q->size];
+	bool wanted;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (q->event_idx)
+		wanted = vring_need_event(__atomic_load_n(event, __ATOMIC_SEQ_CST), q->avail_idx,
+					  (uint16_t)(q->avail_idx - added));
+	else
+		wanted = !(__atomic_load_n(&q->used->flags, __ATOMIC_SEQ_CST) &
+			   VRING_USED_F_NO_NOTIFY);
+	if (wanted)
+		front_kick(q);
+}
+
 static bool wait_event(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };

@@ -347,6 +347,31 @@ static void supervisor_asks_and_stops(void **state)
 	assert_int_equal(front_close(&f), 0);
 }
 
+/* A driver that kicks only when it is asked to, and a few requests in flight at any time. */
+static void no_kick_is_lost(void **state)
+{
+	static const uint64_t sets[] = { BASIC, ALL };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct front_queue *q;
+		unsigned offered = 0, done = 0;
+		uint32_t id, len;
+
+		begin(&(struct echo_options){ 0 }, sets[i], NULL);
+		q = start(0, 64);
+		while (done < 40000) {
+			for (; offered - done < 1 + done % 3; offered++) {
+				offer_text(q, "x");
+				front_notify(q, 1);
+			}
+			assert_true(front_wait_used(q, &id, &len, 5000));
+			done++;
+		}
+		assert_int_equal(front_close(&f), 0);
+	}
+}
+
 static void polling_serves_and_sleeps(void **state)
 {
 	struct front_queue *q;
@@ -438,6 +463,7 @@ int main(void)
 		cmocka_unit_test(sealed_it_takes_nothing_and_still_restarts),
 		cmocka_unit_test(one_front_end_after_the_other),
 		cmocka_unit_test(supervisor_asks_and_stops),
+		cmocka_unit_test(no_kick_is_lost),
 		cmocka_unit_test(polling_serves_and_sleeps),
 		cmocka_unit_test(a_successor_takes_what_was_unfinished),
 	};

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -402,6 +403,26 @@ static void a_message_flood_does_not_starve_rings(void **state)
 	assert_true(stats().bad_messages > 1000);
 }
 
+/* Whatever waits in the socket, a kicked ring has its turn after a few messages. */
+static void a_queue_of_messages_is_not_served_in_one_go(void **state)
+{
+	const struct vhu_vring_state bad = { .index = 99 }, off = { .index = 0, .num = 0 };
+	const struct front_buf b = { DATA, 4, false };
+	struct front_queue *q = start(0);
+	uint32_t id, len;
+
+	(void)state;
+	alive(q);
+	assert_int_equal(kill(f.pid, SIGSTOP), 0);
+	for (unsigned i = 0; i < 100; i++)
+		assert_true(front_send(&f, VHU_SET_VRING_NUM, 0, &bad, sizeof(bad), NULL, 0));
+	assert_true(front_send(&f, VHU_SET_VRING_ENABLE, 0, &off, sizeof(off), NULL, 0));
+	front_offer(q, front_chain(q, &b, 1));
+	front_kick(q);
+	assert_int_equal(kill(f.pid, SIGCONT), 0);
+	assert_true(front_wait_used(q, &id, &len, 2000));
+}
+
 static void descriptors_never_leak(void **state)
 {
 	const struct vhu_mem_reg r = { .region = { GPA, MEM, (uintptr_t)f.mem, 0 } };
@@ -445,6 +466,7 @@ int main(void)
 		T(a_full_call_does_not_block),
 		T(a_kick_that_never_drains_costs_nothing),
 		T(a_message_flood_does_not_starve_rings),
+		T(a_queue_of_messages_is_not_served_in_one_go),
 		T(descriptors_never_leak),
 	};
 

@@ -147,6 +147,8 @@ static void config_is_read_and_written_within_bounds(void **state)
 		assert_true(front_send(&f, VHU_GET_CONFIG, 0, &c, 12 + MIN(c.size, 256u), NULL, 0));
 		assert_true(front_recv(&f, &m, 5000));
 		assert_int_equal(m.size, reads[i].ok ? 12 + c.size : 0);
+		for (uint32_t b = 0; b + 12 < m.size; b++)
+			assert_true(c.offset + b < sizeof(struct echo_config) || !m.config.data[b]);
 	}
 	/* Behind our own configuration there is nothing, and it is zeroes. */
 	assert_true(front_get_config(&f, sizeof(struct echo_config), 72, got));
@@ -265,6 +267,15 @@ static void bad_inflight_areas_are_refused(void **state)
 	assert_true(front_send(&f, VHU_GET_INFLIGHT_FD, 0, &i, 24, NULL, 0));
 	assert_true(front_recv(&f, &m, 5000));
 	assert_int_equal(m.size, 0);
+	for (unsigned k = 0; k < 200; k++) {
+		i = (struct vhu_inflight){ .num_queues = 2, .queue_size = 8 };
+		assert_true(front_send(&f, VHU_GET_INFLIGHT_FD, 0, &i, 20, NULL, 0));
+		assert_true(front_recv(&f, &m, 5000));
+		assert_int_equal(m.size, 20);
+		assert_int_equal(m.nfds, 1);
+		close(m.fds[0]);
+	}
+	assert_true(counters().open_fds < 16);
 	i = (struct vhu_inflight){ 8 * PAGE, 0, 2, 8, 0 };
 	assert_int_equal(front_ack(&f, VHU_SET_INFLIGHT_FD, &i, 20, &unsealed, 1), 1);
 	assert_int_equal(front_ack(&f, VHU_SET_INFLIGHT_FD, &i, 20, &fd, 1), 0);

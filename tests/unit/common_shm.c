@@ -250,17 +250,24 @@ static void a_lying_inflight_area_is_harmless(void **state)
 		assert_int_equal(head, want);
 	}
 	assert_false(inflight_resubmit(&q, &head));
-	r->last_batch_head = 60000;
+	/* An index that is not the ring's; a head behind the queue's, and far behind. */
 	r->used_idx = 12345;
 	assert_int_equal(inflight_start(&q, &a, 0, 8, 2), 7);
+	r->desc[20].inflight = 1;
+	r->last_batch_head = 20;
+	r->used_idx = 0;
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 2), 7);
+	assert_int_equal(r->desc[20].inflight, 1);
+	r->last_batch_head = 60000;
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 4), 7);
 	inflight_take(&q, 3);
 	inflight_put(&q, 3);
 	r->desc[3].next = 50000;
-	inflight_published(&q, 4, 4);
+	inflight_published(&q, 8, 4);
 	assert_int_equal(r->desc[3].inflight, 0);
-	assert_int_equal(r->used_idx, 4);
+	assert_int_equal(r->used_idx, 8);
 	r->version = 2;
-	assert_int_equal(inflight_start(&q, &a, 0, 8, 2), -1);
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 8), -1);
 	inflight_unmap(&a);
 	close(fd);
 }

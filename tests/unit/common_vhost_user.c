@@ -86,6 +86,16 @@ static void whole_in_any_pieces(void **state)
 	w.f.sock = -1;
 }
 
+/* A peer that goes without having read our answer has only gone. */
+static void a_reset_is_an_end(void **state)
+{
+	(void)state;
+	assert_int_equal(write(w.in, "unread", 6), 6);
+	close(w.f.sock);
+	w.f.sock = -1;
+	assert_int_equal(vhu_recv(w.in, &w.rx, true), VHU_CLOSED);
+}
+
 static void bad_headers_end_it(void **state)
 {
 	static const uint32_t bad[][3] = {
@@ -283,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(whole_in_any_pieces),
+		T(a_reset_is_an_end),
 		T(bad_headers_end_it),
 		T(descriptors_are_counted_and_closed),
 		T(descriptors_in_every_byte),
