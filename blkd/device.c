@@ -14,6 +14,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "common/sandbox.h"
+
 #define FEATURE(bit) (1ull << (bit))
 
 static struct blkd *device(struct backend *be)
@@ -335,12 +337,14 @@ int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, c
 	return missing;
 }
 
-void blkd_end(struct blkd *d)
+void blkd_mseal(const struct blkd *d)
 {
-	ring_close(&d->ring);
-	snapshot_end(&d->snap);
-	if (d->limit.on)
-		close(HFD_TIMER);
+	if (d->ring.ok) {
+		sandbox_mseal(d->ring.map, d->ring.map_len);
+		sandbox_mseal(d->ring.sqes, d->ring.sqes_len);
+	}
+	if (d->snap.on)
+		sandbox_mseal(d->snap.bits, d->snap.bits_len);
 }
 
 void blkd_backend(struct blkd *d, const char *name, struct backend_config *bc)

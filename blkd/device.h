@@ -52,7 +52,8 @@ struct blkd {
  */
 int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, char *why,
 	      size_t why_size);
-void blkd_end(struct blkd *d);
+/* The mappings that never change again, for good (where the kernel has mseal). */
+void blkd_mseal(const struct blkd *d);
 /* Fill what backend_run() needs to know of this device; the caller adds memory policy and phases. */
 void blkd_backend(struct blkd *d, const char *name, struct backend_config *bc);
 /* After backend_prepare(): watch the ring and the timer. 0 or -1 with errno. */

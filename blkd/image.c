@@ -128,10 +128,10 @@ static bool size_block_device(int fd, struct blk_config *bc)
 	return true;
 }
 
-/* A hole of one sector at the very end changes nothing, and says whether holes can be made. */
-static bool can_punch(int fd, uint64_t end)
+bool image_can_punch(int fd, uint64_t end)
 {
-	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end, SECTOR_SIZE) == 0;
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)end, SECTOR_SIZE) ==
+	       0;
 }
 
 int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size)
@@ -150,7 +150,8 @@ int image_open(const struct image_open *o, struct blk_config *bc, char *why, siz
 			return refuse(fd, why, why_size, "cannot size %s: %m", o->path);
 	} else if (S_ISREG(st.st_mode)) {
 		bc->capacity = st.st_size;
-		bc->discard = ro || can_punch(fd, st.st_size);
+		bc->phys_size = (uint64_t)st.st_blksize;
+		bc->discard = ro || image_can_punch(fd, (uint64_t)st.st_size);
 	} else {
 		return refuse(fd, why, why_size, "%s is neither a file nor a block device", o->path);
 	}

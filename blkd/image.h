@@ -53,6 +53,8 @@ struct image_open {
  * descriptor, or -1 with a line in @why.
  */
 int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size);
+/* Can @fd make holes? Asked for one sector at its very @end, which changes nothing. */
+bool image_can_punch(int fd, uint64_t end);
 /* An unlinked sparse file of @bytes, in $TMPDIR or /var/tmp; -1 with errno. */
 int image_delta(uint64_t bytes);
 

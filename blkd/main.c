@@ -114,6 +114,7 @@ static uint32_t confine(uint32_t missing, bool supervised)
 	if (!supervised && sandbox_rlimits(HFD_LIMIT, fsize, 0))
 		die("resource limits: %m");
 	missing |= sandbox_enter(&options);
+	blkd_mseal(&disk);
 	if (sandbox_filter(&policy_blkd_foreign, &missing))
 		die("the filter: %m");
 	return missing;

@@ -92,6 +92,7 @@ void serve_open(struct blkd_options *o, bool *listening)
 		delta = image_delta(o->blk.capacity);
 		if (delta < 0)
 			die("cannot make the snapshot's file: %m");
+		o->blk.discard = image_can_punch(delta, o->blk.capacity);
 		delta = high(delta);
 	}
 	if (o->socket_path) {

@@ -11,8 +11,9 @@
 #include "blkd/device.h"
 #include "common/log.h"
 
-/* Not an errno: the operation is in the ring. */
+/* Not errnos: the operation is in the ring; the step is to be taken again. */
 #define QUEUED (-4096)
+#define RETRY  (-4097)
 
 static struct log_limit error_lines = LOG_LIMIT_INIT(5, 1000);
 
@@ -92,13 +93,14 @@ static bool push_rw(struct blkd *d, struct blk_req *r, struct image_file *f, boo
 	return true;
 }
 
-/* Bytes that were moved, 0 at the end of the file, -errno, or QUEUED. */
+/* Bytes that were moved, 0 at the end of the file, -errno, QUEUED or RETRY. */
 static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 {
 	struct iovec *iov = r->iov + r->first;
 	struct image_file *f = &d->base;
 	uint64_t len = r->left;
 	unsigned n = r->n;
+	ssize_t got;
 
 	if (d->snap.on) {
 		f = snapshot_map(&d->snap, write, r->off, &len);
@@ -116,14 +118,19 @@ static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 	if (!image_aligned(f, iov, n, r->off))
 		return io_bounce(f, write, iov, n, r->off, len, d->dsync);
 	if (!r->must_wait) {
-		ssize_t got = io_try(f, write, iov, n, r->off, d->dsync);
-
+		got = io_try(f, write, iov, n, r->off, d->dsync);
 		if (got != -EAGAIN)
 			return got;
 		if (len == r->left && push_rw(d, r, f, write))
 			return QUEUED;
 	}
-	return io_wait(f, write, iov, n, r->off, d->dsync);
+	got = io_wait(f, write, iov, n, r->off, d->dsync);
+	if (got == -EINVAL && f->direct && f->off_align < IMAGE_MAX_ALIGN) {
+		/* The host wants more alignment than it said. */
+		f->off_align = f->mem_align = IMAGE_MAX_ALIGN;
+		return RETRY;
+	}
+	return got;
 }
 
 static void run_rw(struct blkd *d, struct blk_req *r)
@@ -141,6 +148,8 @@ static void run_rw(struct blkd *d, struct blk_req *r)
 		got = step_rw(d, r, write);
 		if (got == QUEUED)
 			return;
+		if (got == RETRY)
+			continue;
 		if (got <= 0) {
 			fail(d, r, (int)got);
 			return;
