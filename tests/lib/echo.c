@@ -28,6 +28,8 @@ static struct {
 	unsigned n;
 } held[ECHO_QUEUES];
 
+static bool slow;
+
 static void answer_held(unsigned q)
 {
 	for (unsigned i = 0; i < held[q].n; i++)
@@ -78,6 +80,8 @@ static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
 			backend_flush(b, vq);
 		}
 	}
+	if (slow)
+		usleep(20);
 	return more;
 }
 
@@ -180,6 +184,7 @@ static NORETURN void child(const struct echo_options *o, int sock, int ctl, cons
 				    .seal = seal,
 				    .poll_us = o->poll_us };
 
+	slow = o->slow;
 	c.memory = (struct shm_policy){ .same_inode = o->same_inode,
 					.allow_unsealed = o->allow_unsealed,
 					.dev = mem->st_dev,

@@ -16,6 +16,7 @@ struct echo_options {
 	bool allow_unsealed;
 	bool same_inode; /* memory must be the front's own memfd (made before the start) */
 	unsigned poll_us;
+	bool slow; /* dawdles between finding a ring empty and saying so */
 	const char *path; /* listen here and serve one connection after the other */
 };
 

@@ -12,70 +12,26 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
-#include "common/vring.h"
+#include "tests/lib/world.h"
 
-#define SIZE 8
-#define PAGE 0x1000ull
-/* Two regions side by side, a hole, and a third one. */
-#define A_GPA 0x10000ull
-#define A_LEN (4 * PAGE)
-#define B_GPA (A_GPA + A_LEN)
-#define B_LEN (4 * PAGE)
-#define C_GPA 0x100000ull
-#define C_LEN PAGE
-#define DESC  A_GPA
-#define AVAIL (A_GPA + 0x400)
-#define USED  (A_GPA + 0x600)
-#define TABLE (A_GPA + 0x1000)
-#define DATA  (A_GPA + 0x2000)
+#define SIZE WORLD_SIZE
 
 #define N VRING_DESC_F_NEXT
 #define W VRING_DESC_F_WRITE
 #define I VRING_DESC_F_INDIRECT
 
-struct world {
-	struct guest_mem mem;
-	struct vq vq;
-	uint8_t *room[3];
-	unsigned faults;
-	enum guest_fault last;
-};
-
-static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
-{
-	struct world *w = vq->owner;
-
-	(void)detail;
-	w->faults++;
-	w->last = f;
-}
-
 static void start(struct world *w, bool event_idx, bool indirect)
 {
-	struct vq_setup s = { .size = SIZE, .desc = DESC, .avail = AVAIL, .used = USED,
-			      .event_idx = event_idx, .indirect = indirect };
-
-	w->vq.on_fault = on_fault;
-	w->vq.owner = w;
-	w->vq.name = "test0";
-	assert_int_equal(vq_start(&w->vq, &w->mem, &s), VQ_START_OK);
+	assert_true(world_start(w, event_idx, indirect));
 }
 
-/* Each region is an allocation of its own, so that the sanitizer sees a step over its end. */
 static int setup(void **state)
 {
-	static const uint64_t gpa[] = { A_GPA, B_GPA, C_GPA }, len[] = { A_LEN, B_LEN, C_LEN };
-	struct world *w = calloc(1, sizeof(*w));
+	struct world *w = world_new();
 
-	for (unsigned i = 0; i < 3; i++) {
-		w->room[i] = aligned_alloc(PAGE, len[i]);
-		memset(w->room[i], 0, len[i]);
-		w->mem.r[i] = (struct shm_region){ .gpa = gpa[i], .size = len[i],
-						   .uva = gpa[i] << 8, .hva = w->room[i] };
-	}
-	w->mem.nregions = 3;
 	start(w, false, true);
 	log_to_fd(-1, "test", LOG_ERROR);
 	*state = w;
@@ -84,23 +40,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
-
-	for (unsigned i = 0; i < 3; i++)
-		free(w->room[i]);
-	free(w);
+	world_free(*state);
 	return 0;
-}
-
-static void put(struct world *w, uint64_t table, unsigned i, struct vring_desc d)
-{
-	memcpy((uint8_t *)shm_ptr(&w->mem, table + 16 * i, 16), &d, 16);
-}
-
-static void offer(struct world *w, uint16_t head)
-{
-	w->vq.avail->ring[w->vq.avail->idx % SIZE] = head;
-	w->vq.avail->idx++;
 }
 
 /* ---- the walk: descriptors in, verdict out ---- */
@@ -195,9 +136,9 @@ static const struct walk_case cases[] = {
 static void load_case(struct world *w, const struct walk_case *c)
 {
 	for (unsigned i = 0; i < SIZE; i++)
-		put(w, DESC, i, c->d[i]);
+		world_put(w, DESC, i, c->d[i]);
 	for (unsigned i = 0; i < SIZE + 1; i++)
-		put(w, TABLE, i, c->t[i]);
+		world_put(w, TABLE, i, c->t[i]);
 }
 
 static void every_chain_is_judged(void **state)
@@ -237,7 +178,7 @@ static void a_fault_stops_the_queue_once(void **state)
 		load_case(w, &cases[i]);
 		w->vq.avail->idx = 0;
 		start(w, false, true);
-		offer(w, cases[i].head);
+		world_offer(w, cases[i].head);
 		if (cases[i].want == FAULT_NONE) {
 			assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
 			continue;
@@ -262,8 +203,8 @@ static void indirect_needs_its_feature(void **state)
 	uint64_t detail;
 
 	start(w, false, false);
-	put(w, DESC, 0, (struct vring_desc){ TABLE, 16, I, 0 });
-	put(w, TABLE, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+	world_put(w, DESC, 0, (struct vring_desc){ TABLE, 16, I, 0 });
+	world_put(w, TABLE, 0, (struct vring_desc){ DATA, 16, 0, 0 });
 	assert_int_equal(vq_walk(&w->vq, 0, iov, SIZE, &got, &detail), FAULT_INDIRECT_OFF);
 }
 
@@ -274,8 +215,8 @@ static void pieces_never_pass_the_list(void **state)
 	struct vq_chain got;
 	uint64_t detail;
 
-	put(w, DESC, 0, (struct vring_desc){ B_GPA - 8, 16, N, 1 });
-	put(w, DESC, 1, (struct vring_desc){ DATA, 16, 0, 0 });
+	world_put(w, DESC, 0, (struct vring_desc){ B_GPA - 8, 16, N, 1 });
+	world_put(w, DESC, 1, (struct vring_desc){ DATA, 16, 0, 0 });
 	assert_int_equal(vq_walk(&w->vq, 0, iov, 2, &got, &detail), FAULT_IOV_FULL);
 	assert_int_equal(iov[2].iov_len, 0xdead);
 	assert_ptr_equal(iov[0].iov_base, w->room[0] + A_LEN - 8);
@@ -336,179 +277,6 @@ static void geometry_is_judged_part_by_part(void **state)
 	}
 }
 
-/* ---- available and used rings ---- */
-
-static void available_index_is_bounded(void **state)
-{
-	static const struct {
-		uint16_t last, idx;
-		bool ok;
-	} c[] = { { 0, SIZE, true },	  { 0, SIZE + 1, false }, { 0, 65535, false },
-		  { 5, 4, false },	  { 65530, 2, true },	  { 65530, 3, false },
-		  { 65535, 65534, false } };
-	struct world *w = *state;
-	struct iovec iov[SIZE];
-	struct vq_chain got;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(c); i++) {
-		start(w, false, true);
-		w->vq.last_avail = w->vq.avail_seen = c[i].last;
-		put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
-		memset(w->vq.avail->ring, 0, 2 * SIZE);
-		w->vq.avail->idx = c[i].idx;
-		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got),
-				 c[i].ok ? VQ_POP_CHAIN : VQ_POP_FAULT);
-		if (!c[i].ok)
-			assert_int_equal(w->last, FAULT_AVAIL_IDX);
-		start(w, false, true);
-		w->vq.last_avail = w->vq.avail_seen = c[i].last;
-		assert_int_equal(vq_available(&w->vq),
-				 c[i].ok ? (uint16_t)(c[i].idx - c[i].last) : 0);
-	}
-}
-
-static void no_more_in_flight_than_the_queue_holds(void **state)
-{
-	struct world *w = *state;
-	struct iovec iov[SIZE];
-	struct vq_chain got;
-
-	put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
-	for (unsigned i = 0; i < SIZE; i++) {
-		offer(w, 0);
-		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
-	}
-	offer(w, 0);
-	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_FAULT);
-	assert_int_equal(w->last, FAULT_USED_FULL);
-}
-
-static void used_entries_are_published_at_once(void **state)
-{
-	struct world *w = *state;
-	struct iovec iov[SIZE];
-	struct vq_chain got;
-
-	w->vq.used->idx = 65534;
-	start(w, false, true);
-	for (uint16_t i = 0; i < 4; i++) {
-		put(w, DESC, i, (struct vring_desc){ DATA, 16, W, 0 });
-		offer(w, i);
-		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
-	}
-	vq_unpop(&w->vq, 1);
-	for (uint16_t i = 0; i < 3; i++)
-		vq_push(&w->vq, i, 100u + i);
-	vq_push(&w->vq, 3, 0); /* nothing is in flight */
-	assert_int_equal(w->vq.used->idx, 65534);
-	assert_true(vq_publish(&w->vq));
-	assert_false(vq_publish(&w->vq));
-	assert_int_equal(w->vq.used->idx, 1);
-	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(w->vq.used->ring[(65534 + i) % SIZE].id, i);
-		assert_int_equal(w->vq.used->ring[(65534 + i) % SIZE].len, 100 + i);
-	}
-	/* The one that was given back comes again. */
-	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
-	assert_int_equal(got.head, 3);
-	/* Completions after a fault or a stop touch nothing. */
-	guest_fault(&w->vq, FAULT_BAD_LAYOUT, 0);
-	vq_push(&w->vq, 3, 0);
-	assert_false(vq_publish(&w->vq));
-	vq_stop(&w->vq);
-	vq_push(&w->vq, 3, 0);
-	assert_false(vq_publish(&w->vq));
-	assert_false(vq_wants_call(&w->vq));
-}
-
-static bool push_one(struct world *w)
-{
-	struct iovec iov[SIZE];
-	struct vq_chain got;
-
-	put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
-	offer(w, 0);
-	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
-	vq_push(&w->vq, 0, 0);
-	assert_true(vq_publish(&w->vq));
-	return vq_wants_call(&w->vq);
-}
-
-static void calls_are_made_when_wanted(void **state)
-{
-	struct world *w = *state;
-	uint16_t *used_event = &w->vq.avail->ring[SIZE];
-
-	assert_true(push_one(w));
-	w->vq.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	assert_false(push_one(w));
-	w->vq.used->idx = w->vq.avail->idx = 0;
-	start(w, true, true);
-	*used_event = 100;
-	assert_true(push_one(w)); /* the first one is not known to be unwanted */
-	assert_false(push_one(w));
-	*used_event = w->vq.next_used;
-	assert_true(push_one(w));
-	*used_event = (uint16_t)(w->vq.next_used - 30000); /* far away */
-	assert_false(push_one(w));
-	assert_int_equal(w->vq.n_calls, 3);
-	assert_int_equal(w->vq.n_calls_suppressed, 3);
-}
-
-static void kicks_are_asked_for_without_a_gap(void **state)
-{
-	struct world *w = *state;
-	uint16_t *avail_event = (uint16_t *)&w->vq.used->ring[SIZE];
-
-	vq_disable_kicks(&w->vq);
-	assert_int_equal(w->vq.used->flags, VRING_USED_F_NO_NOTIFY);
-	assert_false(vq_enable_kicks(&w->vq));
-	assert_int_equal(w->vq.used->flags, 0);
-	offer(w, 0);
-	assert_true(vq_enable_kicks(&w->vq));
-
-	start(w, true, true);
-	w->vq.avail->idx = 0;
-	for (unsigned i = 0; i < 3; i++)
-		push_one(w);
-	vq_disable_kicks(&w->vq);
-	assert_int_equal(*avail_event, 0);
-	assert_false(vq_enable_kicks(&w->vq));
-	assert_int_equal(*avail_event, 3);
-	offer(w, 0);
-	assert_true(vq_has_news(&w->vq));
-	assert_true(vq_enable_kicks(&w->vq));
-	/* Seen but not taken is no news. */
-	assert_int_equal(vq_available(&w->vq), 1);
-	assert_false(vq_enable_kicks(&w->vq));
-	assert_int_equal(*avail_event, 4);
-}
-
-/* ---- lists ---- */
-
-static void lists_are_copied_within_their_lengths(void **state)
-{
-	char a[4], b[3], flat[16] = { 0 };
-	struct iovec iov[] = { { a, 4 }, { b, 3 } }, part[2];
-
-	(void)state;
-	assert_int_equal(iov_from_buf(iov, 2, 1, "abcdefghij", 10), 6);
-	assert_memory_equal(a + 1, "abc", 3);
-	assert_memory_equal(b, "def", 3);
-	assert_int_equal(iov_to_buf(iov, 2, 2, flat, 3), 3);
-	assert_string_equal(flat, "bcd");
-	assert_int_equal(iov_to_buf(iov, 2, 7, flat, 3), 0);
-	assert_int_equal(iov_to_buf(iov, 2, SIZE_MAX, flat, 3), 0);
-	assert_int_equal(iov_slice(iov, 2, 3, 3, part, 2), 2);
-	assert_ptr_equal(part[0].iov_base, a + 3);
-	assert_int_equal(part[1].iov_len, 2);
-	assert_int_equal(iov_slice(iov, 2, 3, 5, part, 2), -1);
-	assert_int_equal(iov_slice(iov, 2, 3, 3, part, 1), -1);
-	assert_int_equal(iov_zero(iov, 2, 6, 9), 1);
-	assert_int_equal(b[2], 0);
-	assert_int_equal(b[1], 'e');
-}
-
 /* ---- a second thread rewrites everything while the walk runs ---- */
 
 static volatile bool flipping;
@@ -553,7 +321,8 @@ static void what_is_used_is_what_was_checked(void **state)
 
 	flipping = true;
 	assert_int_equal(pthread_create(&t, NULL, flipper, w), 0);
-	for (unsigned i = 0; i < 300000; i++) {
+	/* Until the other thread has made enough that passes. */
+	for (unsigned i = 0; i < 300000 || good < 3000; i++) {
 		struct iovec iov[SIZE + 4];
 		struct vq_chain got;
 		uint64_t detail, sum = 0;
@@ -574,8 +343,7 @@ static void what_is_used_is_what_was_checked(void **state)
 	}
 	flipping = false;
 	pthread_join(t, NULL);
-	assert_true(good > 0);
-	assert_true(bad > 0);
+	assert_true(bad > 1000);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -588,14 +356,9 @@ int main(void)
 		T(indirect_needs_its_feature),
 		T(pieces_never_pass_the_list),
 		T(geometry_is_judged_part_by_part),
-		T(available_index_is_bounded),
-		T(no_more_in_flight_than_the_queue_holds),
-		T(used_entries_are_published_at_once),
-		T(calls_are_made_when_wanted),
-		T(kicks_are_asked_for_without_a_gap),
-		T(lists_are_copied_within_their_lengths),
 		T(what_is_used_is_what_was_checked),
 	};
 
+	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

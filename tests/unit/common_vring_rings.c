@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Promise: chains are taken and given back in good order, whatever the indexes
+ * say; calls and kicks are neither lost nor made in vain.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "common/log.h"
+#include "tests/lib/world.h"
+
+#define SIZE WORLD_SIZE
+
+#define W VRING_DESC_F_WRITE
+
+static void start(struct world *w, bool event_idx, bool indirect)
+{
+	assert_true(world_start(w, event_idx, indirect));
+}
+
+static int setup(void **state)
+{
+	struct world *w = world_new();
+
+	start(w, false, true);
+	log_to_fd(-1, "test", LOG_ERROR);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
+static void available_index_is_bounded(void **state)
+{
+	static const struct {
+		uint16_t last, idx;
+		bool ok;
+	} c[] = { { 0, SIZE, true },	  { 0, SIZE + 1, false }, { 0, 65535, false },
+		  { 5, 4, false },	  { 65530, 2, true },	  { 65530, 3, false },
+		  { 65535, 65534, false } };
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(c); i++) {
+		start(w, false, true);
+		w->vq.last_avail = w->vq.avail_seen = c[i].last;
+		world_put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+		memset(w->vq.avail->ring, 0, 2 * SIZE);
+		w->vq.avail->idx = c[i].idx;
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got),
+				 c[i].ok ? VQ_POP_CHAIN : VQ_POP_FAULT);
+		if (!c[i].ok)
+			assert_int_equal(w->last, FAULT_AVAIL_IDX);
+		start(w, false, true);
+		w->vq.last_avail = w->vq.avail_seen = c[i].last;
+		assert_int_equal(vq_available(&w->vq),
+				 c[i].ok ? (uint16_t)(c[i].idx - c[i].last) : 0);
+	}
+}
+
+static void no_more_in_flight_than_the_queue_holds(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	world_put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+	for (unsigned i = 0; i < SIZE; i++) {
+		world_offer(w, 0);
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	}
+	world_offer(w, 0);
+	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_FAULT);
+	assert_int_equal(w->last, FAULT_USED_FULL);
+}
+
+static void used_entries_are_published_at_once(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	w->vq.used->idx = 65534;
+	start(w, false, true);
+	for (uint16_t i = 0; i < 4; i++) {
+		world_put(w, DESC, i, (struct vring_desc){ DATA, 16, W, 0 });
+		world_offer(w, i);
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	}
+	vq_unpop(&w->vq, 1);
+	for (uint16_t i = 0; i < 3; i++)
+		vq_push(&w->vq, i, 100u + i);
+	vq_push(&w->vq, 3, 0); /* nothing is in flight */
+	assert_int_equal(w->vq.used->idx, 65534);
+	assert_true(vq_publish(&w->vq));
+	assert_false(vq_publish(&w->vq));
+	assert_int_equal(w->vq.used->idx, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(w->vq.used->ring[(65534 + i) % SIZE].id, i);
+		assert_int_equal(w->vq.used->ring[(65534 + i) % SIZE].len, 100 + i);
+	}
+	/* The one that was given back comes again. */
+	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	assert_int_equal(got.head, 3);
+	/* Completions after a fault or a stop touch nothing. */
+	guest_fault(&w->vq, FAULT_BAD_LAYOUT, 0);
+	vq_push(&w->vq, 3, 0);
+	assert_false(vq_publish(&w->vq));
+	vq_stop(&w->vq);
+	vq_push(&w->vq, 3, 0);
+	assert_false(vq_publish(&w->vq));
+	assert_false(vq_wants_call(&w->vq));
+}
+
+static bool push_one(struct world *w)
+{
+	struct iovec iov[SIZE];
+	struct vq_chain got;
+
+	world_put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
+	world_offer(w, 0);
+	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
+	vq_push(&w->vq, 0, 0);
+	assert_true(vq_publish(&w->vq));
+	return vq_wants_call(&w->vq);
+}
+
+static void calls_are_made_when_wanted(void **state)
+{
+	struct world *w = *state;
+	uint16_t *used_event = &w->vq.avail->ring[SIZE];
+
+	assert_true(push_one(w));
+	w->vq.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	assert_false(push_one(w));
+	w->vq.used->idx = w->vq.avail->idx = 0;
+	start(w, true, true);
+	*used_event = 100;
+	assert_true(push_one(w)); /* the first one is not known to be unwanted */
+	assert_false(push_one(w));
+	*used_event = w->vq.next_used;
+	assert_true(push_one(w));
+	*used_event = (uint16_t)(w->vq.next_used - 30000); /* far away */
+	assert_false(push_one(w));
+	assert_int_equal(w->vq.n_calls, 3);
+	assert_int_equal(w->vq.n_calls_suppressed, 3);
+}
+
+static void kicks_are_asked_for_without_a_gap(void **state)
+{
+	struct world *w = *state;
+	uint16_t *avail_event = (uint16_t *)&w->vq.used->ring[SIZE];
+
+	vq_disable_kicks(&w->vq);
+	assert_int_equal(w->vq.used->flags, VRING_USED_F_NO_NOTIFY);
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(w->vq.used->flags, 0);
+	world_offer(w, 0);
+	assert_true(vq_enable_kicks(&w->vq));
+
+	start(w, true, true);
+	w->vq.avail->idx = 0;
+	for (unsigned i = 0; i < 3; i++)
+		push_one(w);
+	vq_disable_kicks(&w->vq);
+	assert_int_equal(*avail_event, 0);
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(*avail_event, 3);
+	world_offer(w, 0);
+	assert_true(vq_has_news(&w->vq));
+	assert_true(vq_enable_kicks(&w->vq));
+	/* Seen but not taken is no news. */
+	assert_int_equal(vq_available(&w->vq), 1);
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(*avail_event, 4);
+}
+
+/* ---- lists ---- */
+
+static void lists_are_copied_within_their_lengths(void **state)
+{
+	char a[4], b[3], flat[16] = { 0 };
+	struct iovec iov[] = { { a, 4 }, { b, 3 } }, part[2];
+
+	(void)state;
+	assert_int_equal(iov_from_buf(iov, 2, 1, "abcdefghij", 10), 6);
+	assert_memory_equal(a + 1, "abc", 3);
+	assert_memory_equal(b, "def", 3);
+	assert_int_equal(iov_to_buf(iov, 2, 2, flat, 3), 3);
+	assert_string_equal(flat, "bcd");
+	assert_int_equal(iov_to_buf(iov, 2, 7, flat, 3), 0);
+	assert_int_equal(iov_to_buf(iov, 2, SIZE_MAX, flat, 3), 0);
+	assert_int_equal(iov_slice(iov, 2, 3, 3, part, 2), 2);
+	assert_ptr_equal(part[0].iov_base, a + 3);
+	assert_int_equal(part[1].iov_len, 2);
+	assert_int_equal(iov_slice(iov, 2, 3, 5, part, 2), -1);
+	assert_int_equal(iov_slice(iov, 2, 3, 3, part, 1), -1);
+	assert_int_equal(iov_zero(iov, 2, 6, 9), 1);
+	assert_int_equal(b[2], 0);
+	assert_int_equal(b[1], 'e');
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(available_index_is_bounded),
+		T(no_more_in_flight_than_the_queue_holds),
+		T(used_entries_are_published_at_once),
+		T(calls_are_made_when_wanted),
+		T(kicks_are_asked_for_without_a_gap),
+		T(lists_are_copied_within_their_lengths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
