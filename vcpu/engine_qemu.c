@@ -25,6 +25,7 @@
 
 #include "common/sandbox.h"
 #include "kernel_check.h"
+#include "load_priv.h"
 #include "policy/policies.h"
 #include "qemu_args.h"
 
@@ -41,31 +42,58 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
+/* Seal @mem, which has all its contents, and put it in the place of @fd. 0 or -1 with errno. */
+static int seal_as(int mem, int fd)
+{
+	int r = fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+
+	if (r == 0 && dup2(mem, fd) < 0)
+		r = -1;
+	close(mem);
+	return r;
+}
+
 /* Replace descriptor @fd by a sealed memory file with @size bytes of it. 0 or -1 with errno. */
 static int copy_sealed(int fd, const char *name, uint64_t size)
 {
 	off_t off = 0;
 	int mem = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (mem < 0)
-		return -1;
-	while ((uint64_t)off < size) {
+	while (mem >= 0 && (uint64_t)off < size) {
 		ssize_t n = sendfile(mem, fd, &off, MIN(size - (uint64_t)off, COPY_STEP));
 
 		if (n == 0)
 			errno = ENODATA; /* it became shorter */
-		if (n <= 0)
-			goto fail;
+		if (n <= 0) {
+			close(mem);
+			return -1;
+		}
 	}
-	if (fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		goto fail;
-	if (dup2(mem, fd) < 0)
-		goto fail;
-	close(mem);
-	return 0;
-fail:
-	close(mem);
-	return -1;
+	return mem < 0 ? -1 : seal_as(mem, fd);
+}
+
+/* The same for a gzip file, unpacked; 0, or -1 with out->error. */
+static int unpack_sealed(struct load_src *src, int fd, const char *name, struct load_result *out)
+{
+	static uint8_t buf[65536];
+	uint64_t off = 0;
+	int64_t n;
+	int mem = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (mem < 0)
+		return load_fail(out, "memory for the unpacked kernel: %m");
+	while ((n = src_read_some(src, off, buf, sizeof(buf))) > 0) {
+		if (write(mem, buf, (size_t)n) != n) {
+			load_fail(out, "memory for the unpacked kernel: %m");
+			break;
+		}
+		off += (uint64_t)n;
+	}
+	if (n != 0 || src_finish(src) < 0) {
+		close(mem);
+		return -1;
+	}
+	return seal_as(mem, fd) < 0 ? load_fail(out, "memory for the unpacked kernel: %m") : 0;
 }
 
 /* A regular file that guest memory has room for; its size, or -1. */
@@ -87,29 +115,32 @@ static int64_t usable_size(struct vm *vm, int fd, const char *what)
 static int load_kernel(struct vm *vm)
 {
 	static uint8_t head[KERNEL_CHECK_BYTES];
+	static struct load_result out;
+	struct load_src src;
 	const char *what, *name = vm->c->kernel_name;
-	int64_t size = usable_size(vm, VFD_KERNEL, name);
-	ssize_t n;
+	int64_t size = usable_size(vm, VFD_KERNEL, name), n;
+	enum kernel_kind kind;
 
 	if (size < 0)
 		return -1;
-	n = pread(VFD_KERNEL, head, sizeof(head), 0);
+	if (src_open(&src, VFD_KERNEL, vm->c->mem_bytes, &out) < 0)
+		return vm_fail(vm, GUEST_LOAD_FAILED, "%s: %s", name, out.error);
+	n = src_read_some(&src, 0, head, sizeof(head));
 	if (n < 0)
-		return vm_fail(vm, GUEST_LOAD_FAILED, "%s: %m", name);
-	switch (kernel_kind(head, (size_t)n, &what)) {
-	case KERNEL_BZIMAGE:
-	case KERNEL_ELF:
-		break;
-	case KERNEL_GZIP:
-		return vm_fail(vm, GUEST_LOAD_FAILED,
-			       "%s is a gzip file: unpack it (the qemu engine takes a bzImage or an "
-			       "ELF kernel)", name);
-	case KERNEL_NONE:
-	default:
-		return vm_fail(vm, GUEST_LOAD_FAILED, "%s is not a kernel: it is %s", name, what);
-	}
-	if (copy_sealed(VFD_KERNEL, "kernel", (uint64_t)size) < 0)
+		return vm_fail(vm, GUEST_LOAD_FAILED, "%s: %s", name, out.error);
+	kind = kernel_kind(head, (size_t)n, &what);
+	if (kind != KERNEL_BZIMAGE && kind != KERNEL_ELF)
+		return vm_fail(vm, GUEST_LOAD_FAILED, "%s is not a kernel: it is %s%s", name, what,
+			       src.gzip ? " in a gzip file" : "");
+	if (src.gzip) {
+		if (unpack_sealed(&src, VFD_KERNEL, "kernel", &out) < 0)
+			return vm_fail(vm, GUEST_LOAD_FAILED, "%s: %s", name, out.error);
+	} else if (copy_sealed(VFD_KERNEL, "kernel", (uint64_t)size) < 0) {
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "copy of %s: %m", name);
+	}
+	if (kind == KERNEL_ELF && !kernel_has_pvh(VFD_KERNEL))
+		return vm_fail(vm, GUEST_LOAD_FAILED,
+			       "%s is an ELF file without a PVH entry: no kernel that QEMU can start", name);
 	return 0;
 }
 
@@ -137,9 +168,11 @@ static int qemu_create(struct vm *vm)
 		return vm_fail(vm, GUEST_ENGINE_FAILED,
 			       "%s: %m (Debian: apt-get install qemu-system-x86)", QEMU_PATH);
 	/* The filter allows the execution of this descriptor alone. */
-	if (dup3(exe, VFD_ENGINE, O_CLOEXEC) < 0)
-		return vm_fail(vm, GUEST_ENGINE_FAILED, "descriptor of QEMU: %m");
-	close(exe);
+	if (exe != VFD_ENGINE) {
+		if (dup3(exe, VFD_ENGINE, O_CLOEXEC) < 0)
+			return vm_fail(vm, GUEST_ENGINE_FAILED, "descriptor of QEMU: %m");
+		close(exe);
+	}
 	if (load_kernel(vm) < 0 || load_initrd(vm) < 0)
 		return -1;
 	if (qemu_args(&args, vm->c, is_open(VFD_SERIAL), is_open(VFD_MONITOR)) < 0)

@@ -7,8 +7,8 @@
 #include "kernel_check.h"
 
 #include <elf.h>
-#include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/util.h"
 
@@ -113,4 +113,62 @@ enum kernel_kind kernel_kind(const uint8_t *p, size_t len, const char **what)
 	}
 	*what = is_text(p, len) ? "a text file" : "data of no known kind";
 	return KERNEL_NONE;
+}
+
+/* xen/interface/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY */
+#define NOTE_PHYS32_ENTRY 18
+#define MAX_SEGMENTS	  64
+#define MAX_NOTES	  64
+
+static bool read_at(int fd, void *buf, size_t len, uint64_t off)
+{
+	return off <= INT64_MAX && pread(fd, buf, len, (off_t)off) == (ssize_t)len;
+}
+
+static bool notes_have_pvh(int fd, uint64_t off, uint64_t size)
+{
+	uint64_t at = 0;
+
+	for (unsigned i = 0; i < MAX_NOTES && range_ok(at, 16, size); i++) {
+		uint32_t n[4]; /* name's size, content's size, type, first four bytes of the name */
+
+		if (off > INT64_MAX - at || !read_at(fd, n, sizeof(n), off + at))
+			return false;
+		if (n[0] == 4 && n[2] == NOTE_PHYS32_ENTRY && memcmp(&n[3], "Xen", 4) == 0)
+			return true;
+		at += 12 + (((uint64_t)n[0] + 3) & ~UINT64_C(3)) + (((uint64_t)n[1] + 3) & ~UINT64_C(3));
+	}
+	return false;
+}
+
+bool kernel_has_pvh(int fd)
+{
+	union {
+		Elf32_Ehdr e32;
+		Elf64_Ehdr e64;
+	} e;
+	bool is64;
+	unsigned count;
+
+	if (!read_at(fd, &e, sizeof(e), 0))
+		return false;
+	is64 = e.e64.e_ident[EI_CLASS] == ELFCLASS64;
+	count = is64 ? e.e64.e_phnum : e.e32.e_phnum;
+	for (unsigned i = 0; i < MIN(count, MAX_SEGMENTS); i++) {
+		Elf64_Phdr p64;
+		Elf32_Phdr p32;
+
+		if (is64) {
+			if (!read_at(fd, &p64, sizeof(p64), e.e64.e_phoff + i * sizeof(p64)))
+				return false;
+			if (p64.p_type == PT_NOTE && notes_have_pvh(fd, p64.p_offset, p64.p_filesz))
+				return true;
+		} else {
+			if (!read_at(fd, &p32, sizeof(p32), (uint64_t)e.e32.e_phoff + i * sizeof(p32)))
+				return false;
+			if (p32.p_type == PT_NOTE && notes_have_pvh(fd, p32.p_offset, p32.p_filesz))
+				return true;
+		}
+	}
+	return false;
 }

@@ -6,6 +6,7 @@
 #ifndef VCPU_KERNEL_CHECK_H
 #define VCPU_KERNEL_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,11 @@ enum kernel_kind {
  * set to a static text with its article: "a gzip file", "an ELF file for another machine".
  */
 enum kernel_kind kernel_kind(const uint8_t *p, size_t len, const char **what);
+
+/*
+ * True if the ELF file @fd has a note with Xen's 32-bit entry (PVH): QEMU starts
+ * no other ELF kernel. Reads the file by pread() alone.
+ */
+bool kernel_has_pvh(int fd);
 
 #endif

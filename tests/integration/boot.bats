@@ -25,6 +25,15 @@ setup_test()
 	said "done"
 }
 
+@test "a gzip-compressed kernel boots" {
+	gzip -1 < "$K" > "$BATS_TEST_TMPDIR/packed"
+	K=$BATS_TEST_TMPDIR/packed
+	guest_script <<< 'say unpacked'
+	boot
+	is_status 0
+	said "unpacked"
+}
+
 @test "the guest finds no device beyond those asked for" {
 	guest_script <<-'END'
 		ls /sys/block | grep -c ^vd | sed 's/^/T: disks /'

@@ -77,9 +77,12 @@ refused()
 	head -c 100000 /dev/urandom > noise
 	refused 1 "a text file" 64 words
 	refused 1 "PNG" 64 picture
-	refused 1 "gzip" 64 packed
+	refused 1 "a text file in a gzip file" 64 packed
 	refused 1 "noise" 64 noise
-	refused 1 "" 64 /bin/busybox
+	refused 1 "ELF" 64 /bin/busybox
+	head -c 5000 "$K" > short
+	gzip < "$K" | head -c 5000 > short.gz
+	refused 1 "short.gz" 64 short.gz
 }
 
 @test "help and version" {

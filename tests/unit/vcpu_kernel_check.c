@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -127,6 +129,44 @@ static void named(void **state)
 	assert_int_equal(judge(3), KERNEL_GZIP);
 }
 
+/* A 64-bit ELF file with one note segment of @len bytes; returns its descriptor. */
+static int elf_with_notes(const void *notes, size_t len)
+{
+	Elf64_Ehdr e = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_phoff = sizeof(e),
+			 .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
+	Elf64_Phdr p = { .p_type = PT_NOTE, .p_offset = sizeof(e) + sizeof(p), .p_filesz = len };
+	int fd = memfd_create("elf", 0);
+
+	memcpy(e.e_ident, ELFMAG, SELFMAG);
+	e.e_ident[EI_CLASS] = ELFCLASS64;
+	assert_int_equal(write(fd, &e, sizeof(e)), sizeof(e));
+	assert_int_equal(write(fd, &p, sizeof(p)), sizeof(p));
+	assert_int_equal(write(fd, notes, len), len);
+	return fd;
+}
+
+static void pvh_note(void **state)
+{
+	/* Another note of 5 bytes, padded; then Xen's entry. */
+	uint32_t notes[] = { 4, 5, 6, 0x006e6558, 1, 2, 4, 8, 18, 0x006e6558, 0x100000, 0 };
+	uint32_t huge[] = { 0xffffffff, 0xffffffff, 18, 0x006e6558 };
+	int fd = elf_with_notes(notes, sizeof(notes));
+
+	(void)state;
+	assert_true(kernel_has_pvh(fd));
+	close(fd);
+	fd = elf_with_notes(notes, 24); /* cut off before it */
+	assert_false(kernel_has_pvh(fd));
+	close(fd);
+	notes[8] = 17;
+	fd = elf_with_notes(notes, sizeof(notes));
+	assert_false(kernel_has_pvh(fd));
+	close(fd);
+	fd = elf_with_notes(huge, sizeof(huge));
+	assert_false(kernel_has_pvh(fd));
+	close(fd);
+}
+
 /* Every length of random bytes: never a read past the end (under a sanitizer). */
 static void any_length(void **state)
 {
@@ -146,7 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(bzimage, clear),	    cmocka_unit_test_setup(boot_sector, clear),
 		cmocka_unit_test_setup(elf, clear),	    cmocka_unit_test_setup(named, clear),
-		cmocka_unit_test_setup(any_length, clear),
+		cmocka_unit_test_setup(any_length, clear),  cmocka_unit_test(pvh_note),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
