@@ -21,11 +21,12 @@ const char *layer_text(enum layer l)
 	return (unsigned)l < LAYER_COUNT ? text[l] : "?";
 }
 
-/* One packet of exactly @size bytes. 1; 0: none there; -1 with errno: closed, wrong size, or it carried descriptors. */
+/* One packet of exactly @size bytes. 1; 0: none there; -1 with errno: closed, wrong size, or it
+ * carried descriptors. */
 static int recv_packet(int fd, void *buf, size_t size, int flags)
 {
-	struct iovec iov = { buf, size };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov = {buf, size};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	do
@@ -98,8 +99,8 @@ int ctl_recv_config(int fd, enum role role, struct role_config *rc)
 
 int ctl_send(int fd, const struct ctl_msg *m)
 {
-	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov = {(void *)(uintptr_t)m, sizeof(*m)};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	do
@@ -110,7 +111,7 @@ int ctl_send(int fd, const struct ctl_msg *m)
 
 int ctl_send_text(int fd, enum ctl_type type, uint32_t value, const char *text)
 {
-	struct ctl_msg m = { .type = type, .value = value };
+	struct ctl_msg m = {.type = type, .value = value};
 
 	fmt_line(m.text, sizeof(m.text), "%s", text);
 	return ctl_send(fd, &m);

@@ -17,7 +17,7 @@ static struct {
 	bool ctl;
 	const char *name;
 	enum log_level max;
-} log_to = { .fd = 2, .name = "lguest-sep", .max = LOG_INFO };
+} log_to = {.fd = 2, .name = "lguest-sep", .max = LOG_INFO};
 
 void log_to_fd(int fd, const char *name, enum log_level max)
 {
@@ -99,7 +99,8 @@ uint64_t now_us(void)
 {
 	struct timespec t;
 
-	/* Without a clock in the vDSO this is a system call that filters refuse; the coarse one always is there. */
+	/* Without a clock in the vDSO this is a system call that filters refuse; the coarse one
+	 * always is there. */
 	if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
 		clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;

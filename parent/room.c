@@ -23,10 +23,10 @@
 struct mount_attributes {
 	uint64_t set, clear, propagation, userns_fd;
 };
-#define ATTR_RDONLY  0x1
-#define ATTR_NOSUID  0x2
-#define ATTR_NODEV   0x4
-#define ALL_BELOW    0x8000 /* AT_RECURSIVE */
+#define ATTR_RDONLY 0x1
+#define ATTR_NOSUID 0x2
+#define ATTR_NODEV  0x4
+#define ALL_BELOW   0x8000 /* AT_RECURSIVE */
 #ifndef __NR_mount_setattr
 #define __NR_mount_setattr 442
 #endif
@@ -50,8 +50,8 @@ const char *room_step_text(uint32_t step)
 
 uint32_t room_namespaces(void)
 {
-	static const int kinds[] = { CLONE_NEWNS,  CLONE_NEWNET, CLONE_NEWIPC,
-				     CLONE_NEWUTS, CLONE_NEWCGROUP };
+	static const int kinds[] = {CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS,
+				    CLONE_NEWCGROUP};
 	uint32_t missing = 0;
 	int all = 0;
 
@@ -94,7 +94,7 @@ int room_map_ids(uid_t uid, gid_t gid)
 
 static int listen_at(const char *name, uid_t uid, gid_t gid)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -107,14 +107,16 @@ static int listen_at(const char *name, uid_t uid, gid_t gid)
 	return -1;
 }
 
-/* Read-only, and no set-user-id file or device means anything, on the root and all that is bound below it. */
+/* Read-only, and no set-user-id file or device means anything, on the root and all that is bound
+ * below it. */
 static int seal_root(bool qemu)
 {
-	struct mount_attributes a = { .set = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV };
+	struct mount_attributes a = {.set = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV};
 
 	if (!qemu)
 		return mount(NULL, "/", NULL,
-			     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+			     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			     NULL);
 	if (syscall(__NR_mount_setattr, AT_FDCWD, "/", ALL_BELOW, &a, sizeof(a)) == 0)
 		return 0;
 	return errno == ENOSYS ? room_qemu_seal() : -1;
@@ -123,14 +125,13 @@ static int seal_root(bool qemu)
 /* The tmpfs goes over a folder that every host has; the old root vanishes with all below it. */
 static int enter_tmpfs(bool qemu)
 {
-	static const char *const places[] = { "/tmp", "/run", "/mnt", "/dev" };
+	static const char *const places[] = {"/tmp", "/run", "/mnt", "/dev"};
 	size_t i;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(places); i++)
-		if (mount("none", places[i], "tmpfs",
-			  MS_NOSUID | MS_NODEV | (qemu ? 0 : MS_NOEXEC),
+		if (mount("none", places[i], "tmpfs", MS_NOSUID | MS_NODEV | (qemu ? 0 : MS_NOEXEC),
 			  "size=64k,nr_inodes=128,mode=0555") == 0)
 			return chdir(places[i]);
 	return -1;

@@ -24,7 +24,7 @@
 
 static NORETURN void no_room(int sock, uint32_t step)
 {
-	struct spawn_msg m = { .type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step };
+	struct spawn_msg m = {.type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step};
 
 	while (send(sock, &m, sizeof(m), MSG_NOSIGNAL) < 0 && errno == EINTR)
 		;
@@ -33,16 +33,16 @@ static NORETURN void no_room(int sock, uint32_t step)
 
 static int hand_back(int sock, const int *fds, unsigned n)
 {
-	struct spawn_msg m = { .type = SPAWN_LISTENING, .value = n };
+	struct spawn_msg m = {.type = SPAWN_LISTENING, .value = n};
 	union {
 		char buf[CMSG_SPACE(MAX_DEVICES * sizeof(int))];
 		struct cmsghdr align;
-	} control = { .buf = { 0 } };
-	struct iovec iov = { &m, sizeof(m) };
-	struct msghdr mh = { .msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	} control = {.buf = {0}};
+	struct iovec iov = {&m, sizeof(m)};
+	struct msghdr mh = {.msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = CMSG_SPACE(n * sizeof(int))};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -73,8 +73,8 @@ static uint32_t close_from(unsigned from)
 /* The table of enum init_fd, and the program itself above it, which goes when it is executed. */
 static int place(const struct room *r, int sock, int *exe)
 {
-	int from[] = { r->diag, sock, r->exe, r->init_exe }, high[4];
-	static const int to[] = { IFD_DIAG, IFD_CMD, IFD_EXE, IFD_SCRATCH0 };
+	int from[] = {r->diag, sock, r->exe, r->init_exe}, high[4];
+	static const int to[] = {IFD_DIAG, IFD_CMD, IFD_EXE, IFD_SCRATCH0};
 
 	for (unsigned i = 0; i < 4; i++) {
 		high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 16);
@@ -92,8 +92,8 @@ static int place(const struct room *r, int sock, int *exe)
 
 static int limits(const struct room *r, bool privileged)
 {
-	struct rlimit files = { SPAWNER_NOFILE, SPAWNER_NOFILE }, none = { 0, 0 }, old;
-	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit files = {SPAWNER_NOFILE, SPAWNER_NOFILE}, none = {0, 0}, old;
+	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
 
 	/* blkd has the kernel pin guest memory for its ring; what it can pin is what it can map. */
 	if (privileged && r->role == ROLE_BLKD)
@@ -120,21 +120,22 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 	bool privileged = r->uid != (uid_t)-1, root = geteuid() == 0 || own_user;
 	uid_t uid = privileged ? r->uid : getuid();
 	gid_t gid = privileged ? r->gid : getgid();
-	char digits[16], name[] = "lguest-sep-init", *argv[] = { name, digits, NULL };
-	char *envp[] = { NULL };
+	char digits[16], name[] = "lguest-sep-init", *argv[] = {name, digits, NULL};
+	char *envp[] = {NULL};
 	int listen_fd[MAX_DEVICES], exe;
 	uint32_t step = STEP_ROOT;
 
 	default_signals();
 	if (own_user && room_map_ids(uid, gid) < 0)
 		no_room(sock, STEP_IDS);
-	missing |= root ? room_namespaces() :
-			  LAYER_BIT(LAYER_NAMESPACES) | LAYER_BIT(LAYER_ROOT);
+	missing |= root ? room_namespaces() : LAYER_BIT(LAYER_NAMESPACES) | LAYER_BIT(LAYER_ROOT);
 	if (!(missing & LAYER_BIT(LAYER_ROOT)) && room_root(r, uid, gid, listen_fd, &step) < 0)
 		no_room(sock, step);
-	if (r->nlisten && (missing & LAYER_BIT(LAYER_ROOT) || hand_back(sock, listen_fd, r->nlisten) < 0))
+	if (r->nlisten &&
+	    (missing & LAYER_BIT(LAYER_ROOT) || hand_back(sock, listen_fd, r->nlisten) < 0))
 		no_room(sock, STEP_LISTEN);
-	if (!(missing & LAYER_BIT(LAYER_NAMESPACES)) && (sethostname("", 0) < 0 || setdomainname("", 0) < 0))
+	if (!(missing & LAYER_BIT(LAYER_NAMESPACES)) &&
+	    (sethostname("", 0) < 0 || setdomainname("", 0) < 0))
 		no_room(sock, STEP_ROOT);
 	if (limits(r, privileged && geteuid() == 0) < 0)
 		no_room(sock, STEP_LIMITS);

@@ -34,7 +34,7 @@ struct compiler {
 	const char *file; /* for errors: the file and line being read */
 	unsigned line, depth;
 	bool have_default;
-	uint32_t fallback; /* the default action */
+	uint32_t fallback;		 /* the default action */
 	char call[MAX_CALLS][NAME_SIZE]; /* allowed, each once */
 	unsigned ncalls, nrules, nconditions;
 };
@@ -60,8 +60,8 @@ static enum scmp_compare take_operator(const char **p)
 	static const struct {
 		const char *text;
 		enum scmp_compare op;
-	} ops[] = { { "==", SCMP_CMP_EQ }, { "!=", SCMP_CMP_NE }, { "<=", SCMP_CMP_LE },
-		    { ">=", SCMP_CMP_GE }, { "<", SCMP_CMP_LT },  { ">", SCMP_CMP_GT } };
+	} ops[] = {{"==", SCMP_CMP_EQ}, {"!=", SCMP_CMP_NE}, {"<=", SCMP_CMP_LE},
+		   {">=", SCMP_CMP_GE}, {"<", SCMP_CMP_LT},  {">", SCMP_CMP_GT}};
 
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
 		if (take(p, ops[i].text))
@@ -73,7 +73,7 @@ static enum scmp_compare take_operator(const char **p)
 static struct scmp_arg_cmp one_condition(const char **p)
 {
 	uint64_t width = c.arch == SCMP_ARCH_X86 ? UINT32_MAX : UINT64_MAX;
-	struct scmp_arg_cmp cmp = { .op = SCMP_CMP_MASKED_EQ };
+	struct scmp_arg_cmp cmp = {.op = SCMP_CMP_MASKED_EQ};
 	uint64_t base, count, mask;
 
 	skip_space(p);
@@ -141,10 +141,12 @@ static int resolve(const char *name)
 static void add_rule(uint32_t action, const char *name, unsigned n, const struct scmp_arg_cmp *cmp)
 {
 	int nr = resolve(name), rc;
-	int here = c.arch == seccomp_arch_native() ? nr :
-						     seccomp_syscall_resolve_name_arch(c.arch, name);
+	int here = c.arch == seccomp_arch_native()
+			   ? nr
+			   : seccomp_syscall_resolve_name_arch(c.arch, name);
 
-	/* Negative numbers are calls that the target does not have; socket calls on i386 are the exception. */
+	/* Negative numbers are calls that the target does not have; socket calls on i386 are the
+	 * exception. */
 	if (here < 0 && !(c.arch == SCMP_ARCH_X86 && here > -200))
 		fail("'%s' does not exist on %s: say so with [ARCH] in front", name, c.arch_name);
 	if (action == c.fallback)
@@ -152,14 +154,14 @@ static void add_rule(uint32_t action, const char *name, unsigned n, const struct
 	rc = seccomp_rule_add_array(c.ctx, action, nr, n, cmp);
 	if (rc && rc != -EEXIST)
 		fail("libseccomp refuses this rule: %s", strerror(-rc));
-	(void)seccomp_syscall_priority(c.ctx, nr,
-				       (uint8_t)(c.ncalls < 250 ? 255 - c.ncalls : 5));
+	(void)seccomp_syscall_priority(c.ctx, nr, (uint8_t)(c.ncalls < 250 ? 255 - c.ncalls : 5));
 }
 
-/* i386: the calls of old go through one number, and what they are given lies in memory that no filter sees. */
+/* i386: the calls of old go through one number, and what they are given lies in memory that no
+ * filter sees. */
 static bool add_socketcall(uint32_t action, const char *name)
 {
-	struct scmp_arg_cmp cmp = { .arg = 0, .op = SCMP_CMP_EQ };
+	struct scmp_arg_cmp cmp = {.arg = 0, .op = SCMP_CMP_EQ};
 
 	for (size_t i = 0; i < sizeof(i386_sockets) / sizeof(i386_sockets[0]); i++) {
 		if (strcmp(i386_sockets[i].name, name) != 0)
@@ -213,13 +215,14 @@ static uint32_t take_errno(const char **p)
 	return SCMP_ACT_ERRNO((uint32_t)lookup(word) & 0xffff);
 }
 
-/* One architecture, and every other way into the kernel (x32, or i386 from x86-64) ends the process. */
+/* One architecture, and every other way into the kernel (x32, or i386 from x86-64) ends the
+ * process. */
 static void set_arch(void)
 {
 	if (seccomp_attr_set(c.ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS))
 		fail("libseccomp is too old");
-	if (c.arch != seccomp_arch_native() && (seccomp_arch_remove(c.ctx, SCMP_ARCH_NATIVE) ||
-						seccomp_arch_add(c.ctx, c.arch)))
+	if (c.arch != seccomp_arch_native() &&
+	    (seccomp_arch_remove(c.ctx, SCMP_ARCH_NATIVE) || seccomp_arch_add(c.ctx, c.arch)))
 		fail("libseccomp does not know %s", c.arch_name);
 }
 
@@ -382,12 +385,15 @@ static void write_filter(const char *out, const char *name, const struct sock_fi
 		symbol[i] = name[i] == '-' ? '_' : name[i];
 	symbol[i] = '\0';
 	fprintf(f, "/* Made from %s.policy for %s by policy/compile. */\n", name, c.arch_name);
-	fprintf(f, "#include \"policy/policies.h\"\n\nstatic const struct sock_filter insns[] = {\n");
+	fprintf(f,
+		"#include \"policy/policies.h\"\n\nstatic const struct sock_filter insns[] = {\n");
 	for (i = 0; i < n; i++)
-		fprintf(f, "\t{ 0x%04x, %u, %u, 0x%08x },\n", insns[i].code, insns[i].jt, insns[i].jf,
-			insns[i].k);
-	fprintf(f, "};\n\nconst struct policy policy_%s = {\n\t.name = \"%s\",\n\t.insns = insns,\n"
-		   "\t.ninsns = %u,\n\t.ncalls = %u,\n};\n", symbol, name, n, c.ncalls);
+		fprintf(f, "\t{ 0x%04x, %u, %u, 0x%08x },\n", insns[i].code, insns[i].jt,
+			insns[i].jf, insns[i].k);
+	fprintf(f,
+		"};\n\nconst struct policy policy_%s = {\n\t.name = \"%s\",\n\t.insns = insns,\n"
+		"\t.ninsns = %u,\n\t.ncalls = %u,\n};\n",
+		symbol, name, n, c.ncalls);
 	if (fclose(f)) {
 		unlink(out);
 		fail("%s: %s", out, strerror(errno));
@@ -411,8 +417,9 @@ static int write_names(const char *out)
 			fprintf(f, "\t[%d] = \"%s\",\n", nr, name);
 		free(name);
 	}
-	fprintf(f, "};\n\nconst char *syscall_name(uint64_t number)\n{\n"
-		   "\treturn number < ARRAY_SIZE(names) && names[number] ? names[number] : \"?\";\n}\n");
+	fprintf(f,
+		"};\n\nconst char *syscall_name(uint64_t number)\n{\n"
+		"\treturn number < ARRAY_SIZE(names) && names[number] ? names[number] : \"?\";\n}\n");
 	return fclose(f) ? 1 : 0;
 }
 
@@ -439,8 +446,9 @@ int main(int argc, char **argv)
 	unsigned n;
 
 	if (argc != 4) {
-		fprintf(stderr, "usage: compile ARCH NAME.policy OUT.c | compile ARCH --count NAME.policy |"
-				" compile ARCH --names OUT.c\n");
+		fprintf(stderr,
+			"usage: compile ARCH NAME.policy OUT.c | compile ARCH --count NAME.policy |"
+			" compile ARCH --names OUT.c\n");
 		return 2;
 	}
 	start(argv[1]);
@@ -460,7 +468,7 @@ int main(int argc, char **argv)
 	else
 		write_filter(argv[3], name, insns, n);
 	if (argv[2][0] != '-')
-		printf("  %-7s %-13s %3u calls, %3u rules with conditions, %4u instructions (%s)\n", "",
-		       name, c.ncalls, c.nconditions, n, c.arch_name);
+		printf("  %-7s %-13s %3u calls, %3u rules with conditions, %4u instructions (%s)\n",
+		       "", name, c.ncalls, c.nconditions, n, c.arch_name);
 	return 0;
 }

@@ -17,24 +17,24 @@ static const struct {
 	const char *name, *i386[3];
 	bool replaced;
 } i386_names[] = {
-	{ "mmap", { "mmap2" }, true },
-	{ "fcntl", { "fcntl64" }, false },
-	{ "fstat", { "fstat64" }, false },
-	{ "newfstatat", { "fstatat64" }, true },
-	{ "ftruncate", { "ftruncate64" }, false },
-	{ "lseek", { "_llseek" }, false },
-	{ "setresuid", { "setresuid32" }, true },
-	{ "setresgid", { "setresgid32" }, true },
-	{ "arch_prctl", { "set_thread_area" }, false },
-	{ "futex", { "futex_time64" }, false },
-	{ "ppoll", { "ppoll_time64" }, false },
-	{ "clock_gettime", { "clock_gettime64" }, false },
-	{ "clock_nanosleep", { "clock_nanosleep_time64", "nanosleep" }, false },
-	{ "timerfd_settime", { "timerfd_settime64" }, false },
-	{ "rt_sigtimedwait", { "rt_sigtimedwait_time64" }, false },
-	{ "rt_sigreturn", { "sigreturn" }, false },
-	{ "getuid", { "getuid32" }, false },
-	{ "wait4", { "waitpid" }, false },
+	{"mmap", {"mmap2"}, true},
+	{"fcntl", {"fcntl64"}, false},
+	{"fstat", {"fstat64"}, false},
+	{"newfstatat", {"fstatat64"}, true},
+	{"ftruncate", {"ftruncate64"}, false},
+	{"lseek", {"_llseek"}, false},
+	{"setresuid", {"setresuid32"}, true},
+	{"setresgid", {"setresgid32"}, true},
+	{"arch_prctl", {"set_thread_area"}, false},
+	{"futex", {"futex_time64"}, false},
+	{"ppoll", {"ppoll_time64"}, false},
+	{"clock_gettime", {"clock_gettime64"}, false},
+	{"clock_nanosleep", {"clock_nanosleep_time64", "nanosleep"}, false},
+	{"timerfd_settime", {"timerfd_settime64"}, false},
+	{"rt_sigtimedwait", {"rt_sigtimedwait_time64"}, false},
+	{"rt_sigreturn", {"sigreturn"}, false},
+	{"getuid", {"getuid32"}, false},
+	{"wait4", {"waitpid"}, false},
 };
 
 /* Calls that glibc makes through socketcall(2), for kernels before 4.3. */
@@ -42,14 +42,21 @@ static const struct {
 	const char *name;
 	unsigned call;
 } i386_sockets[] = {
-	{ "socket", SYS_SOCKET },	  { "connect", SYS_CONNECT },
-	{ "bind", SYS_BIND },		  { "listen", SYS_LISTEN },
-	{ "socketpair", SYS_SOCKETPAIR }, { "shutdown", SYS_SHUTDOWN },
-	{ "setsockopt", SYS_SETSOCKOPT }, { "getsockopt", SYS_GETSOCKOPT },
-	{ "sendmsg", SYS_SENDMSG },	  { "recvmsg", SYS_RECVMSG },
-	{ "accept4", SYS_ACCEPT4 },	  { "getsockname", SYS_GETSOCKNAME },
-	{ "sendto", SYS_SENDTO },	  { "recvfrom", SYS_RECVFROM },
-	{ "getpeername", SYS_GETPEERNAME },
+	{"socket", SYS_SOCKET},
+	{"connect", SYS_CONNECT},
+	{"bind", SYS_BIND},
+	{"listen", SYS_LISTEN},
+	{"socketpair", SYS_SOCKETPAIR},
+	{"shutdown", SYS_SHUTDOWN},
+	{"setsockopt", SYS_SETSOCKOPT},
+	{"getsockopt", SYS_GETSOCKOPT},
+	{"sendmsg", SYS_SENDMSG},
+	{"recvmsg", SYS_RECVMSG},
+	{"accept4", SYS_ACCEPT4},
+	{"getsockname", SYS_GETSOCKNAME},
+	{"sendto", SYS_SENDTO},
+	{"recvfrom", SYS_RECVFROM},
+	{"getpeername", SYS_GETPEERNAME},
 };
 
 #endif
