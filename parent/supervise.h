@@ -45,7 +45,7 @@ struct supervisor {
 	struct sup_role role[MAX_ROLES];
 	enum phase phase;
 	unsigned starts; /* of the guest */
-	uint64_t began, started, stop_by, button_until, blame_at; /* ms; 0: not set */
+	uint64_t began, started, stop_by, nics_stop_by, button_until, blame_at; /* ms; 0: not set */
 
 	/* The guest's console and QEMU's channels; -1: closed. */
 	int con_in, con_out, serial, monitor;

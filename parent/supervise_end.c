@@ -9,7 +9,8 @@
 
 #include "supervise.h"
 
-#define STOP_GRACE_MS	5000 /* for helpers, to finish what they have begun */
+#define STOP_GRACE_MS	5000 /* for blkd, to finish what it has begun */
+#define NIC_GRACE_MS	500  /* for netd, which has nothing to finish and may wait for a front-end */
 #define BUTTON_GRACE_MS 5000 /* for the guest, after its power button */
 #define SAID_MS		200  /* that a line of standard error waits for the end of its process */
 #define BLAME_MS	500  /* for the vCPU process, to show that the guest ended */
@@ -38,6 +39,7 @@ static void begin_ending(struct supervisor *s)
 		return;
 	s->phase = PHASE_ENDING;
 	s->stop_by = now_ms() + STOP_GRACE_MS;
+	s->nics_stop_by = now_ms() + NIC_GRACE_MS;
 	s->blame_at = s->button_until = 0;
 	for (unsigned i = 0; i < s->nroles; i++) {
 		struct sup_role *r = &s->role[i];
@@ -125,6 +127,13 @@ void sup_power_button(struct supervisor *s, int status)
 		(void)ctl_send(sup_vcpu(s)->ctl, &button);
 }
 
+static void kill_nics(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->nroles; i++)
+		if (s->role[i].live && s->role[i].host->role == ROLE_NETD)
+			spawner_kill_role(&s->role[i].host->spawner);
+}
+
 static void kill_all(struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->nroles; i++)
@@ -157,6 +166,8 @@ void sup_deadlines(struct supervisor *s)
 	}
 	if (due(&s->blame_at, now) && s->status < 0)
 		blame(s);
+	if (due(&s->nics_stop_by, now))
+		kill_nics(s);
 	if (due(&s->stop_by, now))
 		kill_all(s);
 	for (unsigned i = 0; i < s->nroles; i++)
@@ -186,6 +197,7 @@ int sup_timeout_ms(const struct supervisor *s)
 		sooner(&ms, s->began + (uint64_t)s->c->timeout_s * 1000, now);
 	sooner(&ms, s->button_until, now);
 	sooner(&ms, s->blame_at, now);
+	sooner(&ms, s->nics_stop_by, now);
 	sooner(&ms, s->stop_by, now);
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (s->role[i].live && s->role[i].said_at)

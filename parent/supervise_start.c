@@ -326,7 +326,7 @@ int sup_start(struct supervisor *s)
 	s->have_end = false;
 	s->end_text[0] = '\0';
 	s->blamed = NULL;
-	s->stop_by = s->button_until = s->blame_at = 0;
+	s->stop_by = s->nics_stop_by = s->button_until = s->blame_at = 0;
 	s->started = now_ms();
 	s->phase = PHASE_STARTING;
 	result = start_all(s, &far);
