@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -69,6 +70,14 @@ static int open_failed(const struct disk_option *o, const struct stat *st)
 	return complain(-1, "--block=%s: cannot open it: %m", o->path);
 }
 
+/* Hosts before 3.15 have no locks of that kind: then flock(2), which has the same owner. */
+static int lock_file(int fd, const struct flock *lock)
+{
+	if (fcntl(fd, F_OFD_SETLK, lock) == 0)
+		return 0;
+	return errno == EINVAL ? flock(fd, (lock->l_type == F_RDLCK ? LOCK_SH : LOCK_EX) | LOCK_NB) : -1;
+}
+
 /* The whole file, for writing or for reading; held as long as the descriptor lives. */
 static int lock_image(const struct disk_option *o, int fd, const struct stat *st)
 {
@@ -79,7 +88,7 @@ static int lock_image(const struct disk_option *o, int fd, const struct stat *st
 	};
 	char holder[80];
 
-	if (o->no_lock || fcntl(fd, F_OFD_SETLK, &lock) == 0)
+	if (o->no_lock || lock_file(fd, &lock) == 0)
 		return 0;
 	if (errno != EAGAIN && errno != EACCES)
 		return complain(-1,
