@@ -78,6 +78,7 @@ struct backend_config {
 	const char *device_name; /* "blk0" */
 	unsigned max_queues;
 	uint64_t features;	/* the subset of ops->features that this instance offers */
+	uint64_t protocol_features_off; /* of the loop's and the device's, those that this instance does not offer */
 	struct shm_policy memory;
 	bool own_front;	  /* memory and eventfds come once: seal when the first ring starts */
 	/* Called once, when sealing: the tight filter goes on here. May be NULL. */

@@ -47,8 +47,9 @@ static uint64_t offered(const struct backend *be)
 
 static uint64_t offered_protocol(const struct backend *be)
 {
-	return LOOP_PROTOCOL_FEATURES | be->c.ops->protocol_features |
-	       (be->c.ops->get_config ? BIT64(VHU_PF_CONFIG) : 0);
+	return (LOOP_PROTOCOL_FEATURES | be->c.ops->protocol_features |
+		(be->c.ops->get_config ? BIT64(VHU_PF_CONFIG) : 0)) &
+	       ~be->c.protocol_features_off;
 }
 
 static enum verdict reply_u64(struct vhu_msg *m, uint64_t v)

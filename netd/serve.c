@@ -47,6 +47,12 @@ static struct backend_config describe(const struct role_config *rc)
 		.poll_us = rc->poll_us,
 	};
 
+	/* QEMU up to 8.0 adds each region once per queue pair; a whole table it sends once. */
+	if (rc->net.queue_pairs > 1)
+		c.protocol_features_off |= BIT(VHU_PF_CONFIGURE_MEM_SLOTS);
+	/* QEMU answers for the configuration space itself, and warns of a back-end that would. */
+	if (!rc->own_front)
+		c.protocol_features_off |= BIT(VHU_PF_CONFIG);
 	/* Under the supervisor guest memory is the one that the parent made. */
 	if (rc->mem_ino) {
 		c.memory.same_inode = true;
