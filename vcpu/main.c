@@ -16,17 +16,6 @@
 static struct role_config config;
 static struct vm vm = { .rc = &config, .c = &config.vcpu };
 
-int vm_fail(struct vm *v, enum guest_end end, const char *fmt, ...)
-{
-	va_list ap;
-
-	v->end = end;
-	va_start(ap, fmt);
-	fmt_vline(v->end_text, sizeof(v->end_text), fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
 static const struct engine *pick_engine(enum engine_kind kind)
 {
 	switch (kind) {
