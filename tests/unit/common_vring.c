@@ -286,18 +286,31 @@ static void *flipper(void *arg)
 	static const uint64_t addr[] = { DATA, B_GPA - 8, 0, UINT64_MAX, TABLE, C_GPA + C_LEN - 1 };
 	static const uint32_t len[] = { 16, 0, 1, UINT32_MAX, 32, 16 * SIZE };
 	struct world *w = arg;
-	unsigned seed = 1;
+	uint64_t x = 88172645463325252ull;
 
 	while (flipping) {
-		uint64_t table = rand_r(&seed) % 2 ? DESC : TABLE;
-		volatile struct vring_desc *d =
-			(volatile struct vring_desc *)(w->room[0] + (table - A_GPA)) +
-			rand_r(&seed) % SIZE;
+		volatile struct vring_desc *d;
 
-		d->addr = addr[(unsigned)rand_r(&seed) % ARRAY_SIZE(addr)];
-		d->len = len[(unsigned)rand_r(&seed) % ARRAY_SIZE(len)];
-		d->flags = (uint16_t)(rand_r(&seed) % 8);
-		d->next = (uint16_t)(rand_r(&seed) % (SIZE + 1));
+		/* xorshift: quick, so that a flip falls between any two reads. */
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		d = (volatile struct vring_desc *)(w->room[0] + ((x & 8 ? DESC : TABLE) - A_GPA)) +
+		    (x >> 4) % SIZE;
+		switch (x & 7) {
+		case 0:
+			d->addr = addr[(x >> 8) % ARRAY_SIZE(addr)];
+			break;
+		case 1:
+			d->flags = (uint16_t)((x >> 8) % 8);
+			break;
+		case 2:
+			d->next = (uint16_t)((x >> 8) % (SIZE + 1));
+			break;
+		default:
+			d->len = len[(x >> 8) % ARRAY_SIZE(len)];
+			break;
+		}
 	}
 	return NULL;
 }
@@ -317,12 +330,14 @@ static void what_is_used_is_what_was_checked(void **state)
 {
 	struct world *w = *state;
 	unsigned good = 0, bad = 0;
+	uint64_t until;
 	pthread_t t;
 
 	flipping = true;
 	assert_int_equal(pthread_create(&t, NULL, flipper, w), 0);
-	/* Until the other thread has made enough that passes. */
-	for (unsigned i = 0; i < 300000 || good < 3000; i++) {
+	/* Long enough for the two to run side by side on a busy machine. */
+	until = now_ms() + 1000;
+	for (unsigned i = 0; now_ms() < until || good < 3000; i++) {
 		struct iovec iov[SIZE + 4];
 		struct vq_chain got;
 		uint64_t detail, sum = 0;
