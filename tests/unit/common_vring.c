@@ -336,7 +336,7 @@ static void what_is_used_is_what_was_checked(void **state)
 	flipping = true;
 	assert_int_equal(pthread_create(&t, NULL, flipper, w), 0);
 	/* Long enough for the two to run side by side on a busy machine. */
-	until = now_ms() + 1000;
+	until = now_ms() + 2500;
 	for (unsigned i = 0; now_ms() < until || good < 3000; i++) {
 		struct iovec iov[SIZE + 4];
 		struct vq_chain got;
