@@ -52,7 +52,10 @@ extern const struct backend_ops netd_ops;
  * is at HFD_TIMER. Returns the features to offer (backend_config.features).
  */
 uint64_t netd_init(struct netd *n, const struct net_config *c);
-/* Register taps and timer with the loop: after backend_prepare(), before the filter. 0 or -1 with errno. */
+/*
+ * Register taps and timer with the loop: after backend_prepare(), before the
+ * filter. 0 or -1 with errno.
+ */
 int netd_watch(struct netd *n, struct backend *be);
 
 static inline struct netd *netd_of(struct backend *be)
@@ -78,7 +81,7 @@ uint32_t tap_probe(int fd);
 unsigned tap_mtu(int fd);
 /* The one ioctl that the filter knows: which offloads frames to the guest may use. */
 int tap_set_offload(int fd, uint32_t offloads);
-/* An interval timer of RATE_TICK_MS at HFD_TIMER. The kernel starts the next interval when it is read. */
+/* An interval timer of RATE_TICK_MS at HFD_TIMER; reading it starts the next interval. */
 int rate_timer_open(void);
 /* Any time: let it expire once more. Nobody waits for the rate: nobody is woken. */
 void rate_timer_again(void);

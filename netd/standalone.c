@@ -93,6 +93,16 @@ static int listen_at(const char *path)
 	return fd;
 }
 
+static const char *tap_hint(int err, unsigned pairs)
+{
+	if (err == EPERM || err == EACCES)
+		return " (it must exist and be yours, or start with CAP_NET_ADMIN)";
+	if (err == EINVAL)
+		return pairs > 1 ? " (was it made with vnet_hdr and multi_queue?)" :
+				   " (was it made with vnet_hdr?)";
+	return "";
+}
+
 /* Tap at HFD_TAP0…, and what it can do into @c. */
 static void set_tap_up(struct netd_options *o, struct net_config *c)
 {
@@ -101,10 +111,7 @@ static void set_tap_up(struct netd_options *o, struct net_config *c)
 	if (o->tap_name) {
 		memcpy(name, o->tap_name, strlen(o->tap_name));
 		if (tap_open(name, c->queue_pairs) != 0)
-			die("tap %s: %m%s", o->tap_name,
-			    errno == EPERM ? " (it must exist and be yours, or start with CAP_NET_ADMIN)" :
-			    errno == EINVAL && c->queue_pairs > 1 ? " (made without multi_queue?)" :
-								    "");
+			die("tap %s: %m%s", o->tap_name, tap_hint(errno, c->queue_pairs));
 	} else if (dup3(o->tap_fd, HFD_TAP0, O_CLOEXEC) < 0) {
 		die("--tap-fd: %m");
 	}

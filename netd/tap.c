@@ -68,7 +68,7 @@ uint32_t tap_probe(int fd)
 					 TUN_F_USO4 | TUN_F_USO6 };
 	uint32_t got = 0;
 
-	/* The kernel refuses any bit that it does not know, so each is asked for with what it builds on. */
+	/* The kernel refuses bits that it does not know: each is tried with what it builds on. */
 	if (tap_set_offload(fd, TUN_F_CSUM) == 0)
 		got = TUN_F_CSUM;
 	for (unsigned i = 0; got && i < ARRAY_SIZE(more); i++)

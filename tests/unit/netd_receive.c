@@ -187,6 +187,25 @@ static void an_empty_ring_does_not_spin(void **state)
 	end();
 }
 
+static void kicks_are_wanted_only_without_buffers(void **state)
+{
+	uint32_t id, len;
+
+	(void)state;
+	begin(MODERN);
+	give(rig.rx, BUFFERS, 4, 1526, 2048);
+	for (unsigned i = 0; i < 3; i++) {
+		tap_send(0, &plain, 60, i);
+		assert_true(front_wait_used(rig.rx, &id, &len, 1000));
+		usleep(20000);
+		assert_int_equal(READ_ONCE(rig.rx->used->flags), VRING_USED_F_NO_NOTIFY);
+	}
+	tap_send(0, &plain, 60, 3);
+	usleep(20000);
+	assert_int_equal(READ_ONCE(rig.rx->used->flags), 0);
+	end();
+}
+
 static void without_merging_a_small_buffer_costs_one_frame(void **state)
 {
 	uint32_t id, len;
@@ -350,6 +369,7 @@ int main(void)
 		cmocka_unit_test(a_frame_that_never_fits_does_not_block_the_queue),
 		cmocka_unit_test(nothing_is_lost_while_there_are_no_buffers),
 		cmocka_unit_test(an_empty_ring_does_not_spin),
+		cmocka_unit_test(kicks_are_wanted_only_without_buffers),
 		cmocka_unit_test(without_merging_a_small_buffer_costs_one_frame),
 		cmocka_unit_test(legacy_headers_have_ten_bytes),
 		cmocka_unit_test(offloads_not_taken_do_not_arrive),

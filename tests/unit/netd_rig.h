@@ -27,9 +27,11 @@
 #define MEM	  (32u << 20)
 #define BUFFERS	  0x100000u /* where frames and receive buffers lie */
 #define HDR	  TAP_HDR_LEN
-#define MODERN	  (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
+#define MODERN                                                                                     \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
 #define OFFLOADS  (frame_offered(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
-#define PROTOCOL  (BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIG) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_MQ))
+#define PROTOCOL                                                                                   \
+	(BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIG) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_MQ))
 
 static const uint8_t mac[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
 
