@@ -5,26 +5,29 @@
  */
 #include <string.h>
 
+#include "vcpu/kernel_check.h"
 #include "vcpu/load_priv.h"
 
 #define HDR_OFF	      0x1f1u
-#define HDR_MAGIC     0x53726448u /* "HdrS" */
 #define VERSION_INIT_SIZE 0x020a
 #define VERSION_XLOAD	  0x020c
 
 /* Copies as much of the header as the kernel has: it ends at 0x202 + the byte at 0x201. */
 static int read_setup(struct load_state *st)
 {
-	uint8_t page[1024];
+	uint8_t page[1024] = { 0 };
+	int64_t n = src_read_some(&st->src, 0, page, sizeof(page));
+	const char *what;
 	size_t end;
 
-	if (src_read(&st->src, 0, page, sizeof(page)) < 0)
+	if (n < 0)
 		return -1;
+	if (kernel_kind(page, (size_t)n, &what) != KERNEL_BZIMAGE)
+		return load_fail(st->out, "not a kernel (bzImage or ELF), but %s%s", what,
+				 st->out->is_gzip ? ", compressed" : "");
 	memset(&st->hdr, 0, sizeof(st->hdr));
 	end = 0x202u + page[0x201];
 	memcpy(&st->hdr, page + HDR_OFF, MIN(end - HDR_OFF, sizeof(st->hdr)));
-	if (st->hdr.boot_flag != 0xaa55 || st->hdr.header != HDR_MAGIC)
-		return load_fail(st->out, "the kernel is neither ELF nor bzImage");
 	if (st->hdr.version < 0x0202 || !(st->hdr.loadflags & LOADED_HIGH))
 		return load_fail(st->out, "the kernel is of a boot protocol too old (0x%x)",
 				 st->hdr.version);
