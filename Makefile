@@ -72,6 +72,7 @@ $(B)/policy/compile: policy/compile.c $(wildcard policy/*.h) common/fdtab.h
 	$(call say,HOSTCC,$@)$(HOSTCC) -std=gnu11 -O1 -g -I. -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $< -lseccomp
 $(B)/policy/%.policy.c: policy/%.policy $(B)/policy/compile
 	$(call say,POLICY,$<)$(B)/policy/compile $(ARCH) $< $@
+.PRECIOUS: $(B)/policy/%.policy.c
 $(B)/policy/%.policy.o: $(B)/policy/%.policy.c
 	$(Q)$(CC) $(ROLE_CFLAGS) -c -o $@ $<
 $(B)/libpolicy.a: $(POLICY_OBJ)
