@@ -196,7 +196,7 @@ void sup_role_ctl(struct supervisor *s, struct sup_role *r)
 
 void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 {
-	struct spawn_msg m;
+	struct spawn_msg m = { 0 };
 	int got;
 
 	while ((got = spawner_recv(&r->host->spawner, &m)) > 0) {
