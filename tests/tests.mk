@@ -1,6 +1,8 @@
 # Targets for the tests as a whole; tools/quickstart check does all of it.
-.PHONY: tests
+.PHONY: tests check-lint
 tests: $(TESTS)
 check: all check-unit
 	tools/quickstart kernel
 	tools/run-bats
+check-lint:
+	tools/lint
