@@ -139,9 +139,14 @@ static int enter_tmpfs(bool qemu)
 
 static int leave_old_root(void)
 {
-	if (syscall(__NR_pivot_root, ".", ".") < 0)
-		return -1;
-	return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ? -1 : 0;
+	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
+
+	/* By its own descriptor: Linux before 3.12 would take "." for the new one. */
+	failed = old < 0 || syscall(__NR_pivot_root, ".", ".") < 0 || fchdir(old) < 0 ||
+		 umount2(".", MNT_DETACH) < 0 || chdir("/") < 0;
+	if (old >= 0)
+		close(old);
+	return failed ? -1 : 0;
 }
 
 int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32_t *step)
