@@ -83,7 +83,7 @@ static bool wait_readable(struct front *f, uint64_t deadline)
 
 static bool receive(struct front *f, uint32_t request, uint32_t min, uint32_t max)
 {
-	uint64_t deadline = now_ms() + FRONT_TIMEOUT_MS;
+	uint64_t deadline = now_ms() + (f->timeout_ms ? f->timeout_ms : FRONT_TIMEOUT_MS);
 	const char *name = vhu_request_name(request);
 	const struct vhu_msg *m = &f->rx.msg;
 

@@ -36,6 +36,7 @@ struct front {
 	bool dead;	   /* the connection is of no more use */
 	bool running[MAX_QUEUES];
 	char error[160];   /* why front_attach() failed */
+	unsigned timeout_ms; /* 0: FRONT_TIMEOUT_MS */
 	struct vhu_rx rx;
 };
 

@@ -1,0 +1,132 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The kvm engine with stock kernels, in the nested lab (tests/lab): one run of
+# it, looked at by each test here. Slow: a hypervisor inside an emulated CPU.
+load lib
+
+setup_file()
+{
+	local top dir
+	top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	dir=$BATS_FILE_TMPDIR
+	export LAB_OUT=$dir/out
+	: > "$LAB_OUT"
+	[[ -e $top/.cache/kernel/vmlinuz && -e $top/.cache/initrd-test ]] || return 0
+	"$top/tests/lab/kernels" "$dir" > "$dir/kernels.log" 2>&1 || true
+	mapfile -t files < <(find "$dir" -name '*.vmlinuz' -o -name '*.initrd')
+	"$top/tests/lab/lab" -t 900 -m 3072 "$top/tests/lab/kvm.sh" "${files[@]}" > "$LAB_OUT" 2> "$dir/err" || true
+	cat "$dir/err" >> "$LAB_OUT"
+}
+
+setup_test()
+{
+	local reason
+	need_kernel
+	reason=$(sed -n 's/^lab: skipped: //p' "$LAB_OUT")
+	[[ -z $reason ]] || skip "$reason"
+}
+
+# section NAME: what that guest and its launcher said, to $out.clean; sets $status
+section()
+{
+	out=$BATS_TEST_TMPDIR/out
+	sed -n "/^== begin $1\$/,/^== end $1 /p" "$LAB_OUT" > "$out.clean"
+	status=$(sed -n "s/^== end $1 //p" "$out.clean")
+	if [[ -z $status ]]; then
+		tail -n 40 "$LAB_OUT"
+		return 1
+	fi
+	cat "$out.clean"
+}
+
+stat_of() # ROLE TEXT: the counter's value
+{
+	sed -n "s/^lguest-sep: $1 *\([0-9]*\)  $2\$/\1/p" "$out.clean" | tail -n 1
+}
+
+@test "kvm: a stock kernel boots with two CPUs, disk, NIC and rng, and powers off" {
+	section main
+	is_status 0
+	said "cpus 2"
+	said "clock kvm-clock"
+	said "read back"
+	said "ping"
+	said "rng 64"
+	said "complaints 0"
+	said "done"
+	grep -qxF "disk $(sed -n 's/^T: sum //p' "$out.clean")" "$LAB_OUT"
+	grep -qxF "tcp $(sed -n 's/^T: tcp //p' "$out.clean")" "$LAB_OUT"
+}
+
+@test "kvm: interrupts are messages, and no request makes an exit" {
+	section main
+	[[ $(sed -n 's/^T: msi //p' "$out.clean") -ge 8 ]]
+	! grep -q '^T: intx' "$out.clean"
+	said "3000 reads"
+	[[ $(stat_of blk0 requests) -gt 3000 ]]
+	[[ $(stat_of vcpu 'exits: memory access') -lt 1000 ]]
+}
+
+@test "kvm: nothing is left of guests that have ended" {
+	section main
+	[[ $(grep -cx 'left 0 0 ' "$LAB_OUT") == 2 ]]
+	! grep '^== host:' "$LAB_OUT"
+}
+
+@test "kvm: a guest reboots twice and finds its disk as it left it" {
+	section reboot
+	is_status 0
+	said "boot 0"
+	said "boot 1"
+	said "boot 2"
+}
+
+@test "kvm: a panic has its status and reason" {
+	section panic
+	is_status 3
+	grep -q 'panicked' "$out.clean"
+}
+
+@test "kvm: without MSI the interrupt lines serve" {
+	section nomsi
+	is_status 0
+	said "no msi"
+	said "lines"
+	said "disk"
+	said "net"
+}
+
+@test "kvm: SIGTERM presses the guest's power button" {
+	section button
+	said "waiting"
+	said "pressed"
+}
+
+@test "kvm: a guest that spins is ended" {
+	section spin
+	is_status 5
+	said "spinning"
+}
+
+@test "kvm: the full kernel of Debian 12 boots to init with disk and network" {
+	section boot-full
+	is_status 0
+	said "disk"
+	said "net"
+}
+
+@test "kvm: the cloud kernel of Debian 13 boots to init with disk and network" {
+	grep -q '^== begin boot-cloud13' "$LAB_OUT" || skip "no Debian 13 kernel to be had"
+	section boot-cloud13
+	is_status 0
+	said "disk"
+	said "net"
+}
+
+@test "kvm: the 686 kernel of Debian 12 boots to init with disk and network" {
+	grep -q '^== begin boot-i686' "$LAB_OUT" || skip "no 686 kernel to be had"
+	section boot-i686
+	is_status 0
+	said "disk"
+	said "net"
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+# Runs on the lab host (busybox sh): guests on the kvm engine, one after the
+# other. What each said stands between "== begin NAME" and "== end NAME STATUS".
+# Kernels and initial RAM disks are here as NAME.vmlinuz and NAME.initrd.
+disk=/tmp/disk.img
+
+# guest NAME KERNEL MIB "OPTIONS" "KERNEL ARGUMENTS"
+guest() {
+	echo "== begin $1"
+	# shellcheck disable=SC2086
+	lguest-sep --engine=kvm --drop-to nobody --stats --timeout=120 $4 \
+		--initrd="$2.initrd" "$3" "$2.vmlinuz" console=hvc0 quiet "case=$1" $5 < /dev/null 2>&1
+	echo "== end $1 $?"
+}
+fresh_disk() {
+	rm -f $disk
+	dd if=/dev/zero of=$disk bs=1M count="${1:-64}" 2>/dev/null
+	chmod 666 $disk
+}
+has() { [ -e "$1.vmlinuz" ]; }
+left() {
+	# shellcheck disable=SC2009
+	ps | grep -c '[l]guest-sep'
+	ip link | grep -c tap
+}
+
+dd if=/dev/urandom of=/tmp/tcp bs=1M count=8 2>/dev/null
+echo "tcp $(md5sum < /tmp/tcp | cut -d ' ' -f 1)"
+
+fresh_disk
+nc -l -p 5000 < /tmp/tcp > /dev/null &
+guest main cloud 256 "--block=$disk --tunnet=10.99.0.1/24 --rng --smp=2"
+echo "disk $(head -c 33554432 $disk | md5sum | cut -d ' ' -f 1)"
+echo "left $(left | tr '\n' ' ')"
+
+guest queues cloud 256 "--block=$disk,queues=2 --net=tap=tq0,queues=2 --smp=2" 2>/dev/null
+
+fresh_disk
+guest reboot cloud 192 "--block=$disk"
+guest panic cloud 192 ""
+guest nomsi cloud 192 "--block=$disk --tunnet=10.99.0.1/24" "pci=nomsi"
+
+# SIGTERM to the supervisor presses the power button
+guest button cloud 192 "" > /tmp/button &
+for _ in $(seq 300); do
+	grep -q 'T: waiting' /tmp/button && break
+	sleep 0.2
+done
+kill -TERM "$(pidof lguest-sep | tr ' ' '\n' | sort -n | head -n 1)"
+wait
+cat /tmp/button
+
+# a guest that spins is ended all the same
+guest spin cloud 192 "--timeout=40"
+echo "left $(left | tr '\n' ' ')"
+
+for k in full cloud13 i686; do
+	has $k || continue
+	fresh_disk
+	echo "== begin boot-$k"
+	lguest-sep --engine=kvm --drop-to nobody --timeout=120 --block=$disk --tunnet=10.99.0.1/24 \
+		--initrd=$k.initrd 384 $k.vmlinuz console=hvc0 quiet case=boot < /dev/null 2>&1
+	echo "== end boot-$k $?"
+done
+dmesg | grep -iE 'warning|bug:|oops|general protection' | sed 's/^/== host: /'
