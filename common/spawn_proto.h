@@ -15,6 +15,10 @@
 
 #define SPAWN_MAX_FDS 128
 
+/* Where a host without execveat(2) (before Linux 3.19) has the two programs; their room holds nothing else. */
+#define SPAWN_INIT_PATH "/init"
+#define SPAWN_ROLE_PATH "/role"
+
 enum spawn_type {
 	SPAWN_START = 1, /* + descriptors: start the role; fails if one is running */
 	SPAWN_KILL,	 /* SIGKILL the role */

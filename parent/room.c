@@ -6,6 +6,7 @@
  * without; a root that cannot be made in an own mount namespace is an error.
  */
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
@@ -137,6 +138,41 @@ static int enter_tmpfs(bool qemu)
 	return -1;
 }
 
+/* Linux 3.19 has execveat(2), which needs no path. */
+bool room_needs_paths(void)
+{
+	return syscall(__NR_execveat, -1, "", NULL, NULL, AT_EMPTY_PATH) < 0 && errno == ENOSYS;
+}
+
+/*
+ * The file that @fd is, read-only, as @name in the folder that we are in. It is
+ * found again by its path, since the descriptor is of the old namespace's mount.
+ */
+static int show_program(int fd, const char *name)
+{
+	int at = open(name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0400);
+	char self[40], path[PATH_MAX];
+	struct stat meant, shown;
+	ssize_t n;
+
+	if (at < 0)
+		return -1;
+	close(at);
+	fmt_line(self, sizeof(self), "/proc/self/fd/%d", fd);
+	n = readlink(self, path, sizeof(path) - 1);
+	if (n < 0)
+		return -1;
+	path[n] = '\0';
+	if (mount(path, name, NULL, MS_BIND, NULL) < 0 || fstat(fd, &meant) < 0 ||
+	    stat(name, &shown) < 0)
+		return -1;
+	if (meant.st_dev != shown.st_dev || meant.st_ino != shown.st_ino) {
+		errno = ESTALE;
+		return -1;
+	}
+	return mount(NULL, name, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
+}
+
 static int leave_old_root(void)
 {
 	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
@@ -164,6 +200,9 @@ int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32
 			return -1;
 	}
 	*step = STEP_ROOT;
+	if (room_needs_paths() && (show_program(r->init_exe, SPAWN_INIT_PATH + 1) < 0 ||
+				   show_program(r->exe, SPAWN_ROLE_PATH + 1) < 0))
+		return -1;
 	if (leave_old_root() < 0 || seal_root(r->qemu) < 0)
 		return -1;
 	*step = STEP_NONE;

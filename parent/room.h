@@ -33,6 +33,8 @@ int room_map_ids(uid_t uid, gid_t gid);
  * namespace it does nothing.
  */
 int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32_t *step);
+/* True on hosts where a program can only be executed by its path: then its room shows it. */
+bool room_needs_paths(void);
 /* parent/room_qemu.c: show QEMU's files below the current folder. 0 or -1 with errno. */
 int room_qemu_files(void);
 /* The same, once the root is entered, on hosts without mount_setattr (before Linux 5.12): all of it read-only. */

@@ -26,7 +26,7 @@ static NORETURN void no_room(int sock, uint32_t step)
 {
 	struct spawn_msg m = {.type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step};
 
-	while (send(sock, &m, sizeof(m), MSG_NOSIGNAL) < 0 && errno == EINTR)
+	while (write(sock, &m, sizeof(m)) < 0 && errno == EINTR)
 		;
 	_exit(1);
 }
@@ -137,6 +137,8 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 	if (!(missing & LAYER_BIT(LAYER_NAMESPACES)) &&
 	    (sethostname("", 0) < 0 || setdomainname("", 0) < 0))
 		no_room(sock, STEP_ROOT);
+	if (room_needs_paths())
+		missing |= LAYER_BIT(LAYER_ROOT);
 	if (limits(r, privileged && geteuid() == 0) < 0)
 		no_room(sock, STEP_LIMITS);
 	if (confine_self(privileged || own_user ? uid : (uid_t)-1, gid) < 0)
@@ -150,5 +152,9 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 		no_room(IFD_CMD, STEP_FILTER);
 	fmt_line(digits, sizeof(digits), "%u", missing);
 	syscall(__NR_execveat, exe, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
+#ifdef __i386__
+	if (errno == ENOSYS)
+		execve(SPAWN_INIT_PATH, argv, envp);
+#endif
 	no_room(IFD_CMD, STEP_EXEC);
 }

@@ -94,6 +94,10 @@ void role_start(const struct spawn_msg *m, const int *fds, struct child_state *s
 		tell_untraced();
 	if (place(m, fds, &exe) == 0 && limits(m) == 0)
 		syscall(__NR_execveat, exe, "", argv, envp, AT_EMPTY_PATH);
+#ifdef __i386__
+	if (errno == ENOSYS)
+		execve(SPAWN_ROLE_PATH, argv, envp);
+#endif
 	state->error = errno;
 	_exit(127);
 }
