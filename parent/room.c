@@ -129,7 +129,7 @@ static int enter_tmpfs(bool qemu)
 	static const char *const places[] = {"/tmp", "/run", "/mnt", "/dev"};
 	size_t i;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (room_private() < 0)
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(places); i++)
 		if (mount("none", places[i], "tmpfs", MS_NOSUID | MS_NODEV | (qemu ? 0 : MS_NOEXEC),
@@ -173,18 +173,6 @@ static int show_program(int fd, const char *name)
 	return mount(NULL, name, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
 }
 
-static int leave_old_root(void)
-{
-	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
-
-	/* By its own descriptor: Linux before 3.12 would take "." for the new one. */
-	failed = old < 0 || syscall(__NR_pivot_root, ".", ".") < 0 || fchdir(old) < 0 ||
-		 umount2(".", MNT_DETACH) < 0 || chdir("/") < 0;
-	if (old >= 0)
-		close(old);
-	return failed ? -1 : 0;
-}
-
 int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32_t *step)
 {
 	*step = STEP_ROOT;
@@ -203,7 +191,7 @@ int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32
 	if (room_needs_paths() && (show_program(r->init_exe, SPAWN_INIT_PATH + 1) < 0 ||
 				   show_program(r->exe, SPAWN_ROLE_PATH + 1) < 0))
 		return -1;
-	if (leave_old_root() < 0 || seal_root(r->qemu) < 0)
+	if (room_leave_old_root() < 0 || seal_root(r->qemu) < 0)
 		return -1;
 	*step = STEP_NONE;
 	return 0;

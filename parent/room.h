@@ -33,6 +33,14 @@ int room_map_ids(uid_t uid, gid_t gid);
  * namespace it does nothing.
  */
 int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32_t *step);
+/*
+ * parent/room_mounts.c: nothing that is mounted from here on reaches another
+ * mount namespace; may change the root to a mount of the same folder. And the
+ * working folder, which is a mount, becomes the root; no path leads back. 0 or
+ * -1 with errno.
+ */
+int room_private(void);
+int room_leave_old_root(void);
 /* True on hosts where a program can only be executed by its path: then its room shows it. */
 bool room_needs_paths(void);
 /* parent/room_qemu.c: show QEMU's files below the current folder. 0 or -1 with errno. */
