@@ -1,0 +1,12 @@
+# The load generators and what they are made of: `make bench`.
+BENCH_PARTS := $(B)/bench/measure.o $(B)/tests/lib/front.o $(B)/tests/lib/front_ring.o
+BENCH_PROGRAMS := $(B)/bench/blkload $(B)/bench/netload
+.PHONY: bench
+bench: all $(BENCH_PROGRAMS)
+$(B)/bench/%.o: bench/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(TEST_CFLAGS) -c -o $@ $<
+$(B)/bench/blkload: $(addprefix $(B)/bench/,blkload.o blk_front.o blk_bare.o)
+$(B)/bench/netload: $(addprefix $(B)/bench/,netload.o net_front.o net_bare.o net_frames.o)
+$(BENCH_PROGRAMS): $(BENCH_PARTS) $(B)/libcommon.a
+	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) $(B)/libcommon.a

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ceiling: one thread that writes frames to the tap, or reads them from it,
+ * in a loop. Runs in bench/netload alone.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "netload.h"
+
+static void send_all(const struct net_load *l, int tap, struct bench_result *r)
+{
+	static uint8_t bytes[NET_HDR + NET_MAX];
+	uint32_t len = net_frame(bytes, (uint32_t)l->size, false);
+	uint64_t began = bench_ns(), until = began + l->ms * 1000000;
+
+	while (l->count ? r->ops < l->count : (r->ops & 63) || bench_ns() < until) {
+		if (write(tap, bytes, len) != (ssize_t)len)
+			bench_die("write to the tap");
+		r->ops++;
+	}
+	r->ns = bench_ns() - began;
+}
+
+/* The host's side, in a process of its own: keeps a window of frames before the reader's count. */
+static pid_t start_sender(const struct net_load *l, int tap, volatile uint64_t *taken)
+{
+	const int64_t window = l->size > NET_LARGE ? NET_WINDOW_LARGE : NET_WINDOW;
+	uint64_t sent = 0, moved = 0;
+	pid_t pid = fork();
+	struct net_sender *s;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(tap);
+	bench_pin(l->sender_cpu);
+	s = net_sender(l->tap, (uint32_t)l->size);
+	for (;;) {
+		uint64_t t = *taken;
+
+		if ((int64_t)(sent - t) < window) {
+			sent += net_send(s, (unsigned)(window - (int64_t)(sent - t)));
+			moved = 0;
+		} else if (!moved) {
+			moved = bench_ns();
+		} else if (bench_ns() - moved > 200000000) {
+			sent = t; /* some were lost */
+		}
+	}
+}
+
+static void receive_all(const struct net_load *l, int tap, struct bench_result *r)
+{
+	static uint8_t bytes[NET_HDR + NET_MAX + 1];
+	volatile uint64_t *taken = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pollfd p = { .fd = tap, .events = POLLIN };
+	uint64_t began, until;
+	pid_t sender = start_sender(l, tap, taken);
+
+	began = bench_ns();
+	until = began + l->ms * 1000000;
+	while (l->count ? r->ops < l->count : (r->ops & 63) || bench_ns() < until) {
+		ssize_t got = read(tap, bytes, sizeof(bytes));
+
+		if (got < 0 && errno == EAGAIN) {
+			if (!l->count && bench_ns() >= until)
+				break;
+			if (!l->poll)
+				poll(&p, 1, 100);
+			continue;
+		}
+		if (got != (ssize_t)(NET_HDR + l->size) ||
+		    !net_is_frame(bytes + NET_HDR, (uint32_t)got - NET_HDR))
+			r->bad++;
+		r->ops++;
+		*taken = r->ops;
+	}
+	r->ns = bench_ns() - began;
+	kill(sender, SIGKILL);
+	waitpid(sender, NULL, 0); /* its processor time is no child's any more */
+}
+
+void net_bare(const struct net_load *l, struct bench_result *r)
+{
+	int tap = net_open_tap(l->tap);
+
+	r->cpu_ns = 0 - bench_cpu_ns(getpid());
+	if (l->receive)
+		receive_all(l, tap, r);
+	else
+		send_all(l, tap, r);
+	r->cpu_ns += bench_cpu_ns(getpid());
+	r->bytes = r->ops * l->size;
+	close(tap);
+}

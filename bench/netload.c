@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * netload: measures a vhost-user network back-end as its front-end, or the tap
+ * underneath with nothing between.
+ *
+ *   netload --socket=PATH --tap=NAME [--receive] [--poll] …   through the back-end on that tap
+ *   netload --tap=NAME [--receive] …                          the tap itself
+ *   … --size=64 [--ms=1000 | --count=N] [--cpu=N] [--sender-cpu=N]
+ *
+ * --size up to 1514 bytes, or 65214 for TCP segments. The tap must be up. Prints
+ * one line of JSON. Runs on its own; never part of what is installed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "netload.h"
+
+int main(int argc, char **argv)
+{
+	struct bench_result r = { 0 };
+	struct net_load l = { .tap = "", .size = 64, .ms = 1000, .cpu = UINT64_MAX };
+	const struct bench_option options[] = {
+		{ "socket", &l.socket, NULL, NULL },   { "tap", &l.tap, NULL, NULL },
+		{ "receive", NULL, NULL, &l.receive }, { "poll", NULL, NULL, &l.poll },
+		{ "size", NULL, &l.size, NULL },       { "ms", NULL, &l.ms, NULL },
+		{ "count", NULL, &l.count, NULL },     { "cpu", NULL, &l.cpu, NULL },
+		{ "sender-cpu", NULL, &l.sender_cpu, NULL },
+	};
+
+	bench_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
+	if (l.size < 64 || l.size > NET_MAX || (l.receive && !*l.tap) || (!l.socket && !*l.tap)) {
+		fprintf(stderr, "netload: --tap is missing, or --size is not 64 to %u\n", NET_MAX);
+		return 2;
+	}
+	if (l.cpu != UINT64_MAX)
+		bench_pin(l.cpu);
+	if (l.socket)
+		net_front(&l, &r);
+	else
+		net_bare(&l, &r);
+	bench_print(&r);
+	if (r.bad)
+		fprintf(stderr, "netload: %llu frames were lost or wrong\n",
+			(unsigned long long)r.bad);
+	return r.bad != 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The network load: frames of one size, from a guest to a tap or back, through a
+ * vhost-user back-end (net_front.c) or with nothing between (net_bare.c). Runs
+ * in bench/netload alone, which is best started in a network namespace of its own.
+ */
+#ifndef BENCH_NETLOAD_H
+#define BENCH_NETLOAD_H
+
+#include <linux/virtio_net.h>
+
+#include "measure.h"
+
+#define NET_HDR	  ((unsigned)sizeof(struct virtio_net_hdr_mrg_rxbuf))
+#define NET_LARGE 1514u	 /* longer ones are TCP segments for the kernel to cut */
+#define NET_MAX	  65214u /* 45 times 1448 bytes, and their headers */
+/* Frames on their way to the guest at once: fewer than any queue holds. */
+#define NET_WINDOW	 128
+#define NET_WINDOW_LARGE 8
+
+struct net_load {
+	const char *socket, *tap; /* through @socket if it is given; @tap is the tap's name */
+	bool receive, poll;	  /* tap to guest */
+	uint64_t size, ms, cpu, sender_cpu, count;
+};
+
+/* A frame of @size bytes behind its header, at most NET_HDR + NET_MAX bytes; its length. */
+uint32_t net_frame(void *at, uint32_t size, bool to_guest);
+bool net_is_frame(const void *frame, uint32_t size);
+
+/* What the host sends into the tap. */
+struct net_sender;
+struct net_sender *net_sender(const char *tap, uint32_t size);
+/* Send up to @n frames; how many the kernel took. */
+unsigned net_send(struct net_sender *s, unsigned n);
+/* Frames that the tap has taken from its owner. */
+uint64_t net_tap_took(const char *tap);
+int net_open_tap(const char *name);
+
+void net_front(const struct net_load *l, struct bench_result *r);
+void net_bare(const struct net_load *l, struct bench_result *r);
+
+#endif
