@@ -33,6 +33,8 @@ static const struct {
 	{"timerfd_settime", {"timerfd_settime64"}, false},
 	{"rt_sigtimedwait", {"rt_sigtimedwait_time64"}, false},
 	{"rt_sigreturn", {"sigreturn"}, false},
+	{"preadv2", {"preadv"}, false},
+	{"pwritev2", {"pwritev"}, false},
 	{"getuid", {"getuid32"}, false},
 	{"wait4", {"waitpid"}, false},
 };
