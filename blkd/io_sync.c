@@ -26,6 +26,11 @@ static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, u
 		got = write ? pwritev2(f->fd, iov, (int)n, (off_t)off, flags)
 			    : preadv2(f->fd, iov, (int)n, (off_t)off, flags);
 	} while (got < 0 && errno == EINTR);
+	/* Linux before 4.7 has no write that is durable by itself; libc says EOPNOTSUPP for it. */
+	if (got < 0 && flags == RWF_DSYNC && (errno == EOPNOTSUPP || errno == ENOSYS)) {
+		got = move(f, true, iov, n, off, 0);
+		return got > 0 && fdatasync(f->fd) < 0 ? -errno : got;
+	}
 	return got < 0 ? -errno : got;
 }
 
