@@ -73,6 +73,14 @@ stat_of() # ROLE TEXT: the counter's value
 	! grep '^== host:' "$LAB_OUT"
 }
 
+@test "kvm: disk and NIC with two queues each" {
+	section queues
+	is_status 0
+	said "disk queues 2"
+	said "net queues 2"
+	said "ping"
+}
+
 @test "kvm: a guest reboots twice and finds its disk as it left it" {
 	section reboot
 	is_status 0

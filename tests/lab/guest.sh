@@ -25,12 +25,13 @@ main)
 	say "sum $(md < /tmp/data)"
 	dd if=/dev/vda of=/dev/null bs=4k count=3000 iflag=direct 2>/dev/null && say "3000 reads"
 	ping -c 3 -W 5 10.99.0.1 > /dev/null 2>&1 && say "ping"
-	nc 10.99.0.1 5000 < /dev/null > /tmp/tcp 2>/dev/null
+	wget -q -O /tmp/tcp http://10.99.0.1:8080/tcp
 	say "tcp $(md < /tmp/tcp)"
 	dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c | sed 's/^/T: rng /'
 	grep -c 'PCI-MSI.*virtio' /proc/interrupts | sed 's/^/T: msi /'
 	grep -q 'IO-APIC.*virtio' /proc/interrupts && say "intx"
-	dmesg | grep -ciE 'warning|bug:|call trace' | sed 's/^/T: complaints /'
+	say "complaints $(dmesg | grep -ciE 'warning:|bug:|call trace')"
+	dmesg | grep -iE 'warning:|bug:|call trace'
 	;;
 boot)
 	up

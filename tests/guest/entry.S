@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The 32-bit entries: says over the serial port which one it is and the first
+ * four bytes of the command line, then powers off through the ACPI register.
+ * With PVH: an ELF64 file with Xen's entry note; else an ELF32 file.
+ */
+	.code32
+	.globl	_start
+_start:
+	cld
+	movl	$0x80000, %esp
+#ifdef PVH
+	movl	$pvh_text, %esi
+	call	say
+	cmpl	$0x336ec578, (%ebx)	/* start_info: magic */
+	jne	bad
+	movl	24(%ebx), %esi		/* cmdline_paddr */
+#else
+	movl	0x228(%esi), %edi	/* boot_params: cmd_line_ptr */
+	movl	$text32, %esi
+	call	say
+	movl	%edi, %esi
+#endif
+	movl	$4, %ecx
+1:	lodsb
+	movw	$0x3f8, %dx
+	outb	%al, %dx
+	decl	%ecx
+	jnz	1b
+	movb	$'\n', %al
+	outb	%al, %dx
+bad:	movw	$0x604, %dx
+	movw	$0x3400, %ax
+	outw	%ax, %dx
+2:	hlt
+	jmp	2b
+say:	movw	$0x3f8, %dx
+3:	lodsb
+	testb	%al, %al
+	jz	4f
+	outb	%al, %dx
+	jmp	3b
+4:	ret
+pvh_text:
+	.asciz	"pvh entry "
+text32:
+	.asciz	"32-bit entry "
+#ifdef PVH
+	.section .note.Xen, "a", @note
+	.align	4
+	.long	4, 4, 18		/* XEN_ELFNOTE_PHYS32_ENTRY */
+	.asciz	"Xen"
+	.long	_start
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The freestanding guest's own little machine: ports, serial output, interrupts, PCI, one virtio queue. */
+#ifndef TESTS_GUEST_GUEST_H
+#define TESTS_GUEST_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline void outb(uint16_t p, uint8_t v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(p)); }
+static inline void outw(uint16_t p, uint16_t v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(p)); }
+static inline void outl(uint16_t p, uint32_t v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(p)); }
+static inline uint8_t inb(uint16_t p)
+{
+	uint8_t v;
+
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(p));
+	return v;
+}
+static inline uint16_t inw(uint16_t p)
+{
+	uint16_t v;
+
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(p));
+	return v;
+}
+static inline uint32_t inl(uint16_t p)
+{
+	uint32_t v;
+
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(p));
+	return v;
+}
+#define MMIO(type, addr) (*(volatile type *)(uintptr_t)(addr))
+static inline void barrier(void) { __asm__ volatile("mfence" ::: "memory"); }
+
+/* machine.c */
+void *memset(void *p, int c, size_t n);
+void *memcpy(void *to, const void *from, size_t n);
+void say(const char *s);
+void say_num(const char *s, uint64_t v);
+void power_off(void) __attribute__((noreturn));
+void fail(const char *why) __attribute__((noreturn)); /* says so and powers off */
+void interrupts_init(void);
+extern volatile uint32_t irqs[96];
+/* Wait until irqs[@vector] is at least @n; false after a while. */
+bool wait_irq(unsigned vector, uint32_t n);
+/* Read or write an MSR; false if that is a fault. */
+bool rdmsr(uint32_t msr, uint64_t *v);
+bool wrmsr(uint32_t msr, uint64_t v);
+void ioapic_route(unsigned pin, unsigned vector, bool level);
+#define LAPIC 0xfee00000u
+
+/* pci.c */
+uint32_t pci_read(unsigned slot, unsigned reg);
+void pci_write(unsigned slot, unsigned reg, uint32_t v);
+unsigned pci_find(uint32_t id); /* slot of vendor | device << 16, or 0 */
+
+/* virtio.c */
+struct vdev {
+	unsigned slot;
+	uintptr_t common, notify, isr, config, msix;
+	uint32_t multiplier;
+	unsigned msix_cap;
+};
+#define QSIZE 16
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+struct vqueue {
+	struct vdev *d;
+	unsigned index;
+	struct desc desc[QSIZE] __attribute__((aligned(4096)));
+	struct {
+		uint16_t flags, idx, ring[QSIZE], event;
+	} avail __attribute__((aligned(64)));
+	struct {
+		uint16_t flags, idx;
+		struct {
+			uint32_t id, len;
+		} ring[QSIZE];
+		uint16_t event;
+	} used __attribute__((aligned(64)));
+	uint16_t seen;
+};
+bool vdev_find(struct vdev *d, uint32_t id);
+/* Reset, negotiate VERSION_1 and @features, up to FEATURES_OK. */
+bool vdev_begin(struct vdev *d, uint64_t features);
+/* Queue @index with its interrupt at @vector (0: the line); then vdev_ready(). */
+void vdev_queue(struct vdev *d, struct vqueue *q, unsigned index, unsigned vector);
+void vdev_ready(struct vdev *d);
+void vdev_reset(struct vdev *d);
+uint8_t vdev_status(struct vdev *d);
+void vq_offer(struct vqueue *q, uint16_t head);
+void vq_kick(struct vqueue *q);
+/* Poll until the next used entry is there. */
+bool vq_wait(struct vqueue *q, uint32_t *len);
+
+/* The tests: what "t=NAME" on the command line chooses. */
+void test_block(bool line);
+void test_rings(void);
+void test_sweep(void);
+void test_console(void);
+void test_flood(void);
+void test_ports(void);
+void test_msrs(void);
+void test_bars(void);
+void test_high(void);
+
+#endif

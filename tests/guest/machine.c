@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Serial output, interrupts, MSRs, and the choice of the test. Runs in ring 0 of a guest, alone. */
+#include "guest.h"
+
+struct gate {
+	uint16_t lo, sel, flags, mid;
+	uint32_t hi, zero;
+} __attribute__((packed));
+
+extern const uint8_t entries[];
+volatile uint32_t irqs[96];
+static struct gate idt[96];
+static volatile uintptr_t fixup;
+static volatile bool faulted;
+
+void say(const char *s)
+{
+	for (; *s; s++)
+		outb(0x3f8, (uint8_t)*s);
+}
+
+void say_num(const char *s, uint64_t v)
+{
+	char buf[24];
+	unsigned i = sizeof(buf);
+
+	buf[--i] = '\0';
+	buf[--i] = '\n';
+	do
+		buf[--i] = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	say(s);
+	say(buf + i);
+}
+
+void power_off(void)
+{
+	outw(0x604, 5 << 10 | 1 << 13);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void fail(const char *why)
+{
+	say("FAILED: ");
+	say(why);
+	say("\n");
+	power_off();
+}
+
+void trap(uint64_t vector, uint64_t *frame);
+void trap(uint64_t vector, uint64_t *frame)
+{
+	if (vector >= 32) {
+		irqs[vector]++;
+		MMIO(uint32_t, LAPIC + 0xb0) = 0;
+		return;
+	}
+	if (fixup) {
+		frame[0] = fixup;
+		fixup = 0;
+		faulted = true;
+		return;
+	}
+	say_num("exception ", vector);
+	say_num("at ", frame[0]);
+	fail("exception");
+}
+
+void interrupts_init(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) idtr = { sizeof(idt) - 1, (uintptr_t)idt };
+
+	for (unsigned i = 0; i < 96; i++) {
+		uintptr_t at = (uintptr_t)entries + 16 * i;
+
+		idt[i] = (struct gate){ (uint16_t)at, 0x10, 0x8e00, (uint16_t)(at >> 16),
+					(uint32_t)(at >> 32), 0 };
+	}
+	__asm__ volatile("lidt %0" ::"m"(idtr));
+	outb(0x21, 0xff); /* the old controllers are silent */
+	outb(0xa1, 0xff);
+	MMIO(uint32_t, LAPIC + 0xf0) = 0x1ff;
+	MMIO(uint32_t, LAPIC + 0x80) = 0;
+	__asm__ volatile("sti");
+}
+
+bool wait_irq(unsigned vector, uint32_t n)
+{
+	for (unsigned i = 0; i < 20000000; i++) {
+		if (irqs[vector] >= n)
+			return true;
+		__asm__ volatile("pause" ::: "memory");
+	}
+	return false;
+}
+
+bool rdmsr(uint32_t msr, uint64_t *v)
+{
+	uint32_t lo = 0, hi = 0;
+
+	faulted = false;
+	__asm__ volatile("lea 1f(%%rip), %%rax; mov %%rax, %2; rdmsr; 1:"
+			 : "=&a"(lo), "=&d"(hi), "=m"(fixup)
+			 : "c"(msr)
+			 : "memory");
+	fixup = 0;
+	*v = (uint64_t)hi << 32 | lo;
+	return !faulted;
+}
+
+bool wrmsr(uint32_t msr, uint64_t v)
+{
+	faulted = false;
+	__asm__ volatile("lea 1f(%%rip), %%rbx; mov %%rbx, %0; wrmsr; 1:"
+			 : "=m"(fixup)
+			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "rbx", "memory");
+	fixup = 0;
+	return !faulted;
+}
+
+void ioapic_route(unsigned pin, unsigned vector, bool level)
+{
+	MMIO(uint32_t, 0xfec00000) = 0x11 + 2 * pin;
+	MMIO(uint32_t, 0xfec00010) = 0;
+	MMIO(uint32_t, 0xfec00000) = 0x10 + 2 * pin;
+	MMIO(uint32_t, 0xfec00010) = vector | (level ? 1u << 15 : 0);
+}
+
+/* The word behind "t=" of the command line. */
+static void test_name(const uint8_t *params, char name[16])
+{
+	const char *c = (const char *)(uintptr_t)*(const uint32_t *)(params + 0x228);
+	unsigned n = 0;
+
+	for (; *c && !(c[0] == 't' && c[1] == '='); c++)
+		;
+	if (*c)
+		for (c += 2; *c && *c != ' ' && n < 15; c++)
+			name[n++] = *c;
+	name[n] = '\0';
+}
+
+static bool is(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static void triple_fault(void)
+{
+	const struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) none = { 0, 0 };
+
+	__asm__ volatile("lidt %0; ud2" ::"m"(none));
+}
+
+void guest_main(const uint8_t *params);
+void guest_main(const uint8_t *params)
+{
+	char name[16];
+
+	interrupts_init();
+	test_name(params, name);
+	if (is(name, "block"))
+		test_block(false);
+	else if (is(name, "line"))
+		test_block(true);
+	else if (is(name, "rings"))
+		test_rings();
+	else if (is(name, "sweep"))
+		test_sweep();
+	else if (is(name, "console"))
+		test_console();
+	else if (is(name, "flood"))
+		test_flood();
+	else if (is(name, "ports"))
+		test_ports();
+	else if (is(name, "msrs"))
+		test_msrs();
+	else if (is(name, "bars"))
+		test_bars();
+	else if (is(name, "high"))
+		test_high();
+	else if (is(name, "triple"))
+		triple_fault();
+	else if (is(name, "spin"))
+		for (;;)
+			__asm__ volatile("cli");
+	else if (is(name, "panic"))
+		outb(0x505, 1);
+	else if (is(name, "reset"))
+		outb(0x64, 0xfe);
+	else
+		fail("no such test");
+	say("passed\n");
+	power_off();
+}
+
+/* The compiler may call these. */
+void *memset(void *p, int c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((volatile uint8_t *)p)[i] = (uint8_t)c;
+	return p;
+}
+
+void *memcpy(void *to, const void *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((volatile uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+	return to;
+}

@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The kvm engine with a guest of our own (tests/guest), straight on /dev/kvm:
+# software KVM will do. The guest drives, or ill-treats, what it is given.
+load lib
+
+setup_test()
+{
+	need_root
+	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
+	guests=$(dirname "$B")/tests/guest
+	[[ -e $guests/probe ]] || skip "no freestanding guests: make guests"
+	new_image disk 4
+}
+
+# probe TEST [OPTION…]: run it; $status, $out.clean
+probe()
+{
+	local t=$1
+	shift
+	run_guest "$guests/probe" "t=$t" "$@"
+}
+
+run_guest() # KERNEL ARGUMENT [OPTION…]
+{
+	local kernel=$1 argument=$2
+	shift 2
+	out=$BATS_TEST_TMPDIR/out
+	status=0
+	"$L" --engine=kvm "${user[@]}" --no-reboot --timeout=60 --stats "$@" 64 "$kernel" "$argument" \
+		< /dev/null > "$out" 2>&1 3>&- || status=$?
+	tr -d '\r' < "$out" > "$out.clean"
+	tail -n 40 "$out.clean"
+}
+
+passed()
+{
+	is_status 0
+	grep -qx passed "$out.clean"
+	! grep FAILED "$out.clean"
+}
+
+count() # ROLE TEXT
+{
+	sed -n "s/^lguest-sep: $1 *\([0-9]*\)  $2\$/\1/p" "$out.clean"
+}
+
+disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
+
+@test "guest: a disk works by MSI-X and doorbells without an exit per request" {
+	probe block "$(disk)"
+	passed
+	[[ $(count blk0 requests) == 100 && $(count blk0 kicks) == 100 ]]
+	[[ $(count vcpu 'exits: memory access') -lt 60 ]]
+}
+
+@test "guest: a disk works by its interrupt line" {
+	probe line "$(disk)"
+	passed
+	[[ $(count blk0 requests) == 100 ]]
+}
+
+@test "guest: each broken ring asks for a reset and works after it" {
+	probe rings "$(disk)"
+	passed
+	[[ $(grep -c '^asks for a reset' "$out.clean") -ge 9 ]]
+	[[ $(count blk0 'ring faults of the guest') -ge 9 ]]
+}
+
+@test "guest: every register and width is touched, and the disk works after it" {
+	probe sweep "$(disk)"
+	passed
+}
+
+@test "guest: BARs may lie on anything, and move with their doorbells" {
+	probe bars "$(disk)"
+	passed
+}
+
+@test "guest: the console's ring and its emergency write" {
+	probe console
+	passed
+	grep -qx "said through the ring" "$out.clean"
+	grep -qx "emergency" "$out.clean"
+}
+
+@test "guest: every port" {
+	probe ports "$(disk)"
+	passed
+}
+
+@test "guest: MSRs far and wide" {
+	probe msrs
+	passed
+}
+
+@test "guest: half a MiB of serial output arrives whole" {
+	probe flood
+	passed
+	[[ $(grep -c '^flood flood' "$out.clean") == 8192 ]]
+}
+
+@test "guest: memory above 4 GiB" {
+	(($(awk '/MemTotal/ { print $2 }' /proc/meminfo) > 6000000)) || skip "this host has too little memory"
+	out=$BATS_TEST_TMPDIR/out
+	status=0
+	"$L" --engine=kvm "${user[@]}" --timeout=60 4096 "$guests/probe" t=high < /dev/null > "$out" 2>&1 3>&- || status=$?
+	tr -d '\r' < "$out" > "$out.clean"
+	cat "$out.clean"
+	passed
+}
+
+@test "guest: a triple fault has its status and reason" {
+	probe triple
+	is_status 3
+	grep -q 'triple fault' "$out.clean"
+}
+
+@test "guest: pvpanic and the reset port" {
+	probe panic
+	is_status 3
+	grep -q pvpanic "$out.clean"
+	probe reset
+	is_status 0
+	grep -q reboot "$out.clean"
+}
+
+@test "guest: one that spins with interrupts off is ended" {
+	probe spin --timeout=2
+	is_status 5
+}
+
+@test "guest: 32-bit and PVH entries, plain and compressed" {
+	for k in entry32 pvh; do
+		for z in '' .gz; do
+			cp "$guests/$k" "$BATS_TEST_TMPDIR/$k"
+			[[ -z $z ]] || gzip "$BATS_TEST_TMPDIR/$k"
+			run_guest "$BATS_TEST_TMPDIR/$k$z" word
+			is_status 0
+			grep -qE '^(32-bit|pvh) entry word$' "$out.clean"
+		done
+	done
+}
+
+@test "guest: in the loop the vCPU process is confined in every thread" {
+	out=$BATS_TEST_TMPDIR/out
+	"$L" --engine=kvm "${user[@]}" --smp=2 --timeout=60 64 "$guests/probe" t=spin < /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	for _ in {1..50}; do
+		[[ -n $(role_pids vcpu) ]] && break
+		sleep 0.1
+	done
+	sleep 0.3
+	p=$(role_pids vcpu)
+	n=0
+	for t in /proc/"$p"/task/*; do
+		grep -q '^Seccomp:.2$' "$t/status"
+		grep -q '^NoNewPrivs:.1$' "$t/status"
+		grep -qE '^CapEff:.0+$' "$t/status"
+		((n += 1))
+	done
+	((n >= 3)) # and, on newer hosts, a thread of KVM's own
+	# /dev/kvm itself is closed
+	! readlink "/proc/$p/fd/"* | grep -qx /dev/kvm
+	kill "$pid"
+	wait "$pid" || true
+}
