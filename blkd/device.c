@@ -11,6 +11,7 @@
 #include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -223,7 +224,7 @@ static const struct backend_ops ops = {
 		    FEATURE(VIRTIO_BLK_F_CONFIG_WCE) | FEATURE(VIRTIO_BLK_F_RO) |
 		    FEATURE(VIRTIO_BLK_F_MQ) | FEATURE(VIRTIO_BLK_F_DISCARD) |
 		    FEATURE(VIRTIO_BLK_F_WRITE_ZEROES),
-	.protocol_features = 0,
+	.protocol_features = FEATURE(VHU_PF_INFLIGHT_SHMFD),
 	.set_features = set_features,
 	.queue_start = queue_start,
 	.queue_stop = queue_stop,
@@ -251,13 +252,22 @@ static uint64_t offered(const struct blkd *d, bool can_discard)
 	return f;
 }
 
+/*
+ * The ring of a killed process lives on until its last operation has ended. It
+ * holds the control channel too, so that the supervisor sees the end of that
+ * channel no sooner, and a successor never meets an operation of ours.
+ */
 static int open_ring(struct blkd *d)
 {
-	int files[2] = { d->base.fd, d->delta.fd };
+	int files[3] = { d->base.fd, d->delta.fd };
+	unsigned n = d->snap.on ? 2 : 1;
+	struct stat st;
 
 	if (d->cfg.io == BLK_IO_SYNC)
 		return 0;
-	return ring_open(&d->ring, HFD_RING, HFD_RINGEV, files, d->snap.on ? 2 : 1);
+	if (fstat(HFD_CTL, &st) == 0 && S_ISSOCK(st.st_mode))
+		files[n++] = HFD_CTL;
+	return ring_open(&d->ring, HFD_RING, HFD_RINGEV, files, n);
 }
 
 static bool arm_timer(void)

@@ -91,6 +91,7 @@ static uint32_t map(void)
 		},
 		.own_front = role.own_front,
 		.seal = seal,
+		.generation = role.generation,
 		.poll_us = role.poll_us,
 	};
 	char why[LOG_LINE_MAX];
@@ -98,9 +99,13 @@ static uint32_t map(void)
 
 	if (missing < 0)
 		die("%s", why);
+	if (role.blk.snapshot && role.mem_ino && !snapshot_share(&disk.snap, HFD_SNAPMAP))
+		die("the snapshot's map: %m");
 	blkd_backend(&disk, role.name, &bc);
 	if (backend_prepare(&loop, &bc) || blkd_watch(&disk, &loop))
 		die("epoll: %m");
+	if (role.inflight && !backend_keep_inflight(&loop))
+		die("the supervisor's area of requests in flight does not fit");
 	return (uint32_t)missing;
 }
 
@@ -150,7 +155,12 @@ int main(int argc, char **argv)
 	missing = map();
 	missing = confine(missing, o.supervised);
 	ready(missing, o.supervised);
-
+	/* QEMU connects again by path when a process of ours was started again. */
+	if (o.supervised && role.listening && backend_accept(&loop)) {
+		if (loop.quit)
+			return 0;
+		die("no front-end connected: %m");
+	}
 	status = backend_run(&loop);
 	if (blkd_sync(&disk))
 		log_line(LOG_ERROR, "the last flush failed: %m");

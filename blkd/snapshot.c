@@ -6,25 +6,23 @@
 #include "blkd/snapshot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "common/vring.h"
 
 int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file *delta,
 		  uint64_t capacity)
 {
-	uint64_t clusters;
 	void *m;
 
 	memset(s, 0, sizeof(*s));
-	s->cluster = SNAP_MIN_CLUSTER;
-	while (s->cluster < SNAP_MAX_CLUSTER && capacity / s->cluster > SNAP_MAX_BITS)
-		s->cluster *= 2;
-	clusters = capacity / s->cluster + 1;
-	if (clusters / 8 > SIZE_MAX - 8)
+	s->cluster = snapmap_cluster(capacity);
+	if (snapmap_bytes(capacity) > SIZE_MAX)
 		return -EFBIG;
-	s->bits_len = (size_t)(clusters / 64 + 1) * sizeof(uint64_t);
+	s->bits_len = (size_t)snapmap_bytes(capacity);
 	m = mmap(NULL, s->bits_len, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m == MAP_FAILED)
@@ -35,6 +33,26 @@ int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file
 	s->delta = delta;
 	s->on = true;
 	return 0;
+}
+
+bool snapshot_share(struct snapshot *s, int fd)
+{
+	struct stat st;
+	void *m;
+
+	if (!s->on || fstat(fd, &st) < 0)
+		return false;
+	/* A file that could shrink would be the end of us at the next look. */
+	if ((uint64_t)st.st_size < s->bits_len || !(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK)) {
+		errno = EINVAL;
+		return false;
+	}
+	m = mmap(NULL, s->bits_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (m == MAP_FAILED)
+		return false;
+	munmap(s->bits, s->bits_len);
+	s->bits = m;
+	return true;
 }
 
 void snapshot_end(struct snapshot *s)

@@ -9,11 +9,7 @@
 #define BLKD_SNAPSHOT_H
 
 #include "blkd/image.h"
-
-/* Clusters begin at this size and double until the bitmap has at most SNAP_MAX_BITS. */
-#define SNAP_MIN_CLUSTER 4096u
-#define SNAP_MAX_CLUSTER 65536u
-#define SNAP_MAX_BITS	 (1ull << 28)
+#include "common/snapmap.h"
 
 struct snapshot {
 	bool on;
@@ -27,6 +23,11 @@ struct snapshot {
 /* Allocates the bitmap (zero pages until touched), before confinement. 0 or -errno. */
 int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file *delta,
 		  uint64_t capacity);
+/*
+ * Use the memory file @fd (sealed, of snapmap_bytes() bytes) for the map, with
+ * what it says already: it outlives the process. False with errno if it is not fit.
+ */
+bool snapshot_share(struct snapshot *s, int fd);
 void snapshot_end(struct snapshot *s);
 
 /*

@@ -59,15 +59,16 @@ int backend_watch(struct backend *be, int fd, uint32_t epoll_events)
 	return watch(fd, epoll_events);
 }
 
-int backend_accept(struct backend *be)
+bool backend_keep_inflight(struct backend *be)
 {
-	int fd;
+	unsigned n = be->c.max_queues;
 
-	(void)be;
-	do
-		fd = accept4(HFD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
-	while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-	return place(fd, HFD_FRONT);
+	be->own_inflight = inflight_map(&be->inflight, HFD_INFLIGHT, 0,
+					n * inflight_queue_bytes(INFLIGHT_MAX_SIZE), (uint16_t)n,
+					INFLIGHT_MAX_SIZE);
+	if (be->own_inflight)
+		be->c.protocol_features_off |= 1ull << VHU_PF_INFLIGHT_SHMFD;
+	return be->own_inflight;
 }
 
 void backend_wake(struct backend *be, struct vq *vq)
@@ -168,6 +169,32 @@ static void dispatch(struct backend *be, const struct epoll_event *ev)
 		kicked(be, (unsigned)(fd - HFD_KICK0));
 	else
 		device_fd(be, fd, ev->events);
+}
+
+int backend_accept(struct backend *be)
+{
+	struct epoll_event ev;
+	int fd = -1;
+
+	if (watch(HFD_LISTEN, EPOLLIN) < 0)
+		return -1;
+	while (fd < 0 && !be->quit) {
+		int n = epoll_pwait(HFD_EPOLL, &ev, 1, -1, NULL);
+
+		if (n < 0 && errno != EINTR)
+			break;
+		if (n > 0 && ev.data.fd != HFD_LISTEN)
+			dispatch(be, &ev);
+		if (n <= 0 || ev.data.fd != HFD_LISTEN)
+			continue;
+		fd = accept4(HFD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
+			break;
+	}
+	epoll_ctl(HFD_EPOLL, EPOLL_CTL_DEL, HFD_LISTEN, NULL);
+	if (be->quit)
+		errno = ECANCELED;
+	return place(fd, HFD_FRONT);
 }
 
 /* Descriptors whose last turn ended for the budget's sake. */
@@ -321,13 +348,35 @@ static void finish(struct backend *be)
 	for (unsigned q = 0; q < be->c.max_queues; q++)
 		for (enum ring_fd kind = RING_KICK; kind <= RING_ERR; kind++)
 			ring_drop_fd(be, q, kind);
-	inflight_unmap(&be->inflight);
+	if (!be->own_inflight)
+		inflight_unmap(&be->inflight);
 	shm_clear(&be->mem);
 	vhu_rx_reset(&be->rx);
 	if (be->c.ops->reset)
 		be->c.ops->reset(be);
 	epoll_ctl(HFD_EPOLL, EPOLL_CTL_DEL, HFD_FRONT, NULL);
 	close(HFD_FRONT);
+}
+
+/*
+ * The predecessor may have taken half a message with it, and may have left
+ * messages and answers behind: both ends throw away what came before VHU_RESUME.
+ */
+static void resume(struct backend *be)
+{
+	struct vhu_msg m = { .request = VHU_RESUME,
+			     .flags = VHU_VERSION | VHU_REPLY,
+			     .size = sizeof(m.u64),
+			     .u64 = be->c.generation };
+
+	be->awaiting_resume = be->c.own_front && be->c.generation;
+	if (!be->awaiting_resume)
+		return;
+	vhu_drain(HFD_FRONT);
+	if (vhu_send(HFD_FRONT, &m) != VHU_OK) {
+		be->gone = true;
+		be->exit_status = 1;
+	}
 }
 
 int backend_run(struct backend *be)
@@ -337,6 +386,7 @@ int backend_run(struct backend *be)
 		log_line(LOG_ERROR, "%s: front-end socket: %m", be->c.device_name);
 		return 1;
 	}
+	resume(be);
 	loop(be);
 	if (be->have_ctl)
 		send_stats(be);

@@ -81,6 +81,14 @@ struct backend_config {
 	uint64_t protocol_features_off; /* of the loop's and the device's, those that this instance does not offer */
 	struct shm_policy memory;
 	bool own_front;	  /* memory and eventfds come once: seal when the first ring starts */
+	/*
+	 * How many processes served this device before. Not 0: rings go on where their
+	 * used ring is, and the driver is called once when they start. Under our own
+	 * front-end, whose connection outlived those processes, the loop then first says
+	 * VHU_RESUME with this number, and looks at nothing that is said before the
+	 * front-end has said the same.
+	 */
+	uint32_t generation;
 	/* Called once, when sealing: the tight filter goes on here. May be NULL. */
 	void (*seal)(struct backend *be);
 	unsigned poll_us; /* adaptive busy-poll: how long to look at rings before sleeping; 0 off */
@@ -99,6 +107,8 @@ struct backend {
 
 	/* Private to backend*.c. */
 	bool have_epoll, have_ctl, gone;
+	bool awaiting_resume;
+	bool own_inflight; /* the area was the supervisor's gift, not the front-end's */
 	int exit_status;
 	unsigned turn;			 /* the queue that is served first */
 	uint64_t again[(HFD_LIMIT + 63) / 64]; /* descriptors whose fd_ready() wants to be called again */
@@ -128,7 +138,16 @@ int backend_prepare(struct backend *be, const struct backend_config *c);
  * ops->fd_ready(). 0 or -1 with errno.
  */
 int backend_watch(struct backend *be, int fd, uint32_t epoll_events);
-/* Wait for a front-end on HFD_LISTEN and put its connection on HFD_FRONT. 0 or -1 with errno. */
+/*
+ * After backend_prepare(), before the filter: the area at HFD_INFLIGHT, for every
+ * queue of up to INFLIGHT_MAX_SIZE entries, is the one that survives this process.
+ * False if it is not fit. The front-end is then not offered one of its own.
+ */
+bool backend_keep_inflight(struct backend *be);
+/*
+ * Wait for a front-end on HFD_LISTEN and put its connection on HFD_FRONT. 0 or -1
+ * with errno; ECANCELED: the supervisor said stop, or went away (@be->quit).
+ */
 int backend_accept(struct backend *be);
 /*
  * Serve the connected socket HFD_FRONT until the front-end goes or the

@@ -415,14 +415,31 @@ static enum verdict judge(struct backend *be, struct vhu_msg *m, const struct re
 	return BAD;
 }
 
+/* What was said to our predecessor is dropped, up to the word that is meant for us. */
+static bool stale(struct backend *be)
+{
+	const struct vhu_msg *m = &be->rx.msg;
+
+	if (!be->awaiting_resume)
+		return false;
+	be->awaiting_resume = m->request != VHU_RESUME || !vhu_shape_ok(m) ||
+			      m->u64 != be->c.generation;
+	vhu_rx_reset(&be->rx);
+	return true;
+}
+
 bool backend_message(struct backend *be)
 {
 	struct vhu_msg *m = &be->rx.msg;
 	const struct request *r = &requests[m->request < VHU_REQUEST_MAX ? m->request : 0];
 	bool need_reply = (m->flags & VHU_NEED_REPLY) &&
 			  (be->protocol_features & BIT64(VHU_PF_REPLY_ACK));
-	enum verdict v = judge(be, m, r);
+	enum verdict v;
 	bool sent = true;
+
+	if (stale(be))
+		return true;
+	v = judge(be, m, r);
 
 	/* What came with the request and was not taken is closed before the answer goes. */
 	if (v != REPLY)

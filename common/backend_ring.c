@@ -99,15 +99,28 @@ static bool start_inflight(struct backend *be, struct vq *vq)
 	struct inflight_queue *iq = &be->inflight_queue[vq->index];
 	int unfinished;
 
-	if (!be->inflight.map)
+	if (!be->inflight.map) {
+		if (be->c.generation)
+			vq->last_avail = vq->avail_seen = vq->next_used;
 		return true;
-	unfinished = inflight_start(iq, &be->inflight, vq->index, vq->size, vq->next_used);
+	}
+	unfinished = inflight_start(iq, &be->inflight, vq->index, vq->size, vq->next_used,
+				    READ_ONCE(vq->avail->idx));
 	if (unfinished < 0)
 		return false;
 	vq->inflight = iq;
 	vq->last_avail = (uint16_t)(vq->next_used + unfinished);
 	vq->avail_seen = vq->last_avail;
 	return true;
+}
+
+static void call_driver(struct backend *be, unsigned q)
+{
+	const uint64_t one = 1;
+
+	if (be->ring[q].have_call && write(HFD_CALL0 + (int)q, &one, sizeof(one)) < 0 &&
+	    errno != EAGAIN)
+		log_line(LOG_DEBUG, "%s: call: %m", be->c.device_name);
 }
 
 bool ring_try_start(struct backend *be, unsigned q)
@@ -138,8 +151,10 @@ bool ring_try_start(struct backend *be, unsigned q)
 	r->started = true;
 	if (be->c.ops->queue_start)
 		be->c.ops->queue_start(be, vq);
-	/* Chains may be there already, and their kick gone by. */
+	/* Chains may be there already, and their kick gone by; or a predecessor's call was not made. */
 	r->want_work = true;
+	if (be->inflight.map || be->c.generation)
+		call_driver(be, q);
 	return true;
 }
 
@@ -155,6 +170,8 @@ void ring_stop(struct backend *be, unsigned q)
 	backend_flush(be, vq);
 	r->started = r->want_work = false;
 	r->base = vq->last_avail;
+	if (vq->inflight)
+		inflight_end(vq->inflight);
 	vq_stop(vq);
 }
 
@@ -163,6 +180,8 @@ void ring_retire(struct backend *be, unsigned q)
 	struct backend_ring *r = &be->ring[q];
 
 	ring_stop(be, q);
+	/* A ring that the predecessor served, and that does not go on, leaves nothing. */
+	inflight_forget(&be->inflight, q);
 	r->faulted = false;
 	/*
 	 * Set up again by a new kick, so that a half-changed set-up never starts; by

@@ -113,7 +113,7 @@ struct vcpu_device {
 	uint8_t queues; /* net: pairs * 2 */
 	bool read_only;
 	bool foreign; /* somebody else's back-end, not our blkd or netd */
-	bool listening; /* qemu engine: the front-end connects to "/netN.sock" in its root; N: index of NIC */
+	bool listening; /* qemu engine: the front-end connects to "/blkN.sock" or "/netN.sock" in its root; N: @index */
 	uint8_t mac[ETH_ALEN];
 	uint16_t mtu;
 	uint16_t index; /* among its kind: blk0, blk1, net0 */
@@ -144,6 +144,9 @@ struct role_config {
 	bool own_front;	  /* helpers: the front-end is our vCPU process, not QEMU */
 	bool kill_on_fault;
 	bool mem_unsealed; /* old host: guest memory could not be sealed */
+	bool listening;	  /* helpers: the front-end is waited for at HFD_LISTEN */
+	bool inflight;	  /* helpers: HFD_INFLIGHT is the area of common/inflight.h, for all queues */
+	uint32_t generation; /* helpers: how many processes served this device before, since the guest's start */
 	uint32_t poll_us;
 	uint64_t mem_dev, mem_ino; /* the guest memory that the parent made */
 	union {

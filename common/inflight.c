@@ -60,6 +60,32 @@ void inflight_unmap(struct inflight_area *a)
 	*a = (struct inflight_area){ 0 };
 }
 
+static struct inflight_region *region(const struct inflight_area *a, unsigned index)
+{
+	return (struct inflight_region *)(a->base + index * inflight_queue_bytes(a->queue_size));
+}
+
+static void clear(struct inflight_region *r, uint16_t queue_size)
+{
+	for (uint16_t head = 0; head < queue_size; head++)
+		WRITE_ONCE(r->desc[head].inflight, 0);
+	smp_wmb();
+	WRITE_ONCE(r->version, 0);
+}
+
+void inflight_forget(const struct inflight_area *a, unsigned index)
+{
+	if (a->base && index < a->nqueues)
+		clear(region(a, index), a->queue_size);
+}
+
+void inflight_end(struct inflight_queue *q)
+{
+	if (q->shared)
+		clear(q->shared, q->size);
+	q->shared = NULL;
+}
+
 /*
  * The predecessor ended between the store to used->idx and its notes: what that
  * store covered is finished. The list of the batch hangs on last_batch_head.
@@ -70,8 +96,11 @@ static void settle_batch(struct inflight_queue *q, uint16_t used_idx)
 	uint16_t n = (uint16_t)(used_idx - READ_ONCE(r->used_idx));
 	uint16_t head = READ_ONCE(r->last_batch_head);
 
-	if (n > q->size)
+	/* More than a ring can publish at once: another ring's notes. */
+	if (n > q->size) {
+		clear(r, q->size);
 		n = 0;
+	}
 	for (; n && head < q->size; n--) {
 		WRITE_ONCE(r->desc[head].inflight, 0);
 		head = READ_ONCE(r->desc[head].next);
@@ -103,7 +132,7 @@ static void list_unfinished(struct inflight_queue *q)
 }
 
 int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsigned index,
-		   uint16_t size, uint16_t used_idx)
+		   uint16_t size, uint16_t used_idx, uint16_t avail_idx)
 {
 	struct inflight_region *r;
 
@@ -112,7 +141,7 @@ int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsi
 	q->nresubmit = q->resubmitted = 0;
 	if (index >= a->nqueues || size > a->queue_size)
 		return -1;
-	r = (struct inflight_region *)(a->base + index * inflight_queue_bytes(a->queue_size));
+	r = region(a, index);
 	if (READ_ONCE(r->version) == 0) {
 		WRITE_ONCE(r->desc_num, a->queue_size);
 		WRITE_ONCE(r->used_idx, used_idx);
@@ -125,6 +154,11 @@ int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsi
 	settle_batch(q, used_idx);
 	q->batch_head = READ_ONCE(r->last_batch_head);
 	list_unfinished(q);
+	if (q->nresubmit > (uint16_t)(avail_idx - used_idx)) {
+		clear(r, size);
+		q->nresubmit = 0;
+	}
+	WRITE_ONCE(r->version, INFLIGHT_VERSION);
 	return q->nresubmit;
 }
 

@@ -61,10 +61,18 @@ void inflight_unmap(struct inflight_area *a);
  * Queue @index starts with @size entries and this @used_idx in its used ring:
  * settle the batch that was being published, and list what is to be taken
  * again in the order in which it was first taken. Returns how many that are, or
- * -1 if the area does not fit the queue.
+ * -1 if the area does not fit the queue. Notes that cannot be of a ring with
+ * these two indices are of an earlier one, and dropped.
  */
 int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsigned index,
-		   uint16_t size, uint16_t used_idx);
+		   uint16_t size, uint16_t used_idx, uint16_t avail_idx);
+
+/*
+ * The queue has stopped, and nothing of it is in flight: what the area says of
+ * it is of no more use. @q or @a say which; both forms do the same.
+ */
+void inflight_end(struct inflight_queue *q);
+void inflight_forget(const struct inflight_area *a, unsigned index);
 
 /* The rest is called by vring.c; @q may be NULL. */
 bool inflight_resubmit(struct inflight_queue *q, uint16_t *head);

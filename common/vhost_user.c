@@ -61,6 +61,7 @@ static const struct shape {
 			      ANY_FD },
 	[VHU_SET_STATUS] = { "SET_STATUS", U64, U64, 0 },
 	[VHU_GET_STATUS] = { "GET_STATUS", 0, 0, 0 },
+	[VHU_RESUME] = { "RESUME", U64, U64, 0 },
 };
 
 const char *vhu_request_name(uint32_t request)
@@ -230,4 +231,17 @@ enum vhu_status vhu_send(int sock, const struct vhu_msg *m)
 		}
 	}
 	return VHU_OK;
+}
+
+void vhu_drain(int sock)
+{
+	uint8_t bytes[1024];
+	struct iovec iov = { bytes, sizeof(bytes) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t got;
+
+	/* Without room for them the kernel drops descriptors itself. */
+	do
+		got = recvmsg(sock, &mh, MSG_DONTWAIT);
+	while (got > 0 || (got < 0 && errno == EINTR));
 }

@@ -47,6 +47,11 @@ enum vhu_request {
 	VHU_REM_MEM_REG = 38,
 	VHU_SET_STATUS = 39,
 	VHU_GET_STATUS = 40,
+	/*
+	 * Ours alone, between our front-end and a helper that was started again on the
+	 * same connection: see backend_config.generation.
+	 */
+	VHU_RESUME = 63,
 	VHU_REQUEST_MAX = 64,
 };
 
@@ -151,6 +156,8 @@ enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds);
 /* Ready for the next message; closes descriptors still in it. */
 void vhu_rx_reset(struct vhu_rx *rx);
 void vhu_close_fds(struct vhu_msg *m);
+/* Read and drop all that is there, descriptors too: the stream then begins with a whole message. */
+void vhu_drain(int sock);
 /* Does a request (to a back-end) have the size and the number of descriptors that are due? */
 bool vhu_shape_ok(const struct vhu_msg *m);
 /* Send header, m->size payload bytes and m->nfds descriptors (which stay the caller's). */

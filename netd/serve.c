@@ -45,6 +45,7 @@ static struct backend_config describe(const struct role_config *rc)
 		.own_front = rc->own_front,
 		.seal = seal,
 		.poll_us = rc->poll_us,
+		.generation = rc->generation,
 	};
 
 	/* QEMU up to 8.0 adds each region once per queue pair; a whole table it sends once. */
@@ -105,7 +106,10 @@ int netd_serve(const struct role_config *rc, bool supervised)
 		log_line(LOG_WARN, "missing on this host: %s", text);
 	}
 	/* QEMU's network device takes its back-end by path alone. */
-	if (listening && backend_accept(&be) != 0)
+	if (listening && backend_accept(&be) != 0) {
+		if (be.quit)
+			return 0;
 		die("no front-end connected: %m");
+	}
 	return backend_run(&be);
 }

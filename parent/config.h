@@ -42,6 +42,9 @@ struct net_option {
 	uint64_t rate_packets, rate_bytes;
 };
 
+/* Most restarts of helpers a minute that can be asked for. */
+#define MAX_RESTARTS 1000
+
 /* Bytes for file names and the like that had to be unescaped or cut out of an argument. */
 #define CONFIG_TEXT_MAX 16384
 
@@ -58,6 +61,7 @@ struct config {
 
 	uint64_t mem_bytes;
 	const char *kernel, *initrd;
+	const char *name; /* --name, for lguest-sep audit; NULL: the kernel's file name */
 	char cmdline[CMDLINE_MAX];
 
 	bool drop;	 /* --drop-to was given */

@@ -10,6 +10,7 @@
 #include "options.h"
 
 #define DEFAULT_MAX_REBOOTS  16
+#define DEFAULT_MAX_RESTARTS 5
 #define MAX_MEM_MB	     (UINT64_C(1) << 24)
 
 struct option_row {
@@ -41,6 +42,18 @@ static int parse_initrd(struct parse *p, const char *value)
 	if (p->c->initrd)
 		return complain(EXIT_USAGE, "%s=%s: a guest has one initrd", p->opt, value);
 	p->c->initrd = value;
+	return -1;
+}
+
+static int parse_name(struct parse *p, const char *value)
+{
+	size_t good = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	if (!*value || value[good] || strlen(value) > 60)
+		return complain(EXIT_USAGE,
+				"%s=%s: a name has 1 to 60 letters, digits, dashes, dots and underscores",
+				p->opt, value);
+	p->c->name = value;
 	return -1;
 }
 
@@ -123,7 +136,7 @@ static int parse_max_reboots(struct parse *p, const char *value)
 static int parse_max_restarts(struct parse *p, const char *value)
 {
 	p->c->max_restarts_set = true;
-	return number(p, value, 0, 1000000, &p->c->max_restarts);
+	return number(p, value, 0, MAX_RESTARTS, &p->c->max_restarts);
 }
 
 static int parse_poll_us(struct parse *p, const char *value)
@@ -159,6 +172,8 @@ static const struct option_row table[] = {
 	  parse_net },
 	{ "rng", 0, NULL, "give the guest the host's random numbers (/dev/hwrng)", parse_rng },
 	{ "initrd", 0, "FILE", "initial RAM disk", parse_initrd },
+	{ "name", 0, "NAME", "what lguest-sep audit calls this guest (default: the kernel's file name)",
+	  parse_name },
 	{ "drop-to", 0, "USER[:GROUP]",
 	  "what every process becomes once all is open (as root, default: nobody)", parse_drop_to },
 	{ "engine", 0, "auto|lguest|kvm|qemu", "what runs the guest's instructions (default: auto)",
@@ -167,7 +182,7 @@ static const struct option_row table[] = {
 	{ "no-reboot", 0, NULL, "end when the guest reboots", parse_no_reboot },
 	{ "max-reboots", 0, "N", "let the guest reboot N times (default: 16 with lguest, else without end)",
 	  parse_max_reboots },
-	{ "max-restarts", 0, "N", "restarts of a dead disk or NIC process a minute (default: 0)",
+	{ "max-restarts", 0, "N", "how often a minute a disk or NIC process that died is started again, before the guest is ended (default: 5; 0: the guest ends at once)",
 	  parse_max_restarts },
 	{ "timeout", 0, "SECONDS", "end the guest after that time", parse_timeout },
 	{ "on-fault", 0, "reset|kill",
@@ -209,6 +224,8 @@ static int print_help(struct parse *p, const char *value)
 	(void)p;
 	(void)value;
 	puts("Usage: lguest-sep [OPTION…] MEM-MB KERNEL [KERNEL-ARGUMENT…]\n"
+	     "       lguest-sep audit [NAME|PID] [--json]   is every process as confined as promised?\n"
+	     "       lguest-sep doctor [--json]             what this host offers, and what would be used\n"
 	     "\n"
 	     "Boots KERNEL with MEM-MB mebibytes in a guest that nobody has to trust: each\n"
 	     "disk, each NIC and the CPU have a confined process of their own. Three ^C within\n"
@@ -332,6 +349,7 @@ int options_parse(int argc, char **argv, struct config *c)
 	memset(c, 0, sizeof(*c));
 	c->smp = 1;
 	c->max_reboots = DEFAULT_MAX_REBOOTS;
+	c->max_restarts = DEFAULT_MAX_RESTARTS;
 	while (i < argc && argv[i][0] == '-' && argv[i][1]) {
 		if (!strcmp(argv[i], "--")) {
 			i++;

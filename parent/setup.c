@@ -35,8 +35,6 @@ static int refuse_unsupported(const struct config *c)
 	for (unsigned i = 0; i < c->nnets; i++)
 		if (c->net[i].kind == NET_VHOST_USER)
 			what = "--vhost-user-net";
-	if (c->max_restarts)
-		what = "--max-restarts other than 0";
 	if (c->insecure_host)
 		what = "--insecure-host";
 	if (what)
@@ -125,15 +123,7 @@ static int diag_pipe(struct role_host *r)
 
 static int begin_room(struct host *h, struct role_host *r)
 {
-	static const char *const socket_name[] = {
-		"net0.sock",  "net1.sock",  "net2.sock",  "net3.sock",	"net4.sock",
-		"net5.sock",  "net6.sock",  "net7.sock",  "net8.sock",	"net9.sock",
-		"net10.sock", "net11.sock", "net12.sock", "net13.sock", "net14.sock",
-		"net15.sock", "net16.sock", "net17.sock", "net18.sock", "net19.sock",
-		"net20.sock", "net21.sock", "net22.sock", "net23.sock", "net24.sock",
-		"net25.sock", "net26.sock", "net27.sock", "net28.sock", "net29.sock",
-		"net30.sock", "net31.sock",
-	};
+	static char name[MAX_DEVICES][16];
 	struct room room = {
 		.name = r->name,
 		.role = r->role,
@@ -145,10 +135,12 @@ static int begin_room(struct host *h, struct role_host *r)
 	};
 	int begun;
 
-	_Static_assert(ARRAY_SIZE(socket_name) == MAX_DEVICES, "one name for each NIC");
-	if (room.qemu)
-		for (unsigned i = 0; i < h->c->nnets; i++)
-			room.listen[room.nlisten++] = socket_name[i];
+	/* QEMU connects by path: only so does it connect again. */
+	for (unsigned d = 0; room.qemu && d < h->c->ndevices; d++) {
+		fmt_line(name[d], sizeof(name[d]), "%s%u.sock",
+			 h->c->device[d].kind == DEV_BLK ? "blk" : "net", h->c->device[d].index);
+		room.listen[room.nlisten++] = name[d];
+	}
 	room.diag = diag_pipe(r);
 	if (room.diag < 0)
 		return -1;
@@ -174,6 +166,19 @@ static struct role_host *add_role(struct host *h, enum role role, const char *ki
 	return r;
 }
 
+/* The sockets in QEMU's root: one for each device, in the order of devices. */
+static void take_listeners(struct host *h, const struct spawner *s)
+{
+	for (unsigned d = 0; d < s->nlisten; d++) {
+		unsigned i = h->c->device[d].index;
+
+		if (h->c->device[d].kind == DEV_BLK)
+			h->disk[i].listener = s->listen_fd[d];
+		else
+			h->net[i].listener = s->listen_fd[d];
+	}
+}
+
 /* One room per role, all furnished at the same time. */
 static int make_rooms(struct host *h)
 {
@@ -197,12 +202,7 @@ static int make_rooms(struct host *h)
 		}
 	if (failed)
 		return -1;
-	for (unsigned i = 0; i < h->role[h->nroles - 1].spawner.nlisten; i++) {
-		h->net[i].listener = h->role[h->nroles - 1].spawner.listen_fd[i];
-		/* netd waits for its front-end, QEMU, in accept(). */
-		if (fcntl(h->net[i].listener, F_SETFL, O_RDWR) < 0)
-			return complain(-1, "net%u: %m", i);
-	}
+	take_listeners(h, &h->role[h->nroles - 1].spawner);
 	return 0;
 }
 
@@ -235,7 +235,7 @@ int host_open(struct host *h, const struct config *c)
 	for (unsigned i = 0; i < ROLE_COUNT; i++)
 		h->exe[i] = -1;
 	for (unsigned i = 0; i < MAX_DEVICES; i++) {
-		h->disk[i].fd = h->disk[i].delta = -1;
+		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].listener = -1;
 		h->net[i].listener = -1;
 	}
 	if (refuse_unsupported(c) < 0 || check_memory(c) < 0 || open_programs(h) < 0)

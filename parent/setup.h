@@ -14,6 +14,8 @@
 struct disk_host {
 	int fd;
 	int delta; /* snapshot: an unlinked file for the guest's writes */
+	int map;   /* snapshot: which of them are there (common/snapmap.h): a memory file */
+	int listener; /* qemu engine: where QEMU connects to blkd */
 	dev_t dev; /* which disk it is: of the file, or of the device itself */
 	ino_t ino;
 	struct blk_config config;
@@ -62,6 +64,10 @@ void host_close(struct host *h);
 
 /* Choose the engine and open its device. 0, or -1 having said why. */
 int engine_open(struct host *h);
+/* The same for one engine, without a word: -1, with the reason in @why (256 bytes). */
+int engine_try(struct host *h, enum engine_kind kind, char *why);
+/* Lets go of what engine_try() allocated; its descriptors are the caller's. */
+void engine_forget(struct host *h);
 const char *engine_name(enum engine_kind kind);
 
 /* Files: parent/setup_files.c. -1: said why. */
@@ -91,5 +97,10 @@ int link_add_address(const char *ifname, struct in_addr ip, unsigned prefix);
 /* Name of the interface that has the address, or false. */
 bool link_find_address(struct in_addr ip, char ifname[IFNAMSIZ]);
 void link_done(void);
+/*
+ * parent/setup_guard.c: have the kernel drop what comes from the guest on
+ * @ifname and is not from @mac. 0, or -1 with the reason in @why.
+ */
+int link_guard_mac(const char *ifname, const uint8_t mac[ETH_ALEN], char *why, size_t size);
 
 #endif

@@ -15,13 +15,18 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/shm.h"
+#include "common/snapmap.h"
 #include "find_holder.h"
 #include "options.h"
 #include "setup.h"
 
 #define SECTOR 512
+#define LOCK_WAIT_MS 1000
+#define LOCK_NAP_MS  10
 
 /* Looks at what @path is before it is opened for real: opening some devices does something. */
 static int look_at(const char *path, struct stat *st)
@@ -86,10 +91,19 @@ static int lock_image(const struct disk_option *o, int fd, const struct stat *st
 		.l_type = shared ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
+	static const struct timespec nap = { .tv_nsec = LOCK_NAP_MS * 1000 * 1000 };
 	char holder[80];
 
-	if (o->no_lock || lock_file(fd, &lock) == 0)
+	if (o->no_lock)
 		return 0;
+	/* The ring of a process that was just killed may hold its image a moment longer. */
+	for (unsigned i = 0; i < LOCK_WAIT_MS / LOCK_NAP_MS; i++) {
+		if (lock_file(fd, &lock) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			break;
+		nanosleep(&nap, NULL);
+	}
 	if (errno != EAGAIN && errno != EACCES)
 		return complain(-1,
 				"--block=%s: cannot lock it: %m; say lock=off if nothing else writes it",
@@ -224,6 +238,7 @@ static int open_delta(const struct disk_option *o, const struct stat *st, uint64
 static int fill(const struct disk_option *o, struct disk_host *d, const struct stat *st)
 {
 	struct blk_config *b = &d->config;
+	bool sealed;
 
 	if (measure(o, d->fd, st, b) < 0)
 		return -1;
@@ -241,6 +256,9 @@ static int fill(const struct disk_option *o, struct disk_host *d, const struct s
 	d->delta = open_delta(o, st, b->capacity);
 	if (d->delta < 0)
 		return -1;
+	d->map = shm_create(snapmap_bytes(b->capacity), &sealed);
+	if (d->map < 0)
+		return complain(-1, "--block=%s: memory for the snapshot's map: %m", o->path);
 	b->discard = can_punch(d->delta, b->capacity);
 	return 0;
 }
@@ -261,7 +279,7 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 	struct stat st = { 0 };
 	int look, same, saved;
 
-	*d = (struct disk_host){ .fd = -1, .delta = -1 };
+	*d = (struct disk_host){ .fd = -1, .delta = -1, .map = -1, .listener = -1 };
 	look = look_at(o->path, &st);
 	if (look < 0)
 		return -1;
@@ -288,9 +306,11 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 
 void disk_close(struct disk_host *d)
 {
-	if (d->fd >= 0)
-		close(d->fd);
-	if (d->delta >= 0)
-		close(d->delta);
-	d->fd = d->delta = -1;
+	int *fd[] = { &d->fd, &d->delta, &d->map, &d->listener };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		if (*fd[i] >= 0)
+			close(*fd[i]);
+		*fd[i] = -1;
+	}
 }

@@ -27,6 +27,11 @@ struct sup_role {
 	int ctl;    /* -1: closed */
 	bool live;  /* started, and not yet ended */
 	bool ready;
+	/* Helpers: what their successors get. -1: none */
+	int front;	/* our own front-end's connection: the helper's end of it */
+	int inflight;	/* disks: requests taken and not finished (common/inflight.h) */
+	uint32_t generation; /* restarts since the guest's start */
+	uint64_t down_since, restart_at; /* ms; 0: not down */
 	uint32_t missing;
 	struct spawn_msg end; /* how it ended */
 	struct log_limit limit;
@@ -62,6 +67,10 @@ struct supervisor {
 	int status;		 /* -1: not decided from outside the guest */
 	struct sup_role *blamed; /* a helper that ended first */
 
+	/* When helpers were started again: the last ones, in a ring. */
+	uint64_t restarted_at[MAX_RESTARTS];
+	unsigned restarts;
+
 	pid_t pid; /* our own */
 	int sigfd;
 	int mem; /* of this start */
@@ -81,6 +90,8 @@ int supervise(struct host *h);
 
 /* parent/supervise_start.c: memory, channels, processes of one start. 0, or -1 having said why. */
 int sup_start(struct supervisor *s);
+/* A successor for helper @r, which has ended. 0, or -1 having said why. */
+int sup_start_again(struct supervisor *s, struct sup_role *r);
 /* Close what sup_start() made; every role has ended. */
 void sup_clean(struct supervisor *s);
 
@@ -109,7 +120,21 @@ bool sup_wants_stdin(const struct supervisor *s);
 /* Lines and console output that are still in our buffers, for a bounded time. */
 void sup_flush_all(struct supervisor *s);
 
+/* parent/supervise_restart.c: helpers that ended while the guest runs. */
+/* @r is to be started again; false if that is not wanted at all (--max-restarts=0). */
+bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well);
+/* Start again what is due; too many within a minute end the guest. */
+void sup_restart_due(struct supervisor *s);
+uint64_t sup_restart_deadline(const struct supervisor *s); /* 0: none */
+/* A helper is away, or was a moment ago. */
+bool sup_restart_recent(const struct supervisor *s);
+/* One that was started again is ready. */
+void sup_restarted(struct supervisor *s, struct sup_role *r);
+
 /* parent/supervise_end.c: decisions. */
+#define BLAME_MS 500 /* for the vCPU process, to show that the guest ended */
+/* How @r ended, with the last words of its standard error. */
+void sup_end_text(struct sup_role *r, char *text, size_t size);
 void sup_force(struct supervisor *s, int status); /* end the guest now, with that status */
 void sup_guest_end(struct supervisor *s, enum guest_end end, const char *text);
 void sup_role_ended(struct supervisor *s, struct sup_role *r);

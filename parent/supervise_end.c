@@ -13,15 +13,13 @@
 #define NIC_GRACE_MS	500  /* for netd, which has nothing to finish and may wait for a front-end */
 #define BUTTON_GRACE_MS 5000 /* for the guest, after its power button */
 #define SAID_MS		200  /* that a line of standard error waits for the end of its process */
-#define BLAME_MS	500  /* for the vCPU process, to show that the guest ended */
 
 static bool is_helper(const struct supervisor *s, const struct sup_role *r)
 {
 	return r != &s->role[s->nroles - 1];
 }
 
-/* How @r ended, with the last words of its standard error. */
-static void end_text(struct sup_role *r, char *text, size_t size)
+void sup_end_text(struct sup_role *r, char *text, size_t size)
 {
 	size_t n = spawn_end_text(&r->end, text, size);
 
@@ -83,7 +81,7 @@ static void blame(struct supervisor *s)
 	char text[LOG_LINE_MAX];
 	bool starting = s->phase == PHASE_STARTING;
 
-	end_text(s->blamed, text, sizeof(text));
+	sup_end_text(s->blamed, text, sizeof(text));
 	sup_line(s, "%s: its process ended%s: %s", s->blamed->host->name,
 		 starting ? " before it was ready" : "; the guest is ended with it", text);
 	sup_force(s, starting && s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED);
@@ -103,6 +101,8 @@ void sup_role_ended(struct supervisor *s, struct sup_role *r)
 	 * A helper ends well when its front-end goes, and its end may be seen
 	 * before that of the vCPU process, which then says why.
 	 */
+	if (s->phase == PHASE_RUNNING && sup_restart_later(s, r, ended_well(r)))
+		return;
 	s->blamed = r;
 	if (s->phase == PHASE_STARTING)
 		blame(s);
@@ -166,6 +166,8 @@ void sup_deadlines(struct supervisor *s)
 	}
 	if (due(&s->blame_at, now) && s->status < 0)
 		blame(s);
+	if (s->phase == PHASE_RUNNING && s->status < 0)
+		sup_restart_due(s);
 	if (due(&s->nics_stop_by, now))
 		kill_nics(s);
 	if (due(&s->stop_by, now))
@@ -197,6 +199,8 @@ int sup_timeout_ms(const struct supervisor *s)
 		sooner(&ms, s->began + (uint64_t)s->c->timeout_s * 1000, now);
 	sooner(&ms, s->button_until, now);
 	sooner(&ms, s->blame_at, now);
+	if (s->phase == PHASE_RUNNING && s->status < 0)
+		sooner(&ms, sup_restart_deadline(s), now);
 	sooner(&ms, s->nics_stop_by, now);
 	sooner(&ms, s->stop_by, now);
 	for (unsigned i = 0; i < s->nroles; i++)
@@ -248,7 +252,7 @@ static int conclude_death(struct supervisor *s)
 	bool never_ran = s->h->engine == ENGINE_QEMU && !s->heard &&
 			 WIFEXITED((int)r->end.value) && WEXITSTATUS((int)r->end.value) == 1;
 
-	end_text(r, text, sizeof(text));
+	sup_end_text(r, text, sizeof(text));
 	sup_line(s, "vcpu: its process ended%s: %s", never_ran ? " before the guest ran" : "", text);
 	return never_ran && s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED;
 }

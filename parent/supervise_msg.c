@@ -123,13 +123,15 @@ static void role_ready(struct supervisor *s, struct sup_role *r, uint32_t missin
 		return;
 	r->ready = true;
 	r->missing = (missing | r->host->spawner.missing) & (LAYER_BIT(LAYER_COUNT) - 1);
-	if (r->missing && s->starts == 1) {
+	if (r->missing && s->starts == 1 && !r->generation) {
 		sandbox_missing_text(r->missing, text, sizeof(text));
 		sup_line(s, "%s: this host lacks: %s%s", r->host->name, text,
 			 s->c->strict ? " (--strict: not started)" : "");
 		if (s->c->strict)
 			sup_force(s, EXIT_HOST);
 	}
+	if (r->generation)
+		sup_restarted(s, r);
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (!s->role[i].ready)
 			return;
@@ -208,7 +210,7 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 				sup_line(s, "%s: its program cannot be started: %m", r->host->name);
 			}
 			r->live = false;
-			sup_force(s, EXIT_HOST);
+			sup_force(s, s->starts == 1 && !r->generation ? EXIT_HOST : EXIT_ROLE_DIED);
 			break;
 		case SPAWN_ENDED:
 			if (!r->live)
@@ -241,7 +243,8 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 
 void sup_let_out(struct supervisor *s, struct sup_role *r)
 {
-	if (r->said_at)
+	/* QEMU says much about a connection that is about to be there again. */
+	if (r->said_at && (s->c->verbose || r != sup_vcpu(s) || !sup_restart_recent(s)))
 		role_line(s, r, r->said);
 	r->said_at = 0;
 }

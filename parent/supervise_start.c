@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/inflight.h"
 #include "common/shm.h"
 #include "supervise.h"
 
@@ -51,6 +52,18 @@ static void close_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+/* Memory in which a disk's process notes what it has begun, for its successor. */
+static int fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues)
+{
+	uint64_t bytes;
+
+	r->inflight = inflight_create((uint16_t)queues, INFLIGHT_MAX_SIZE, &bytes);
+	if (r->inflight >= 0)
+		return 0;
+	sup_line(s, "%s: memory for its notes: %m", r->host->name);
+	return -1;
 }
 
 /* The first start uses what the window made; later ones make their own. */
@@ -94,6 +107,8 @@ static void common_config(const struct supervisor *s, const struct sup_role *r,
 	rc->poll_us = s->c->poll_us;
 	rc->mem_dev = mem->st_dev;
 	rc->mem_ino = mem->st_ino;
+	rc->generation = r->generation;
+	rc->inflight = r->inflight >= 0;
 }
 
 static void device_config(const struct supervisor *s, unsigned d, struct vcpu_device *v)
@@ -105,6 +120,7 @@ static void device_config(const struct supervisor *s, unsigned d, struct vcpu_de
 	if (v->kind == DEV_BLK) {
 		v->queues = s->h->disk[i].config.queues;
 		v->read_only = s->h->disk[i].config.read_only;
+		v->listening = s->h->disk[i].listener >= 0;
 		return;
 	}
 	v->queues = (uint8_t)(s->h->net[i].config.queue_pairs * 2);
@@ -169,35 +185,50 @@ static int launch(struct supervisor *s, struct sup_role *r, const struct role_fd
 	return 0;
 }
 
-static int start_disk(struct supervisor *s, struct sup_role *r, const struct stat *mem,
-		      struct far_ends *far, int front)
+/* The helper's end of the connection, or the socket where QEMU connects to it. */
+static void add_front(struct role_fds *f, struct role_config *rc, int front, int listener)
 {
-	static struct role_config rc;
-	struct disk_host *d = &s->h->disk[s->c->device[r->device].index];
-	struct role_fds f = { 0 };
-	int ctl = pair(SOCK_SEQPACKET, far, &r->ctl);
+	rc->listening = listener >= 0;
+	role_fds_add(f, rc->listening ? listener : front, rc->listening ? HFD_LISTEN : HFD_FRONT);
+}
 
-	if (ctl < 0) {
-		sup_line(s, "%s: %m", r->host->name);
-		return -1;
-	}
-	common_config(s, r, mem, &rc);
-	rc.blk = d->config;
-	role_fds_add(&f, ctl, HFD_CTL);
-	role_fds_add(&f, front, HFD_FRONT);
+static int start_disk(struct supervisor *s, struct sup_role *r, const struct role_fds *common,
+		      struct role_config *rc)
+{
+	struct disk_host *d = &s->h->disk[s->c->device[r->device].index];
+	struct role_fds f = *common;
+
+	rc->blk = d->config;
+	add_front(&f, rc, r->front, d->listener);
 	role_fds_add(&f, d->fd, HFD_DISK);
-	if (d->delta >= 0)
+	role_fds_add(&f, r->inflight, HFD_INFLIGHT);
+	if (d->delta >= 0) {
 		role_fds_add(&f, d->delta, HFD_DELTA);
-	return launch(s, r, &f, &rc,
+		role_fds_add(&f, d->map, HFD_SNAPMAP);
+	}
+	return launch(s, r, &f, rc,
 		      d->config.is_block_device && d->delta < 0 ? 0 : d->config.capacity,
 		      space_limit(s, d->config.capacity));
 }
 
-static int start_nic(struct supervisor *s, struct sup_role *r, const struct stat *mem,
-		     struct far_ends *far, int front)
+static int start_nic(struct supervisor *s, struct sup_role *r, const struct role_fds *common,
+		     struct role_config *rc)
+{
+	struct net_host *n = &s->h->net[s->c->device[r->device].index];
+	struct role_fds f = *common;
+
+	rc->net = n->config;
+	add_front(&f, rc, r->front, n->listener);
+	for (unsigned q = 0; q < n->ntaps; q++)
+		role_fds_add(&f, n->tap[q], HFD_TAP0 + q);
+	return launch(s, r, &f, rc, 0, space_limit(s, 0));
+}
+
+/* The process of device r->device, the first or a later one. */
+static int start_helper(struct supervisor *s, struct sup_role *r, const struct stat *mem,
+			struct far_ends *far)
 {
 	static struct role_config rc;
-	struct net_host *n = &s->h->net[s->c->device[r->device].index];
 	struct role_fds f = { 0 };
 	int ctl = pair(SOCK_SEQPACKET, far, &r->ctl);
 
@@ -206,12 +237,24 @@ static int start_nic(struct supervisor *s, struct sup_role *r, const struct stat
 		return -1;
 	}
 	common_config(s, r, mem, &rc);
-	rc.net = n->config;
 	role_fds_add(&f, ctl, HFD_CTL);
-	role_fds_add(&f, front >= 0 ? front : n->listener, front >= 0 ? HFD_FRONT : HFD_LISTEN);
-	for (unsigned q = 0; q < n->ntaps; q++)
-		role_fds_add(&f, n->tap[q], HFD_TAP0 + q);
-	return launch(s, r, &f, &rc, 0, space_limit(s, 0));
+	return s->c->device[r->device].kind == DEV_BLK ? start_disk(s, r, &f, &rc) :
+							 start_nic(s, r, &f, &rc);
+}
+
+int sup_start_again(struct supervisor *s, struct sup_role *r)
+{
+	struct far_ends far = { 0 };
+	struct stat mem;
+	int result;
+
+	if (fstat(s->mem, &mem) < 0) {
+		sup_line(s, "guest memory: %m");
+		return -1;
+	}
+	result = start_helper(s, r, &mem, &far);
+	close_far(&far);
+	return result;
 }
 
 /* The console's two pipes, and with QEMU the monitor and the other console. */
@@ -279,6 +322,24 @@ static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_e
 		      s->h->engine == ENGINE_QEMU ? 0 : space_limit(s, 0));
 }
 
+/* What connects device @d with its front-end. *@front: our own front-end's end, or -1. */
+static int connect_device(struct supervisor *s, unsigned d, struct far_ends *far, int *front)
+{
+	unsigned i = s->c->device[d].index;
+	bool disk = s->c->device[d].kind == DEV_BLK;
+	struct sup_role *r = &s->role[d];
+
+	*front = -1;
+	if ((disk ? s->h->disk[i].listener : s->h->net[i].listener) < 0) {
+		*front = pair(SOCK_STREAM, far, &r->front);
+		if (*front < 0) {
+			sup_line(s, "%s: %m", r->host->name);
+			return -1;
+		}
+	}
+	return disk ? fresh_notes(s, r, s->h->disk[i].config.queues) : 0;
+}
+
 static int start_all(struct supervisor *s, struct far_ends *far)
 {
 	int front[MAX_DEVICES];
@@ -286,27 +347,18 @@ static int start_all(struct supervisor *s, struct far_ends *far)
 
 	if (fresh_memory(s, &mem) < 0)
 		return -1;
-	for (unsigned d = 0; d < s->c->ndevices; d++) {
-		struct sup_role *r = &s->role[d];
-		bool disk = s->c->device[d].kind == DEV_BLK;
-		bool listens = !disk && s->h->net[s->c->device[d].index].listener >= 0;
-		int helper = -1, started;
-
-		front[d] = -1;
-		if (!listens) {
-			helper = pair(SOCK_STREAM, far, &front[d]);
-			if (helper < 0) {
-				sup_line(s, "%s: %m", r->host->name);
-				return -1;
-			}
-			keep_far(far, front[d]);
-		}
-		started = disk ? start_disk(s, r, &mem, far, helper) :
-				 start_nic(s, r, &mem, far, helper);
-		if (started < 0)
+	for (unsigned d = 0; d < s->c->ndevices; d++)
+		if (connect_device(s, d, far, &front[d]) < 0 ||
+		    start_helper(s, &s->role[d], &mem, far) < 0)
 			return -1;
-	}
 	return start_vcpu(s, &mem, far, front);
+}
+
+static void prepare_role(struct sup_role *r)
+{
+	r->ctl = r->front = r->inflight = -1;
+	r->generation = 0;
+	r->down_since = r->restart_at = 0;
 }
 
 int sup_start(struct supervisor *s)
@@ -316,7 +368,7 @@ int sup_start(struct supervisor *s)
 
 	s->con_in = s->con_out = s->serial = s->monitor = -1;
 	for (unsigned i = 0; i < s->nroles; i++)
-		s->role[i].ctl = -1;
+		prepare_role(&s->role[i]);
 	s->in.head = s->in.len = 0;
 	s->in.gone = false;
 	memset(&s->qmp, 0, sizeof(s->qmp));
@@ -337,8 +389,11 @@ int sup_start(struct supervisor *s)
 
 void sup_clean(struct supervisor *s)
 {
-	for (unsigned i = 0; i < s->nroles; i++)
+	for (unsigned i = 0; i < s->nroles; i++) {
 		close_fd(&s->role[i].ctl);
+		close_fd(&s->role[i].front);
+		close_fd(&s->role[i].inflight);
+	}
 	close_fd(&s->con_in);
 	close_fd(&s->con_out);
 	close_fd(&s->serial);

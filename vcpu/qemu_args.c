@@ -105,7 +105,10 @@ static void add_disk(struct qemu_args *a, const struct vcpu_device *d, unsigned 
 	unsigned queues = MAX(d->queues, 1);
 
 	add(a, "-chardev");
-	add(a, "socket,id=c%u,fd=%d", i, VFD_FRONT0 + (int)i);
+	if (d->listening)
+		add(a, "socket,id=c%u,path=/blk%u.sock,reconnect=1", i, d->index);
+	else
+		add(a, "socket,id=c%u,fd=%d", i, VFD_FRONT0 + (int)i);
 	add(a, "-device");
 	add(a, "vhost-user-blk-pci,chardev=c%u,num-queues=%u,disable-legacy=on", i, queues);
 }
@@ -123,7 +126,7 @@ static void add_nic(struct qemu_args *a, const struct vcpu_device *d, unsigned i
 	if (d->mtu && d->mtu != 1500)
 		fmt_line(mtu, sizeof(mtu), ",host_mtu=%u", d->mtu);
 	add(a, "-chardev");
-	add(a, "socket,id=c%u,path=/net%u.sock", i, d->index);
+	add(a, "socket,id=c%u,path=/net%u.sock,reconnect=1", i, d->index);
 	add(a, "-netdev");
 	add(a, "vhost-user,id=n%u,chardev=c%u,queues=%u", i, i, pairs);
 	add(a, "-device");

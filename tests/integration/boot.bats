@@ -208,10 +208,10 @@ setup_test()
 	said "later"
 }
 
-@test "a helper that is killed ends the guest with status 4, and is named" {
+@test "--max-restarts=0: a helper that is killed ends the guest with status 4, and is named" {
 	new_image disk 4
 	guest_script <<< 'say ready; sleep 100'
-	boot_bg --block="$BATS_TEST_TMPDIR/disk"
+	boot_bg --max-restarts=0 --block="$BATS_TEST_TMPDIR/disk"
 	wait_for "T: ready"
 	# shellcheck disable=SC2046
 	kill -9 $(role_pids blkd)

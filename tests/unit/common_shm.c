@@ -214,6 +214,12 @@ static void addresses_become_pointers_only_whole(void **state)
 	close(fd);
 }
 
+static void mark_all(struct inflight_region *r)
+{
+	for (uint16_t i = 0; i < 8; i++)
+		r->desc[i] = (struct inflight_desc){ .inflight = 1, .counter = 100u - i, .next = i };
+}
+
 /* The area is shared with the front-end: whatever it holds, heads stay in range and come once. */
 static void a_lying_inflight_area_is_harmless(void **state)
 {
@@ -233,16 +239,15 @@ static void a_lying_inflight_area_is_harmless(void **state)
 	assert_false(inflight_map(&a, fd, 0, bytes, 0, 8));
 	assert_false(inflight_map(&a, fd, 8, 8 * PAGE, 1, 8));
 	assert_true(inflight_map(&a, fd, 0, bytes, 1, 8));
-	assert_int_equal(inflight_start(&q, &a, 1, 8, 0), -1);
-	assert_int_equal(inflight_start(&q, &a, 0, 16, 0), -1);
-	assert_int_equal(inflight_start(&q, &a, 0, 8, 0), 0);
+	assert_int_equal(inflight_start(&q, &a, 1, 8, 0, 0 + 8), -1);
+	assert_int_equal(inflight_start(&q, &a, 0, 16, 0, 0 + 8), -1);
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 0, 0 + 8), 0);
 
 	/* Finished but not noted: settled by the list of the batch, which may lie. */
 	r = q.shared;
-	for (uint16_t i = 0; i < 8; i++)
-		r->desc[i] = (struct inflight_desc){ .inflight = 1, .counter = 100u - i, .next = i };
+	mark_all(r);
 	r->last_batch_head = 3;
-	assert_int_equal(inflight_start(&q, &a, 0, 8, 2), 7);
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 2, 2 + 8), 7);
 	for (int want = 7; want >= 0; want--) {
 		if (want == 3)
 			continue;
@@ -250,16 +255,23 @@ static void a_lying_inflight_area_is_harmless(void **state)
 		assert_int_equal(head, want);
 	}
 	assert_false(inflight_resubmit(&q, &head));
-	/* An index that is not the ring's; a head behind the queue's, and far behind. */
+	/* More unfinished than the ring has chains: notes of an earlier ring. */
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 2, 8), 0);
+	/* An index that is not the ring's: the same. */
+	mark_all(r);
 	r->used_idx = 12345;
-	assert_int_equal(inflight_start(&q, &a, 0, 8, 2), 7);
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 2, 2 + 8), 0);
+	assert_int_equal(r->desc[0].inflight, 0);
+	/* A head behind the queue's, and far behind. */
+	mark_all(r);
+	r->desc[3].inflight = 0;
 	r->desc[20].inflight = 1;
 	r->last_batch_head = 20;
 	r->used_idx = 0;
-	assert_int_equal(inflight_start(&q, &a, 0, 8, 2), 7);
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 2, 2 + 8), 7);
 	assert_int_equal(r->desc[20].inflight, 1);
 	r->last_batch_head = 60000;
-	assert_int_equal(inflight_start(&q, &a, 0, 8, 4), 7);
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 4, 4 + 8), 7);
 	inflight_take(&q, 3);
 	inflight_put(&q, 3);
 	r->desc[3].next = 50000;
@@ -267,7 +279,7 @@ static void a_lying_inflight_area_is_harmless(void **state)
 	assert_int_equal(r->desc[3].inflight, 0);
 	assert_int_equal(r->used_idx, 8);
 	r->version = 2;
-	assert_int_equal(inflight_start(&q, &a, 0, 8, 8), -1);
+	assert_int_equal(inflight_start(&q, &a, 0, 8, 8, 8 + 8), -1);
 	inflight_unmap(&a);
 	close(fd);
 }
