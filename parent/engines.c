@@ -153,16 +153,32 @@ static int try_qemu(struct host *h, char *why)
 	return -1;
 }
 
+static const struct {
+	enum engine_kind kind;
+	int (*open)(struct host *h, char *why);
+} engine[] = {
+	{ ENGINE_LGUEST, try_lguest },
+	{ ENGINE_KVM, try_kvm },
+	{ ENGINE_QEMU, try_qemu },
+};
+
+int engine_try(struct host *h, enum engine_kind kind, char *why)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(engine); i++)
+		if (engine[i].kind == kind)
+			return engine[i].open(h, why);
+	return -1;
+}
+
+void engine_forget(struct host *h)
+{
+	free(h->engine_fd);
+	h->engine_fd = NULL;
+	h->nengine = 0;
+}
+
 int engine_open(struct host *h)
 {
-	static const struct {
-		enum engine_kind kind;
-		int (*open)(struct host *h, char *why);
-	} engine[] = {
-		{ ENGINE_LGUEST, try_lguest },
-		{ ENGINE_KVM, try_kvm },
-		{ ENGINE_QEMU, try_qemu },
-	};
 	char why[WHY_MAX] = "";
 
 	for (unsigned i = 0; i < ARRAY_SIZE(engine); i++) {

@@ -3,6 +3,9 @@
  * lguest-sep: parse the command line, open everything in one short privileged
  * window, and supervise what was started, without any privilege, to its end.
  */
+#include <string.h>
+
+#include "audit.h"
 #include "options.h"
 #include "setup.h"
 #include "supervise.h"
@@ -12,8 +15,13 @@ static struct host host;
 
 int main(int argc, char **argv)
 {
-	int status = options_parse(argc, argv, &config);
+	int status;
 
+	if (argc > 1 && !strcmp(argv[1], "audit"))
+		return audit_main(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "doctor"))
+		return doctor_main(argc - 1, argv + 1);
+	status = options_parse(argc, argv, &config);
 	if (status >= 0)
 		return status;
 	log_to_fd(2, "lguest-sep", config.verbose ? LOG_DEBUG : LOG_INFO);

@@ -84,7 +84,7 @@ static int open_nics(struct host *h)
 	for (unsigned i = 0; i < h->c->nnets; i++) {
 		const struct net_config *n = &h->net[i].config;
 
-		if (net_open(&h->c->net[i], &h->net[i]) < 0) {
+		if (net_open(&h->c->net[i], &h->net[i]) < 0 || net_guard(h->c, i, &h->net[i]) < 0) {
 			link_done();
 			return -1;
 		}

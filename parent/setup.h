@@ -102,5 +102,7 @@ void link_done(void);
  * @ifname and is not from @mac. 0, or -1 with the reason in @why.
  */
 int link_guard_mac(const char *ifname, const uint8_t mac[ETH_ALEN], char *why, size_t size);
+/* The same for net[@i], if its tap was made here and its address is to be checked. 0, or -1 having said why. */
+int net_guard(const struct config *c, unsigned i, const struct net_host *n);
 
 #endif
