@@ -16,12 +16,16 @@
 
 static void send_all(const struct net_load *l, int tap, struct bench_result *r)
 {
-	static uint8_t bytes[NET_HDR + NET_MAX];
-	uint32_t len = net_frame(bytes, (uint32_t)l->size, false);
-	uint64_t began = bench_ns(), until = began + l->ms * 1000000;
+	static uint8_t bytes[NET_BUFFERS][NET_HDR + NET_MAX];
+	uint32_t len = 0;
+	uint64_t began, until;
 
+	for (unsigned i = 0; i < l->buffers; i++)
+		len = net_frame(bytes[i], (uint32_t)l->size, false);
+	began = bench_ns();
+	until = began + l->ms * 1000000;
 	while (l->count ? r->ops < l->count : (r->ops & 63) || bench_ns() < until) {
-		if (write(tap, bytes, len) != (ssize_t)len)
+		if (write(tap, bytes[r->ops % l->buffers], len) != (ssize_t)len)
 			bench_die("write to the tap");
 		r->ops++;
 	}

@@ -6,6 +6,7 @@
  *   netload --socket=PATH --tap=NAME [--receive] [--poll] …   through the back-end on that tap
  *   netload --tap=NAME [--receive] …                          the tap itself
  *   … --size=64 [--ms=1000 | --count=N] [--cpu=N] [--sender-cpu=N]
+ *   [--buffers=N] (the bare writer's, used in turn: 1 is the fastest, 256 what a queue has)
  *
  * --size up to 1514 bytes, or 65214 for TCP segments. The tap must be up. Prints
  * one line of JSON. Runs on its own; never part of what is installed.
@@ -18,17 +19,19 @@
 int main(int argc, char **argv)
 {
 	struct bench_result r = { 0 };
-	struct net_load l = { .tap = "", .size = 64, .ms = 1000, .cpu = UINT64_MAX };
+	struct net_load l = { .tap = "", .size = 64, .ms = 1000, .cpu = UINT64_MAX,
+			      .buffers = 1 };
 	const struct bench_option options[] = {
 		{ "socket", &l.socket, NULL, NULL },   { "tap", &l.tap, NULL, NULL },
 		{ "receive", NULL, NULL, &l.receive }, { "poll", NULL, NULL, &l.poll },
 		{ "size", NULL, &l.size, NULL },       { "ms", NULL, &l.ms, NULL },
 		{ "count", NULL, &l.count, NULL },     { "cpu", NULL, &l.cpu, NULL },
 		{ "sender-cpu", NULL, &l.sender_cpu, NULL },
+		{ "buffers", NULL, &l.buffers, NULL },
 	};
 
 	bench_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
-	if (l.size < 64 || l.size > NET_MAX || (l.receive && !*l.tap) || (!l.socket && !*l.tap)) {
+	if (!l.buffers || l.buffers > NET_BUFFERS || l.size < 64 || l.size > NET_MAX || (l.receive && !*l.tap) || (!l.socket && !*l.tap)) {
 		fprintf(stderr, "netload: --tap is missing, or --size is not 64 to %u\n", NET_MAX);
 		return 2;
 	}

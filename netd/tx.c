@@ -10,35 +10,41 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "netd.h"
 
-/* Bytes of the frame in the copy: what is judged, and the whole of a small frame. */
+/* Bytes of a large frame in the copy: what is judged. */
 #define TX_PEEK 128
+/* A frame up to this is copied whole: one plain write() costs less than a gathered one. */
+#define TX_WHOLE 1600
+/* Chains between two looks at whether the driver wants a call: it refills while the rest goes out. */
+#define TX_FLUSH 32
 
 /* One entry of room before the chain's own for the copy. */
 static struct iovec tx_iov[1 + VQ_MAX_SIZE];
 static struct {
 	struct virtio_net_hdr_mrg_rxbuf hdr;
-	uint8_t frame[TX_PEEK];
+	uint8_t frame[TX_WHOLE];
 } tx_copy;
-_Static_assert(sizeof(tx_copy) == TAP_HDR_LEN + TX_PEEK, "header and frame must be adjacent");
+_Static_assert(sizeof(tx_copy) == TAP_HDR_LEN + TX_WHOLE, "header and frame must be adjacent");
 /* For a chain in more pieces than one writev() takes. */
 static uint8_t tx_flat[FRAME_MAX];
 
 enum tx_result { TX_SENT, TX_EMPTY, TX_WAIT, TX_FAULT };
 
-/* Copies header and first bytes of the chain; returns how many bytes of the frame. */
-static size_t copy_front(const struct netd *n, const struct iovec *iov, unsigned niov)
+/* Copies header and first bytes of the chain's @len bytes of frame; returns how many of them. */
+static size_t copy_front(const struct netd *n, const struct iovec *iov, unsigned niov, uint64_t len)
 {
-	memset(&tx_copy.hdr, 0, sizeof(tx_copy.hdr));
-	if (n->hdr_len == TAP_HDR_LEN) {
-		size_t got = iov_to_buf(iov, niov, 0, &tx_copy, sizeof(tx_copy));
+	size_t peek = len <= TX_WHOLE ? (size_t)len : TX_PEEK;
 
-		return got - TAP_HDR_LEN;
+	if (n->hdr_len == TAP_HDR_LEN) {
+		iov_to_buf(iov, niov, 0, &tx_copy, TAP_HDR_LEN + peek);
+		return peek;
 	}
+	memset(&tx_copy.hdr, 0, sizeof(tx_copy.hdr));
 	iov_to_buf(iov, niov, 0, &tx_copy.hdr, n->hdr_len);
-	return iov_to_buf(iov, niov, n->hdr_len, tx_copy.frame, TX_PEEK);
+	return iov_to_buf(iov, niov, n->hdr_len, tx_copy.frame, peek);
 }
 
 /*
@@ -86,7 +92,8 @@ static enum tx_result tx_write(struct backend *be, struct net_pair *p, struct vq
 	ssize_t sent;
 
 	do
-		sent = writev(p->tap, iov, count);
+		sent = count == 1 ? write(p->tap, iov->iov_base, iov->iov_len) :
+				    writev(p->tap, iov, count);
 	while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		be->stats.frames_out++;
@@ -131,7 +138,7 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 		return TX_FAULT;
 	}
 	len = ch.out_len - n->hdr_len;
-	peeked = copy_front(n, iov, ch.nout);
+	peeked = copy_front(n, iov, ch.nout, len);
 	v = frame_judge_tx(&tx_copy.hdr, tx_copy.frame, len, n->features,
 			   n->c.spoof_check ? n->c.mac : NULL);
 	if (v == FRAME_OK) {
@@ -139,8 +146,10 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 		r = tx_write(be, p, vq, first, count);
 		if (r == TX_WAIT)
 			return r;
-		bucket_take(&n->tx_packets, 1);
-		bucket_take(&n->tx_bytes, len);
+		if (n->limited) {
+			bucket_take(&n->tx_packets, 1);
+			bucket_take(&n->tx_bytes, len);
+		}
 	} else if (v == FRAME_SPOOF) {
 		be->stats.dropped_spoof++;
 	} else {
@@ -167,7 +176,8 @@ bool tx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 		r = tx_one(be, p, vq);
 		if (r != TX_SENT)
 			break;
-		done++;
+		if (++done % TX_FLUSH == 0)
+			backend_flush(be, vq);
 	}
 	if (done && r != TX_FAULT)
 		backend_flush(be, vq);
