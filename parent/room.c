@@ -188,8 +188,8 @@ int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32
 			return -1;
 	}
 	*step = STEP_ROOT;
-	if (room_needs_paths() && (show_program(r->init_exe, SPAWN_INIT_PATH + 1) < 0 ||
-				   show_program(r->exe, SPAWN_ROLE_PATH + 1) < 0))
+	if (room_needs_paths() && (show_program(r->init_exe, &SPAWN_INIT_PATH[1]) < 0 ||
+				   show_program(r->exe, &SPAWN_ROLE_PATH[1]) < 0))
 		return -1;
 	if (room_leave_old_root() < 0 || seal_root(r->qemu) < 0)
 		return -1;
