@@ -17,6 +17,8 @@
 
 #define EVENTS_AT_ONCE	 32
 #define MESSAGES_AT_ONCE 16
+#define POLL_MISSES_MAX	 8
+#define POLL_HITS_MAX	 16 /* polls that find work, between two looks at all descriptors */
 
 /* Put @fd at the number @to. 0 or -1 with errno; @fd is gone either way. */
 static int place(int fd, int to)
@@ -277,13 +279,30 @@ static bool poll_rings(struct backend *be)
 	} while (!news && now_us() < until);
 	if (news) {
 		be->stats.polls_hit++;
+		be->poll_misses = 0;
 		return true;
 	}
 	be->polling = false;
+	be->poll_misses += be->poll_misses < POLL_MISSES_MAX;
+	be->poll_rests = (uint16_t)(1u << be->poll_misses);
 	for (unsigned q = 0; q < be->c.max_queues; q++)
 		if (!be->vq[q].quiet && vq_enable_kicks(&be->vq[q]))
 			news = be->ring[q].want_work = true;
 	return news;
+}
+
+/*
+ * After a sleep: is it worth polling before the next one? Only if this one was
+ * short, and after polls in vain only every 2nd, 4th, … 256th time: a driver that
+ * shares our processor, or never answers soon, is not held up by us.
+ */
+static bool worth_polling(struct backend *be)
+{
+	if (now_us() - be->slept_at >= 4ull * be->c.poll_us)
+		return false;
+	if (be->poll_rests)
+		be->poll_rests--;
+	return !be->poll_rests;
 }
 
 /* Sleep until something comes; @busy: only look. */
@@ -291,14 +310,17 @@ static int wait_events(struct backend *be, struct epoll_event *ev, bool busy)
 {
 	int n;
 
-	if (!busy && be->polling)
+	if (!busy && be->polling) {
 		busy = poll_rings(be);
+		/* Messages and the device's descriptors have their turn all the same. */
+		if (busy && ++be->poll_hits % POLL_HITS_MAX)
+			return 0;
+	}
 	if (be->c.poll_us && !busy)
 		be->slept_at = now_us();
 	n = epoll_pwait(HFD_EPOLL, ev, EVENTS_AT_ONCE, busy ? 0 : -1, NULL);
-	/* Worth polling if the sleep was short; the first poll that finds nothing ends it. */
 	if (be->c.poll_us && !busy)
-		be->polling = now_us() - be->slept_at < 4ull * be->c.poll_us;
+		be->polling = worth_polling(be);
 	return n;
 }
 
@@ -326,6 +348,8 @@ static void loop(struct backend *be)
 static void begin(struct backend *be)
 {
 	be->gone = be->sealed = be->features_set = be->owner_set = be->polling = false;
+	be->poll_misses = be->poll_hits = 0;
+	be->poll_rests = 0;
 	be->acked_features = be->protocol_features = 0;
 	be->status = 0;
 	be->exit_status = 0;
