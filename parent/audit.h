@@ -83,7 +83,7 @@ struct facts {
 	/* mappings */
 	unsigned write_exec, odd_exec, guest_maps, guest_exec, guest_dumped, sealed_maps;
 	char odd_exec_what[96];
-	uint64_t guest_ino;
+	uint64_t guest_ino, guest_size; /* of the largest mapping */
 	int seals; /* -1: not to be seen */
 	/* descriptors, by number */
 	struct audit_fd *fd;

@@ -21,7 +21,7 @@
 /* One line of maps, and of smaps: "start-end perms offset dev inode   name". */
 struct mapping {
 	char range[40], perms[5];
-	uint64_t ino;
+	uint64_t size, ino;
 	const char *name;
 };
 
@@ -34,6 +34,7 @@ static bool parse_mapping(char *line, struct mapping *m)
 		return false;
 	memcpy(m->range, p, n);
 	m->range[n] = '\0';
+	m->size = strtoull(strchr(m->range, '-') + 1, NULL, 16) - strtoull(m->range, NULL, 16);
 	p += n;
 	p += strspn(p, " ");
 	if (strlen(p) < 5)
@@ -62,8 +63,7 @@ static void ask_seals(struct facts *f, const char *range)
 	char path[96];
 	int fd;
 
-	if (f->seals >= 0)
-		return;
+	f->seals = -1;
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%s", (int)f->pid, range);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -91,6 +91,10 @@ static void one_mapping(struct facts *f, const struct mapping *m)
 		return;
 	f->guest_maps++;
 	f->guest_exec += exec;
+	/* Areas that outlive a process have the same name; the guest's own is the largest. */
+	if (m->size <= f->guest_size)
+		return;
+	f->guest_size = m->size;
 	f->guest_ino = m->ino;
 	ask_seals(f, m->range);
 }
