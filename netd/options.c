@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "netd.h"
 
@@ -25,7 +26,8 @@ const char netd_help_text[] =
 	"  --spoof-check=on|off    drop frames whose source is not --mac (default on)\n"
 	"  --rate=PACKETS          frames a second, each way (default: no limit)\n"
 	"  --bandwidth=BYTES       bytes a second, each way (default: no limit)\n"
-	"  --poll-us=N             look at the rings for so long before sleeping\n"
+	"  --poll-us=N             how long to look for work before sleeping, while there is much\n"
+	"                          (default 50, or 0 on one CPU)\n"
 	"  --help, --version\n";
 
 static int fail(char *err, size_t errlen, const char *what, const char *arg)
@@ -164,6 +166,7 @@ int netd_parse(int argc, char **argv, struct netd_options *o, char *err, size_t 
 {
 	*o = (struct netd_options){ .fd = -1, .tap_fd = -1 };
 	o->net.queue_pairs = 1;
+	o->poll_us = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 50 : 0;
 	o->net.offload = true;
 	o->net.spoof_check = true;
 	for (int i = 1; i < argc; i++) {

@@ -77,6 +77,7 @@ struct config {
 	unsigned max_reboots; /* lguest: how many descriptors are kept */
 	unsigned max_restarts;
 	unsigned poll_us;
+	uint64_t began_us, parsed_us; /* now_us() at main(), and when the command line was judged */
 	bool max_reboots_set, max_restarts_set;
 
 	char text[CONFIG_TEXT_MAX];

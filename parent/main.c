@@ -15,6 +15,7 @@ static struct host host;
 
 int main(int argc, char **argv)
 {
+	uint64_t began = now_us();
 	int status;
 
 	if (argc > 1 && !strcmp(argv[1], "audit"))
@@ -24,6 +25,8 @@ int main(int argc, char **argv)
 	status = options_parse(argc, argv, &config);
 	if (status >= 0)
 		return status;
+	config.began_us = began;
+	config.parsed_us = now_us();
 	log_to_fd(2, "lguest-sep", config.verbose ? LOG_DEBUG : LOG_INFO);
 	status = EXIT_HOST;
 	if (host_open(&host, &config) == 0)

@@ -244,6 +244,7 @@ int host_open(struct host *h, const struct config *c)
 	from = now_us();
 	if (window(h) < 0)
 		return -1;
+	h->window_from_us = from;
 	h->window_us = now_us() - from;
 	close_fd(&h->init_exe);
 	for (unsigned i = 0; i < ROLE_COUNT; i++)

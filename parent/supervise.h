@@ -51,6 +51,7 @@ struct supervisor {
 	enum phase phase;
 	unsigned starts; /* of the guest */
 	uint64_t began, started, stop_by, nics_stop_by, button_until, blame_at; /* ms; 0: not set */
+	uint64_t ready_us; /* when all processes were confined and running; 0: not yet */
 
 	/* The guest's console and QEMU's channels; -1: closed. */
 	int con_in, con_out, serial, monitor;
