@@ -156,13 +156,19 @@ static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
 static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t entries,
 				   uint16_t i, bool top, struct vring_desc *table)
 {
+	uint64_t seen[VQ_MAX_SIZE / 64] = { 0 };
+
 	for (;;) {
 		struct vring_desc d;
 		enum guest_fault f;
 
-		/* 2.7.5.1, CVE-2019-9547: a chain is not longer than the queue, so it has no loop. */
+		/* 2.7.5.1, CVE-2019-9547: a chain is not longer than the queue. */
 		if (w->buffers >= w->vq->size)
 			return fault(w, FAULT_CHAIN_LONG, w->buffers);
+		/* A loop ends before a descriptor is read a second time: it may say something else. */
+		if (seen[i / 64] & (1ull << (i % 64)))
+			return fault(w, FAULT_CHAIN_LONG, i);
+		seen[i / 64] |= 1ull << (i % 64);
 		d = load_desc(desc + 16ul * i);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			*table = d;
