@@ -307,7 +307,7 @@ static int attach_helper(struct devices *ds, unsigned i)
 	else
 		dev_net_init(d, c);
 	d->desc.name = f->name;
-	return 0;
+	return watch(ds, f->sock, EPOLLIN);
 }
 
 static void make_own(struct devices *ds)
@@ -396,6 +396,17 @@ static struct device *helper(struct devices *ds, unsigned i)
 	return i < ds->vm->c->ndevices ? &ds->dev[first + i] : NULL;
 }
 
+/* A helper that was started again, or one that is gone. */
+static void helper_says(struct device *d)
+{
+	struct epoll_event ev = { .events = 0 };
+
+	if (!d || front_event(&d->front))
+		return;
+	epoll_ctl(VFD_EPOLL, EPOLL_CTL_DEL, d->front.sock, &ev);
+	vpci_needs_reset(&d->v);
+}
+
 bool devices_event(struct devices *ds, int fd, uint32_t events)
 {
 	struct device *d;
@@ -426,6 +437,10 @@ bool devices_event(struct devices *ds, int fd, uint32_t events)
 		d = helper(ds, n / MAX_QUEUES);
 		if (d)
 			vpci_interrupt(&d->v, n % MAX_QUEUES);
+		return true;
+	}
+	if (fd >= VFD_FRONT0 && fd < VFD_FRONT0 + MAX_DEVICES) {
+		helper_says(helper(ds, (unsigned)(fd - VFD_FRONT0)));
 		return true;
 	}
 	if (fd == VFD_CON_IN) {

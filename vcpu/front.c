@@ -31,6 +31,9 @@
 		       BIT64(VIRTIO_NET_F_MRG_RXBUF))
 #define PROTOCOL_WANTED (BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIG))
 
+/* A helper that is started again while it is being told everything: how often that may happen. */
+#define RESTARTS_AT_ONCE 5
+
 /* Virtio 1.2, 5.2.4: the configuration up to and with write_zeroes. */
 #define BLK_CONFIG_LEN 60u
 
@@ -81,6 +84,18 @@ static bool wait_readable(struct front *f, uint64_t deadline)
 	return ready;
 }
 
+/* A successor of the helper says that it is there; nothing that was said before counts. */
+static bool is_resume(struct front *f)
+{
+	const struct vhu_msg *m = &f->rx.msg;
+
+	if (f->foreign || m->request != VHU_RESUME || m->flags != (VHU_VERSION | VHU_REPLY) ||
+	    m->size != sizeof(m->u64))
+		return false;
+	f->generation = m->u64;
+	return true;
+}
+
 static bool receive(struct front *f, uint32_t request, uint32_t min, uint32_t max)
 {
 	uint64_t deadline = now_ms() + (f->timeout_ms ? f->timeout_ms : FRONT_TIMEOUT_MS);
@@ -91,6 +106,10 @@ static bool receive(struct front *f, uint32_t request, uint32_t min, uint32_t ma
 	for (;;) {
 		switch (vhu_recv(f->sock, &f->rx, false)) {
 		case VHU_OK:
+			if (is_resume(f)) {
+				f->restarted = true;
+				return false;
+			}
 			if (m->request != request || !(m->flags & VHU_REPLY) || m->size < min ||
 			    m->size > max)
 				return dead(f, name, "an answer to something else");
@@ -249,6 +268,7 @@ int front_attach(struct front *f, const struct guest_mem *mem)
 	int flags = fcntl(f->sock, F_GETFL);
 
 	f->protocol = 0;
+	f->mem = mem;
 	if (flags < 0 || fcntl(f->sock, F_SETFL, flags | O_NONBLOCK) < 0) {
 		fmt_line(f->error, sizeof(f->error), "%s: no connection: %m", f->name);
 		return -1;
@@ -270,46 +290,127 @@ fail:
 	return -1;
 }
 
-bool front_features(struct front *f, uint64_t features)
+static bool send_features(struct front *f)
 {
 	return set_u64(f, VHU_SET_FEATURES,
-		       (features & f->features) | BIT64(VHU_F_PROTOCOL_FEATURES));
+		       (f->driver_features & f->features) | BIT64(VHU_F_PROTOCOL_FEATURES));
 }
 
-bool front_enable(struct front *f, unsigned q, bool on)
+static bool send_ring(struct front *f, unsigned q)
 {
-	return set_state(f, VHU_SET_VRING_ENABLE, q, on);
-}
-
-bool front_start(struct front *f, unsigned q, const struct front_ring *r)
-{
+	const struct front_ring *r = &f->ring[q];
 	struct vhu_msg addr = { .request = VHU_SET_VRING_ADDR, .size = sizeof(addr.addr),
 				.addr = { .index = q, .desc = r->desc, .avail = r->avail,
 					  .used = r->used } };
 
+	return set_state(f, VHU_SET_VRING_NUM, q, r->size) &&
+	       set_state(f, VHU_SET_VRING_BASE, q, 0) && tell(f, &addr) &&
+	       (!f->foreign || hand_over(f, q));
+}
+
+/* Everything that the predecessor knew, in the order of the first time. */
+static bool replay(struct front *f)
+{
+	struct vhu_msg here = { .request = VHU_RESUME, .size = sizeof(here.u64),
+				.u64 = f->generation };
+	uint64_t features = f->features;
+	unsigned nqueues = f->nqueues;
+	bool same;
+
+	f->protocol = 0;
+	if (!transmit(f, &here) || !negotiate(f))
+		return false;
+	same = (f->features & features) == features && f->nqueues >= nqueues;
+	f->features = features;
+	f->nqueues = nqueues;
+	if (!same)
+		return dead(f, "RESUME", "the back-end is not what it was");
+	if (!send_memory(f, f->mem))
+		return false;
+	for (unsigned q = 0; q < nqueues; q++)
+		if (!hand_over(f, q))
+			return false;
+	if (f->have_features && !send_features(f))
+		return false;
+	for (unsigned q = 0; q < nqueues; q++)
+		if (f->running[q] && (!send_ring(f, q) ||
+				      (f->enabled[q] && !set_state(f, VHU_SET_VRING_ENABLE, q, 1))))
+			return false;
+	return true;
+}
+
+/* @done: what was asked for was done. If the helper was started again meanwhile, all of it is done anew. */
+static bool settle(struct front *f, bool done)
+{
+	for (unsigned tries = 0; f->restarted && !f->dead; tries++) {
+		if (tries == RESTARTS_AT_ONCE)
+			return dead(f, "RESUME", "the back-end does not stay");
+		f->restarted = false;
+		done = replay(f);
+		if (!done && !f->restarted)
+			dead(f, "RESUME", "the back-end refuses to go on");
+	}
+	return done;
+}
+
+bool front_event(struct front *f)
+{
+	if (f->dead)
+		return false;
+	/* what is there is the answer to the last question, which has been taken */
+	vhu_rx_reset(&f->rx);
+	switch (vhu_recv(f->sock, &f->rx, false)) {
+	case VHU_AGAIN:
+		return true;
+	case VHU_OK:
+		if (is_resume(f)) {
+			f->restarted = true;
+			vhu_rx_reset(&f->rx);
+			return settle(f, false);
+		}
+		return dead(f, vhu_request_name(f->rx.msg.request), "not asked for");
+	default:
+		return dead(f, "connection", "the back-end is gone");
+	}
+}
+
+bool front_features(struct front *f, uint64_t features)
+{
+	f->driver_features = features;
+	f->have_features = true;
+	return settle(f, send_features(f));
+}
+
+bool front_enable(struct front *f, unsigned q, bool on)
+{
+	f->enabled[q] = on;
+	return settle(f, set_state(f, VHU_SET_VRING_ENABLE, q, on));
+}
+
+bool front_start(struct front *f, unsigned q, const struct front_ring *r)
+{
 	if (q >= f->nqueues || f->running[q])
 		return false;
-	if (!set_state(f, VHU_SET_VRING_NUM, q, r->size) ||
-	    !set_state(f, VHU_SET_VRING_BASE, q, 0) || !tell(f, &addr))
-		return false;
-	/* even if what follows fails: then it is stopped again at the next reset */
+	f->ring[q] = *r;
+	/* even if it fails: then it is stopped again at the next reset */
 	f->running[q] = true;
-	if (f->foreign && !hand_over(f, q))
-		return false;
-	return true;
+	f->enabled[q] = false;
+	return settle(f, send_ring(f, q));
 }
 
 void front_stop(struct front *f, unsigned q)
 {
 	struct vhu_msg m = { .request = VHU_GET_VRING_BASE, .size = sizeof(m.state),
 			     .state = { .index = q } };
+	bool done;
 
 	if (q >= f->nqueues || !f->running[q])
 		return;
-	f->running[q] = false;
-	if (ask(f, &m, sizeof(m.state)) &&
-	    (f->rx.msg.state.index != q || f->rx.msg.state.num > UINT16_MAX))
+	f->running[q] = f->enabled[q] = false;
+	done = ask(f, &m, sizeof(m.state));
+	if (done && (f->rx.msg.state.index != q || f->rx.msg.state.num > UINT16_MAX))
 		dead(f, "GET_VRING_BASE", "an answer to something else");
+	settle(f, done);
 }
 
 void front_stop_all(struct front *f)
@@ -328,7 +429,7 @@ bool front_set_config(struct front *f, unsigned off, const void *buf, unsigned l
 	m.config.offset = off;
 	m.config.size = len;
 	memcpy(m.config.data, buf, len);
-	if (!tell(f, &m))
+	if (!settle(f, tell(f, &m)))
 		return false;
 	memcpy(f->config + off, buf, len);
 	return true;

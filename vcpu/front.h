@@ -34,7 +34,12 @@ struct front {
 	uint8_t config[VHU_CONFIG_MAX]; /* device configuration, read at attach */
 	unsigned config_len;		/* 0: the back-end has none */
 	bool dead;	   /* the connection is of no more use */
-	bool running[MAX_QUEUES];
+	bool running[MAX_QUEUES], enabled[MAX_QUEUES];
+	/* What a helper that was started again is told anew. */
+	bool have_features, restarted;
+	uint64_t driver_features, generation;
+	struct front_ring ring[MAX_QUEUES];
+	const struct guest_mem *mem;
 	char error[160];   /* why front_attach() failed */
 	unsigned timeout_ms; /* 0: FRONT_TIMEOUT_MS */
 	struct vhu_rx rx;
@@ -61,6 +66,13 @@ bool front_enable(struct front *f, unsigned q, bool on);
 void front_stop(struct front *f, unsigned q);
 void front_stop_all(struct front *f);
 bool front_set_config(struct front *f, unsigned off, const void *buf, unsigned len);
+
+/*
+ * The connection has something to say that was not asked for: a helper that was
+ * started again (VHU_RESUME) is told everything anew, and its rings go on; anything
+ * else ends the connection. False: it has ended; do not watch it any more.
+ */
+bool front_event(struct front *f);
 
 /* Once, before the first front_attach(): what waiting needs (VFD_REPLY). 0 or -1 with errno. */
 int front_prepare(void);
