@@ -18,6 +18,7 @@ struct policy {
 	const struct sock_filter *insns;
 	unsigned short ninsns;
 	unsigned short ncalls; /* system calls allowed */
+	unsigned short nrules, nconditions; /* lines that allow; those of them with conditions on arguments */
 };
 
 struct sandbox_options {

@@ -36,6 +36,7 @@ struct compiler {
 	bool have_default;
 	uint32_t fallback;		 /* the default action */
 	char call[MAX_CALLS][NAME_SIZE]; /* allowed, each once */
+	bool bare[MAX_CALLS];		 /* whatever its arguments */
 	unsigned ncalls, nrules, nconditions;
 };
 
@@ -193,14 +194,17 @@ static void add_call(uint32_t action, const char *name, unsigned n, const struct
 
 static void count_call(const char *name, unsigned n)
 {
+	unsigned i = 0;
+
 	c.nrules++;
 	c.nconditions += n > 0;
-	for (unsigned i = 0; i < c.ncalls; i++)
-		if (!strcmp(c.call[i], name))
-			return;
-	if (c.ncalls == MAX_CALLS)
+	while (i < c.ncalls && strcmp(c.call[i], name) != 0)
+		i++;
+	if (i == MAX_CALLS)
 		fail("more than %d system calls", MAX_CALLS);
-	snprintf(c.call[c.ncalls++], NAME_SIZE, "%s", name);
+	if (i == c.ncalls)
+		snprintf(c.call[c.ncalls++], NAME_SIZE, "%s", name);
+	c.bare[i] |= n == 0;
 }
 
 /* ---- lines ---- */
@@ -392,8 +396,8 @@ static void write_filter(const char *out, const char *name, const struct sock_fi
 			insns[i].jf, insns[i].k);
 	fprintf(f,
 		"};\n\nconst struct policy policy_%s = {\n\t.name = \"%s\",\n\t.insns = insns,\n"
-		"\t.ninsns = %u,\n\t.ncalls = %u,\n};\n",
-		symbol, name, n, c.ncalls);
+		"\t.ninsns = %u,\n\t.ncalls = %u,\n\t.nrules = %u,\n\t.nconditions = %u,\n};\n",
+		symbol, name, n, c.ncalls, c.nrules, c.nconditions);
 	if (fclose(f)) {
 		unlink(out);
 		fail("%s: %s", out, strerror(errno));
@@ -421,6 +425,16 @@ static int write_names(const char *out)
 		"};\n\nconst char *syscall_name(uint64_t number)\n{\n"
 		"\treturn number < ARRAY_SIZE(names) && names[number] ? names[number] : \"?\";\n}\n");
 	return fclose(f) ? 1 : 0;
+}
+
+/* Name, calls, rules, rules with conditions, instructions; then the calls that have a rule without. */
+static void print_counts(const char *name, unsigned insns)
+{
+	printf("%s %u %u %u %u", name, c.ncalls, c.nrules, c.nconditions, insns);
+	for (unsigned i = 0; i < c.ncalls; i++)
+		if (c.bare[i])
+			printf(" %s", c.call[i]);
+	putchar('\n');
 }
 
 static void start(const char *arch_name)
@@ -464,7 +478,7 @@ int main(int argc, char **argv)
 	if (dot)
 		*dot = '\0';
 	if (!strcmp(argv[2], "--count"))
-		printf("%s %u %u %u %u\n", name, c.ncalls, c.nrules, c.nconditions, n);
+		print_counts(name, n);
 	else
 		write_filter(argv[3], name, insns, n);
 	if (argv[2][0] != '-')

@@ -5,7 +5,7 @@ $(B)/policy/syscalls.o: $(B)/policy/syscalls.c
 	$(Q)$(CC) $(ROLE_CFLAGS) -c -o $@ $<
 $(B)/libpolicy.a: $(B)/policy/syscalls.o
 
-# NAME CALLS RULES RULES-WITH-CONDITIONS INSTRUCTIONS, one policy a line
+# NAME CALLS RULES RULES-WITH-CONDITIONS INSTRUCTIONS CALLS-WITH-A-RULE-WITHOUT…, one policy a line
 $(B)/policy/counts: $(B)/policy/compile $(wildcard policy/*.policy)
 	$(Q)for p in $(wildcard policy/*.policy); do $(B)/policy/compile $(ARCH) --count $$p || exit 1; done >$@
 .PHONY: policy-counts
