@@ -25,6 +25,7 @@
 #include "setup.h"
 
 #define SECTOR 512
+#define PAGE   UINT64_C(4096)
 #define LOCK_WAIT_MS 1000
 #define LOCK_NAP_MS  10
 
@@ -256,7 +257,7 @@ static int fill(const struct disk_option *o, struct disk_host *d, const struct s
 	d->delta = open_delta(o, st, b->capacity);
 	if (d->delta < 0)
 		return -1;
-	d->map = shm_create(snapmap_bytes(b->capacity), &sealed);
+	d->map = shm_create((snapmap_bytes(b->capacity) + PAGE - 1) & ~(PAGE - 1), &sealed);
 	if (d->map < 0)
 		return complain(-1, "--block=%s: memory for the snapshot's map: %m", o->path);
 	b->discard = can_punch(d->delta, b->capacity);

@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# Helpers that die are started again; the guest notices a pause.
+load lib
+
+setup_test()
+{
+	need_root
+	need_kernel
+}
+
+# kill_role NAME: kill -9 it, and wait until its successor is there
+kill_role()
+{
+	local old new=
+	old=$(role_pids "$1")
+	[[ -n $old ]] || { echo "no $1"; return 1; }
+	kill -9 "$old"
+	for _ in $(seq 50); do
+		new=$(role_pids "$1")
+		[[ -n $new && $new != "$old" ]] && return 0
+		sleep 0.1
+	done
+	echo "$1 was not started again"
+	return 1
+}
+
+@test "blkd is killed under load: nothing is lost, and its successor is confined as it was" {
+	new_image disk 16
+	guest_script <<-'END'
+		say ready
+		i=0
+		while [ $i -lt 30 ]; do
+			dd if=/dev/urandom of=/tmp/x bs=1M count=1 2>/dev/null
+			dd if=/tmp/x of=/dev/vda bs=64k seek=$((i % 16 * 16)) conv=fsync 2>/dev/null
+			echo 3 > /proc/sys/vm/drop_caches
+			a=$(md5sum < /tmp/x)
+			b=$(dd if=/dev/vda bs=64k skip=$((i % 16 * 16)) count=16 2>/dev/null | md5sum)
+			[ "$a" = "$b" ] || say "lost $i"
+			i=$((i + 1))
+		done
+		say "sum $(md5sum < /dev/vda | cut -d ' ' -f 1)"
+	END
+	boot_bg --verbose --max-restarts=20 --block="$BATS_TEST_TMPDIR/disk"
+	wait_for "T: ready"
+	before=$(grep -E '^(Uid|Gid|Cap|NoNewPrivs|Seccomp)' "/proc/$(role_pids blkd)/status")
+	for _ in 1 2 3 4; do
+		sleep 0.7
+		kill_role blkd
+	done
+	sleep 0.5
+	after=$(grep -E '^(Uid|Gid|Cap|NoNewPrivs|Seccomp)' "/proc/$(role_pids blkd)/status")
+	finish 60
+	is_status 0
+	[[ $before == "$after" ]] || { echo "$before"; echo "$after"; return 1; }
+	! grep -a 'T: lost' "$out.clean"
+	said "sum $(sum "$BATS_TEST_TMPDIR/disk")"
+	[[ $(grep -ac 'blk0: serves again' "$out.clean") == 4 ]]
+}
+
+@test "netd is killed: a transfer goes on, and so does the next one" {
+	guest_script <<-'END'
+		ip link set lo up; ip addr add 10.99.8.2/24 dev eth0; ip link set eth0 up
+		say ready
+		i=0; ok=0
+		while [ $i -lt 60 ]; do
+			ping -c 1 -W 1 10.99.8.1 > /dev/null 2>&1 && ok=$((ok + 1))
+			i=$((i + 1)); usleep 100000
+		done
+		say "answers $((ok > 45 ? 1 : 0))"
+		say "last $(ping -c 3 -W 2 10.99.8.1 > /dev/null 2>&1 && echo yes)"
+	END
+	boot_bg --verbose --max-restarts=20 --tunnet=10.99.8.1/24
+	wait_for "T: ready"
+	for _ in 1 2 3; do
+		sleep 1.5
+		kill_role netd
+	done
+	finish 60
+	is_status 0
+	said "answers 1"
+	said "last yes"
+	[[ $(grep -ac 'net0: serves again' "$out.clean") == 3 ]]
+}
+
+@test "--max-restarts: one more ends the guest with status 8 and one line" {
+	new_image disk 4
+	guest_script <<< 'say ready; sleep 100'
+	boot_bg --max-restarts=2 --block="$BATS_TEST_TMPDIR/disk"
+	wait_for "T: ready"
+	kill_role blkd
+	kill_role blkd
+	kill -9 "$(role_pids blkd)"
+	finish 20
+	is_status 8
+	[[ $(grep -ac 'lguest-sep: blk0: .*--max-restarts=2' "$out.clean") == 1 ]]
+}
+
+@test "a snapshot's contents survive a reboot and a killed blkd, and end with lguest-sep" {
+	new_image disk 8
+	before=$(sum "$BATS_TEST_TMPDIR/disk")
+	guest_script <<-'END'
+		if [ "$(dd if=/dev/vda bs=5 count=1 2>/dev/null)" != again ]; then
+			printf again | dd of=/dev/vda conv=notrunc 2>/dev/null
+			dd if=/dev/zero of=/dev/vda bs=64k seek=16 count=16 conv=notrunc 2>/dev/null
+			sync
+			reboot -f
+			sleep 30
+		fi
+		say second
+		sleep 4
+		echo 3 > /proc/sys/vm/drop_caches
+		say "head $(dd if=/dev/vda bs=5 count=1 2>/dev/null)"
+		say "zeroes $(dd if=/dev/vda bs=64k skip=16 count=16 2>/dev/null | tr -d '\0' | wc -c)"
+		say "base $(dd if=/dev/vda bs=64k skip=32 2>/dev/null | md5sum | cut -d ' ' -f 1)"
+	END
+	boot_bg --block="$BATS_TEST_TMPDIR/disk,snapshot"
+	wait_for "T: second" 30
+	kill_role blkd
+	finish 60
+	is_status 0
+	said "head again"
+	said "zeroes 0"
+	said "base $(dd if="$BATS_TEST_TMPDIR/disk" bs=64k skip=32 status=none | md5sum | cut -d ' ' -f 1)"
+	[[ $(sum "$BATS_TEST_TMPDIR/disk") == "$before" ]]
+}
+
+@test "blkd and netd killed under a load that verifies: nothing lost, twice, or late" {
+	[[ -x ${B%/bin}/tests/restart-kills ]] || skip "make ${B%/bin}/tests/restart-kills"
+	"$top/tools/check-restart" "${B%/bin}" 40
+}
