@@ -130,6 +130,22 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	is_status 5
 }
 
+@test "guest: blkd killed again and again under load: nothing is lost, the guest notices a pause only" {
+	out=$BATS_TEST_TMPDIR/out
+	"$L" --engine=kvm "${user[@]}" --timeout=120 --max-restarts=100 "$(disk)" 64 "$guests/probe" t=load \
+		< /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	wait_for "round 1"
+	for _ in {1..10}; do
+		kill -9 $(role_pids blkd) || true
+		sleep 0.2
+	done
+	finish 120
+	is_status 0
+	grep -qx passed "$out.clean"
+	[[ $(grep -c 'it is started again' "$out.clean") -ge 5 ]]
+}
+
 @test "guest: 32-bit and PVH entries, plain and compressed" {
 	for k in entry32 pvh; do
 		for z in '' .gz; do
