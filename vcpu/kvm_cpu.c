@@ -137,17 +137,20 @@ static int set_cpuid(struct kvm *k, unsigned id, const struct kvm_cpuid2 *suppor
 
 static int set_msrs(struct kvm *k, unsigned id)
 {
-	struct {
-		struct kvm_msrs h;
-		struct kvm_msr_entry e[2];
-	} m = {
-		.h.nmsrs = 2,
-		.e = { { .index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
-		       { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITEBACK } },
+	const struct kvm_msr_entry want[] = {
+		{ .index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
+		{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITEBACK },
 	};
+	union {
+		struct kvm_msrs m;
+		char room[sizeof(struct kvm_msrs) + sizeof(want)];
+	} u;
 
+	memset(&u, 0, sizeof(u));
+	u.m.nmsrs = ARRAY_SIZE(want);
+	memcpy(u.m.entries, want, sizeof(want));
 	/* Hosts that know neither start the guest all the same: both only save it work. */
-	if (ioctl(VFD_VCPU0 + (int)id, KVM_SET_MSRS, &m) < 0)
+	if (ioctl(VFD_VCPU0 + (int)id, KVM_SET_MSRS, &u.m) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "KVM_SET_MSRS: %m");
 	return 0;
 }

@@ -149,7 +149,7 @@ static void wire_queue(struct device *d, unsigned q, struct kvm_wire *w, enum vp
 
 static void rewire_helper(struct kvm *k, struct device *d)
 {
-	enum vpci_irq how[MAX_QUEUES];
+	enum vpci_irq how[MAX_QUEUES] = { VPCI_IRQ_NONE };
 	bool routes = false;
 
 	for (unsigned q = 0; q < d->front.nqueues; q++)

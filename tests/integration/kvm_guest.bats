@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154,SC2030,SC2031 # lib.bash's; bats runs each test in a subshell
 # The kvm engine with a guest of our own (tests/guest), straight on /dev/kvm:
 # software KVM will do. The guest drives, or ill-treats, what it is given.
 load lib
@@ -37,7 +38,14 @@ passed()
 {
 	is_status 0
 	grep -qx passed "$out.clean"
-	! grep FAILED "$out.clean"
+	lacks FAILED "$out.clean"
+}
+
+lacks() # PATTERN FILE
+{
+	if grep -- "$1" "$2"; then
+		return 1
+	fi
 }
 
 count() # ROLE TEXT
@@ -137,7 +145,9 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	pid=$!
 	wait_for "round 1"
 	for _ in {1..10}; do
-		kill -9 $(role_pids blkd) || true
+		for p in $(role_pids blkd); do
+			kill -9 "$p" || true
+		done
 		sleep 0.2
 	done
 	finish 120
@@ -177,7 +187,8 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	done
 	((n >= 3)) # and, on newer hosts, a thread of KVM's own
 	# /dev/kvm itself is closed
-	! readlink "/proc/$p/fd/"* | grep -qx /dev/kvm
+	readlink "/proc/$p/fd/"* > "$out.fds"
+	lacks '^/dev/kvm$' "$out.fds"
 	kill "$pid"
 	wait "$pid" || true
 }
