@@ -55,6 +55,7 @@ struct host {
 	struct role_host role[MAX_ROLES]; /* devices in command-line order, then the vCPU process */
 	struct terminal term;
 	uint64_t window_from_us; /* now_us() when it began */
+	int nice; /* of ours, before the window */
 	uint64_t window_us; /* how long any process had a privilege */
 };
 

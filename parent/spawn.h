@@ -27,6 +27,7 @@ struct room {
 	 */
 	unsigned nlisten;
 	const char *listen[MAX_DEVICES];
+	int nice;		/* what spawner and role run with */
 	int diag;		/* becomes descriptor 2 of spawner and role */
 };
 

@@ -139,6 +139,7 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 		no_room(sock, STEP_ROOT);
 	if (room_needs_paths())
 		missing |= LAYER_BIT(LAYER_ROOT);
+	(void)setpriority(PRIO_PROCESS, 0, r->nice);
 	if (limits(r, privileged && geteuid() == 0) < 0)
 		no_room(sock, STEP_LIMITS);
 	if (confine_self(privileged || own_user ? uid : (uid_t)-1, gid) < 0)
