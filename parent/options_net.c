@@ -195,11 +195,12 @@ int parse_net(struct parse *p, const char *value)
 	if (!n)
 		return too_many(p, value);
 	while ((got = next_field(&rest, field, sizeof(field))) != 0) {
-		char *eq = strchr(field, '=');
 		const char *why;
+		char *eq;
 
 		if (got < 0)
 			return complain(EXIT_USAGE, "%s: the value is too long", p->opt);
+		eq = strchr(field, '=');
 		if (eq)
 			*eq = '\0';
 		why = first ? set_kind(n, field, eq ? eq + 1 : "") :

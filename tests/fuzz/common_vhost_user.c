@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fuzz: everything that a front-end can say to the loop that netd and blkd share,
+ * with descriptors of every kind, over a socket; and rings in the memory that it
+ * hands over. After each connection nothing is left open or mapped.
+ */
+#include <endian.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/backend.h"
+#include "common/log.h"
+#include "fuzz.h"
+
+#define QUEUES	 2
+#define MESSAGES 40
+#define MEM	 (1u << 20)
+#define UVA	 0x7f0000000000ull
+#define HIGH	 200 /* above the table of a helper */
+
+enum kind { SEALED, UNSEALED, TINY, EVENT, SOCKET, NULL_DEVICE, PIPE, KINDS };
+
+static struct backend be;
+static int gift[KINDS];
+static uint8_t *mem;
+static unsigned starts, stops;
+
+static void queue_start(struct backend *b, struct vq *vq)
+{
+	(void)b;
+	PROMISE(vq->running && vq->index < QUEUES);
+	starts++;
+}
+
+static void queue_stop(struct backend *b, struct vq *vq)
+{
+	(void)b;
+	(void)vq;
+	stops++;
+}
+
+/* Each chain comes back with the bytes that it brought. */
+static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
+{
+	static struct iovec iov[VQ_MAX_SIZE];
+	uint8_t bytes[512];
+	struct vq_chain c;
+
+	while (budget--) {
+		size_t n;
+
+		if (vq_pop(vq, iov, VQ_MAX_SIZE, &c) != VQ_POP_CHAIN)
+			return false;
+		n = iov_to_buf(iov, c.nout, 0, bytes, sizeof(bytes));
+		n = iov_from_buf(iov + c.nout, c.nin, 0, bytes, n);
+		vq_push(vq, c.head, (uint32_t)n);
+		backend_flush(b, vq);
+	}
+	return true;
+}
+
+static uint8_t config[32];
+
+static void get_config(struct backend *b, unsigned off, void *buf, unsigned len)
+{
+	(void)b;
+	PROMISE(off <= sizeof(config) && len <= sizeof(config) - off);
+	memcpy(buf, config + off, len);
+}
+
+static bool set_config(struct backend *b, unsigned off, const void *buf, unsigned len)
+{
+	(void)b;
+	PROMISE(off <= sizeof(config) && len <= sizeof(config) - off);
+	memcpy(config + off, buf, len);
+	return true;
+}
+
+static const struct backend_ops ops = {
+	.name = "fuzz",
+	.features = 1 << 5,
+	.protocol_features = 1ull << VHU_PF_INFLIGHT_SHMFD,
+	.queue_start = queue_start,
+	.queue_stop = queue_stop,
+	.queue_work = queue_work,
+	.config_len = sizeof(config),
+	.get_config = get_config,
+	.set_config = set_config,
+};
+
+static int high(int fd)
+{
+	int to = fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
+
+	PROMISE(fd >= 0 && to >= 0);
+	close(fd);
+	return to;
+}
+
+static void prepare(void)
+{
+	static const struct backend_config c = { .ops = &ops, .device_name = "fuzz0",
+						 .max_queues = QUEUES, .features = 1 << 5 };
+	int pair[2];
+
+	log_to_fd(high(open("/dev/null", O_WRONLY)), "fuzz", LOG_ERROR);
+	gift[SEALED] = high(memfd_create("sealed", MFD_ALLOW_SEALING));
+	gift[UNSEALED] = high(memfd_create("unsealed", 0));
+	gift[TINY] = high(memfd_create("tiny", MFD_ALLOW_SEALING));
+	PROMISE(ftruncate(gift[SEALED], MEM) == 0 && ftruncate(gift[UNSEALED], MEM) == 0);
+	PROMISE(ftruncate(gift[TINY], 100) == 0);
+	PROMISE(fcntl(gift[SEALED], F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
+	gift[EVENT] = high(eventfd(1, EFD_NONBLOCK));
+	PROMISE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	gift[SOCKET] = high(pair[0]);
+	close(pair[1]);
+	gift[NULL_DEVICE] = high(open("/dev/null", O_RDWR));
+	PROMISE(pipe(pair) == 0);
+	gift[PIPE] = high(pair[1]);
+	close(pair[0]);
+	mem = mmap(NULL, MEM, PROT_READ | PROT_WRITE, MAP_SHARED, gift[SEALED], 0);
+	PROMISE(mem != MAP_FAILED);
+	PROMISE(backend_prepare(&be, &c) == 0);
+}
+
+/* A good payload, more or less, for the requests that have one. */
+static uint32_t payload(struct vhu_msg *m, struct input *in)
+{
+	uint8_t v = take8(in);
+	uint32_t q = v & 7 ? v & 1 : take8(in);
+
+	switch (m->request) {
+	case VHU_SET_VRING_NUM:
+	case VHU_SET_VRING_BASE:
+	case VHU_GET_VRING_BASE:
+	case VHU_SET_VRING_ENABLE:
+		m->state.index = q;
+		m->state.num = v & 0x10 ? take16(in) : m->request == VHU_SET_VRING_NUM ? 8 : v >> 7;
+		return sizeof(m->state);
+	case VHU_SET_VRING_ADDR:
+		m->addr = (struct vhu_vring_addr){ .index = q, .flags = v & 0x20 ? take8(in) : 0 };
+		m->addr.desc = UVA + (v & 0x10 ? take32(in) : 0);
+		m->addr.avail = UVA + 0x400 + (v & 0x40 ? take16(in) : 0);
+		m->addr.used = UVA + 0x600 + (v & 0x80 ? take16(in) : 0);
+		return sizeof(m->addr);
+	case VHU_SET_VRING_KICK:
+	case VHU_SET_VRING_CALL:
+	case VHU_SET_VRING_ERR:
+		m->u64 = q | (v & 0x10 ? VHU_VRING_NOFD : 0);
+		return sizeof(m->u64);
+	case VHU_ADD_MEM_REG:
+	case VHU_REM_MEM_REG:
+		m->reg.padding = 0;
+		m->reg.region = (struct vhu_mem_region){ .gpa = v & 0x10 ? take64(in) : 0,
+							 .size = v & 0x20 ? take64(in) : MEM,
+							 .uva = UVA + (v & 0x40 ? take32(in) : 0),
+							 .offset = v & 0x80 ? take32(in) : 0 };
+		return sizeof(m->reg);
+	default:
+		take(in, m->bytes, sizeof(uint64_t) * (v & 15));
+		return (uint32_t)sizeof(uint64_t) * (v & 15);
+	}
+}
+
+static bool send_message(int sock, struct vhu_msg *m, size_t len, const int *fds, unsigned nfds)
+{
+	union {
+		char room[CMSG_SPACE(16 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec v[2] = { { m, MIN(len, (size_t)VHU_HDR_SIZE) }, { m->bytes, 0 } };
+	struct msghdr mh = { .msg_iov = v, .msg_iovlen = 2 };
+
+	if (len > VHU_HDR_SIZE)
+		v[1].iov_len = len - VHU_HDR_SIZE;
+	if (nfds) {
+		struct cmsghdr *c;
+
+		mh.msg_control = &control;
+		mh.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		c = CMSG_FIRSTHDR(&mh);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
+	}
+	return sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static bool say(int sock, struct input *in)
+{
+	static struct vhu_msg m;
+	uint8_t request = take8(in), how = take8(in);
+	int fds[16];
+	unsigned nfds = how & 7;
+
+	memset(&m, 0, sizeof(m));
+	m.request = request & 0x80 ? take32(in) : request;
+	m.flags = how & 0x10 ? take8(in) : VHU_VERSION | (how & 0x20 ? VHU_NEED_REPLY : 0);
+	m.size = payload(&m, in);
+	/* A length that lies; the bytes are those of the payload. */
+	if (how & 0x40)
+		m.size = how & 0x80 ? take32(in) : take8(in);
+	if (nfds == 7)
+		nfds = 7 + take8(in) % 9;
+	for (unsigned i = 0; i < nfds; i++)
+		fds[i] = gift[take8(in) % KINDS];
+	return send_message(sock, &m, VHU_HDR_SIZE + MIN(m.size, sizeof(m.bytes)), fds, nfds);
+}
+
+/* Of the numbers that belong to a connection. */
+static unsigned open_descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < HFD_LIMIT; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, data + size };
+	const uint64_t one = 1;
+	unsigned before, rings;
+	int pair[2], front;
+
+	if (!mem)
+		prepare();
+	before = open_descriptors();
+	memset(mem, 0, 0x1000);
+	rings = take8(&in);
+	take(&in, mem, rings & 1 ? 128 : 0);
+	take(&in, mem + 0x400, rings & 2 ? 22 : 0);
+	take(&in, mem + 0x600, rings & 4 ? 4 : 0);
+	PROMISE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	front = high(pair[0]);
+	PROMISE(dup2(pair[1], HFD_FRONT) == HFD_FRONT);
+	if (pair[1] != HFD_FRONT)
+		close(pair[1]);
+	PROMISE(write(gift[EVENT], &one, sizeof(one)) == (ssize_t)sizeof(one));
+	for (unsigned n = 0; left(&in) && n < MESSAGES; n++)
+		if (!say(front, &in))
+			break;
+	shutdown(front, SHUT_WR);
+	starts = stops = 0;
+	PROMISE(backend_run(&be) <= 1);
+	close(front);
+	PROMISE(starts == stops);
+	PROMISE(be.mem.nregions == 0);
+	PROMISE(open_descriptors() == before);
+	return 0;
+}
