@@ -41,12 +41,30 @@ static void hold(struct blkd *d, struct vq *vq)
 	vq->quiet = true;
 }
 
+static bool have_slot(const struct blkd *d)
+{
+	return d->free || d->fresh < ARRAY_SIZE(d->req);
+}
+
+static struct blk_req *first_slot(struct blkd *d)
+{
+	return d->free ? d->free : &d->req[d->fresh];
+}
+
+static void take_slot(struct blkd *d)
+{
+	if (d->free)
+		d->free = d->free->next;
+	else
+		d->fresh++;
+}
+
 static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsigned budget)
 {
 	uint64_t bytes = 0;
 
 	for (; budget && bytes < BLK_TURN_BYTES; budget--) {
-		struct blk_req *r = d->free;
+		struct blk_req *r = have_slot(d) ? first_slot(d) : NULL;
 		struct vq_chain c;
 		enum guest_fault f;
 
@@ -63,7 +81,7 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 			guest_fault(vq, f, c.head);
 			return false;
 		}
-		d->free = r->next;
+		take_slot(d);
 		r->vq = vq;
 		limit_take(&d->limit, r->data_len);
 		bytes += r->data_len;
@@ -101,7 +119,7 @@ static void completions(struct backend *be, struct blkd *d)
 {
 	blkd_pump(d, UINT32_MAX);
 	flush_dirty(be, d);
-	if (d->free)
+	if (have_slot(d))
 		resume(be, d);
 }
 
@@ -340,9 +358,6 @@ int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, c
 		return -1;
 	}
 	d->features = offered(d, c->discard);
-	for (unsigned i = 0; i < ARRAY_SIZE(d->req); i++)
-		d->req[i].next = i + 1 < ARRAY_SIZE(d->req) ? &d->req[i + 1] : NULL;
-	d->free = d->req;
 	judge_durability(d);
 	return missing;
 }

@@ -40,7 +40,8 @@ struct blkd {
 	uint32_t waiting;	/* queues that have chains and wait for a slot or the rate limit */
 	unsigned busy[MAX_QUEUES]; /* requests in the ring */
 	struct stats *stats;
-	struct blk_req *free;
+	struct blk_req *free;	/* slots that have been used, */
+	unsigned fresh;		/* and the first that never was: its page is not there yet */
 	struct iovec part[VQ_MAX_SIZE];
 	struct blk_req req[RING_ENTRIES];
 };
