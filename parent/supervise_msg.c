@@ -96,18 +96,11 @@ static void print_stats(struct supervisor *s, const struct sup_role *r)
 
 static void role_fault(struct supervisor *s, struct sup_role *r, const struct ctl_msg *m)
 {
-	char text[LOG_LINE_MAX];
-
-	if (*m->text)
-		fmt_line(text, sizeof(text), "%s", m->text);
-	else
-		fmt_line(text, sizeof(text),
-			 "the guest broke a rule of queue %u: %s (%llu); the queue stops until reset",
-			 m->queue, guest_fault_text((enum guest_fault)m->value),
-			 (unsigned long long)m->detail);
 	if (m->value == FAULT_NONE || m->value >= FAULT_COUNT)
 		return;
-	role_line(s, r, text);
+	/* guest_fault() has said the rest, in a line of its own. */
+	sup_verbose(s, "%s: queue %u stops until the guest resets the device", r->host->name,
+		    m->queue);
 	if (s->c->kill_on_fault && s->status < 0) {
 		sup_line(s, "the guest is ended (--on-fault=kill)");
 		sup_force(s, EXIT_GUEST_FAULT);
