@@ -59,10 +59,23 @@ static int fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues
 {
 	uint64_t bytes;
 
+	/* A host without memfd_create cannot make any now: then what a disk had begun is lost with its process. */
+	if (!s->h->mem_sealed)
+		return 0;
 	r->inflight = inflight_create((uint16_t)queues, INFLIGHT_MAX_SIZE, &bytes);
 	if (r->inflight >= 0)
 		return 0;
 	sup_line(s, "%s: memory for its notes: %m", r->host->name);
+	return -1;
+}
+
+/* A host without memfd_create: nobody uses the file any more, and its pages are new ones. */
+static int emptied_memory(struct supervisor *s, struct stat *st)
+{
+	if (ftruncate(s->mem, 0) == 0 && ftruncate(s->mem, (off_t)s->c->mem_bytes) == 0 &&
+	    fstat(s->mem, st) == 0)
+		return 0;
+	sup_line(s, "guest memory: %m");
 	return -1;
 }
 
@@ -71,6 +84,8 @@ static int fresh_memory(struct supervisor *s, struct stat *st)
 {
 	if (s->starts == 0)
 		s->mem = s->h->mem;
+	else if (!s->h->mem_sealed)
+		return emptied_memory(s, st);
 	else
 		s->mem = shm_create(s->c->mem_bytes, &s->h->mem_sealed);
 	if (s->mem < 0 || fstat(s->mem, st) < 0) {
@@ -398,6 +413,7 @@ void sup_clean(struct supervisor *s)
 	close_fd(&s->con_out);
 	close_fd(&s->serial);
 	close_fd(&s->monitor);
-	close_fd(&s->mem);
+	if (s->h->mem_sealed)
+		close_fd(&s->mem);
 	s->h->mem = -1;
 }
