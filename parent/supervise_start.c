@@ -216,7 +216,8 @@ static int start_disk(struct supervisor *s, struct sup_role *r, const struct rol
 	rc->blk = d->config;
 	add_front(&f, rc, r->front, d->listener);
 	role_fds_add(&f, d->fd, HFD_DISK);
-	role_fds_add(&f, r->inflight, HFD_INFLIGHT);
+	if (r->inflight >= 0)
+		role_fds_add(&f, r->inflight, HFD_INFLIGHT);
 	if (d->delta >= 0) {
 		role_fds_add(&f, d->delta, HFD_DELTA);
 		role_fds_add(&f, d->map, HFD_SNAPMAP);
