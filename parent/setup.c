@@ -29,12 +29,6 @@ static int refuse_unsupported(const struct config *c)
 {
 	const char *what = NULL;
 
-	for (unsigned i = 0; i < c->ndisks; i++)
-		if (c->disk[i].vhost_user)
-			what = "--vhost-user-blk";
-	for (unsigned i = 0; i < c->nnets; i++)
-		if (c->net[i].kind == NET_VHOST_USER)
-			what = "--vhost-user-net";
 	if (c->insecure_host)
 		what = "--insecure-host";
 	if (what)
@@ -68,6 +62,8 @@ static void raise_descriptor_limit(void)
 static int open_disks(struct host *h)
 {
 	for (unsigned i = 0; i < h->c->ndisks; i++) {
+		if (h->c->disk[i].vhost_user)
+			continue;
 		if (disk_open(h->c->disk, h->disk, i) < 0)
 			return -1;
 		if (h->c->verbose)
@@ -82,16 +78,19 @@ static int open_disks(struct host *h)
 static int open_nics(struct host *h)
 {
 	for (unsigned i = 0; i < h->c->nnets; i++) {
-		const struct net_config *n = &h->net[i].config;
+		const struct net_host *n = &h->net[i];
+		const uint8_t *mac = n->config.mac;
 
+		if (h->c->net[i].kind == NET_VHOST_USER)
+			continue;
 		if (net_open(&h->c->net[i], &h->net[i]) < 0 || net_guard(h->c, i, &h->net[i]) < 0) {
 			link_done();
 			return -1;
 		}
 		if (h->c->verbose)
 			complain(0, "net%u: %s, guest's MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, offloads 0x%x",
-				 i, h->net[i].ifname, n->mac[0], n->mac[1], n->mac[2], n->mac[3],
-				 n->mac[4], n->mac[5], n->mtu, n->tap_offloads);
+				 i, n->ifname, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+				 n->config.mtu, n->config.tap_offloads);
 	}
 	link_done();
 	return 0;
@@ -138,6 +137,8 @@ static int begin_room(struct host *h, struct role_host *r)
 
 	/* QEMU connects by path: only so does it connect again. */
 	for (unsigned d = 0; room.qemu && d < h->c->ndevices; d++) {
+		if (device_is_foreign(h->c, d))
+			continue;
 		fmt_line(name[d], sizeof(name[d]), "%s%u.sock",
 			 h->c->device[d].kind == DEV_BLK ? "blk" : "net", h->c->device[d].index);
 		room.listen[room.nlisten++] = name[d];
@@ -152,31 +153,32 @@ static int begin_room(struct host *h, struct role_host *r)
 	return begun;
 }
 
-static struct role_host *add_role(struct host *h, enum role role, const char *kind, unsigned i)
+static void add_role(struct host *h, enum role role, const char *kind, unsigned i)
 {
 	struct role_host *r = &h->role[h->nroles++];
 
 	r->role = role;
-	r->diag = -1;
+	r->diag = r->foreign = -1;
 	r->spawner.pid = -1;
 	r->spawner.sock = -1;
 	if (role == ROLE_VCPU)
 		fmt_line(r->name, sizeof(r->name), "%s", kind);
 	else
 		fmt_line(r->name, sizeof(r->name), "%s%u", kind, i);
-	return r;
 }
 
-/* The sockets in QEMU's root: one for each device, in the order of devices. */
+/* The sockets in QEMU's root: one for each helper, in their order. */
 static void take_listeners(struct host *h, const struct spawner *s)
 {
-	for (unsigned d = 0; d < s->nlisten; d++) {
+	for (unsigned d = 0, n = 0; n < s->nlisten; d++) {
 		unsigned i = h->c->device[d].index;
 
+		if (device_is_foreign(h->c, d))
+			continue;
 		if (h->c->device[d].kind == DEV_BLK)
-			h->disk[i].listener = s->listen_fd[d];
+			h->disk[i].listener = s->listen_fd[n++];
 		else
-			h->net[i].listener = s->listen_fd[d];
+			h->net[i].listener = s->listen_fd[n++];
 	}
 }
 
@@ -190,9 +192,12 @@ static int begin_rooms(struct host *h)
 			 h->c->device[d].index);
 	}
 	add_role(h, ROLE_VCPU, "vcpu", 0);
-	for (unsigned i = 0; i < h->nroles; i++)
-		if (begin_room(h, &h->role[i]) < 0)
+	for (unsigned i = 0; i < h->nroles; i++) {
+		bool foreign = i < h->c->ndevices && device_is_foreign(h->c, i);
+
+		if ((foreign ? foreign_open(h, i) : begin_room(h, &h->role[i])) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -201,7 +206,7 @@ static int finish_rooms(struct host *h)
 	bool failed = false;
 
 	for (unsigned i = 0; i < h->nroles; i++)
-		if (spawner_finish(&h->role[i].spawner) < 0) {
+		if (h->role[i].foreign < 0 && spawner_finish(&h->role[i].spawner) < 0) {
 			h->role[i].spawner.pid = -1;
 			failed = true;
 		}
@@ -290,6 +295,7 @@ void host_close(struct host *h)
 			spawner_destroy(&h->role[i].spawner);
 		h->role[i].spawner.pid = -1;
 		close_fd(&h->role[i].diag);
+		close_fd(&h->role[i].foreign);
 	}
 	for (unsigned i = 0; i < h->c->ndisks; i++)
 		disk_close(&h->disk[i]);

@@ -33,8 +33,9 @@ struct net_host {
 struct role_host {
 	char name[16]; /* "blk0", "net0", "vcpu" */
 	enum role role;
-	struct spawner spawner;
+	struct spawner spawner; /* pid -1: a device that another program serves has none */
 	int diag; /* text of its standard error */
+	int foreign; /* connection to the other program, or -1 */
 };
 
 /* The vCPU process and one process per device. */
@@ -85,6 +86,11 @@ void disk_close(struct disk_host *d);
 /* parent/setup_net.c. 0, or -1 having said why. */
 int net_open(const struct net_option *o, struct net_host *n);
 void net_close(struct net_host *n);
+
+/* parent/setup_foreign.c: does another program serve device @d? */
+bool device_is_foreign(const struct config *c, unsigned d);
+/* Connect to it; h->role[@d] is there, and the engine is known. 0, or -1 having said why. */
+int foreign_open(struct host *h, unsigned d);
 
 /* parent/setup_link.c: what is said to the kernel over netlink. 0, or -1 having said why. */
 struct link_info {

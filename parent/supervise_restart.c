@@ -88,7 +88,8 @@ uint64_t sup_restart_deadline(const struct supervisor *s)
 bool sup_restart_recent(const struct supervisor *s)
 {
 	for (unsigned i = 0; i + 1 < s->nroles; i++)
-		if (s->role[i].down_since || !s->role[i].live)
+		if (s->role[i].down_since ||
+		    (!s->role[i].live && s->role[i].host->foreign < 0))
 			return true;
 	return s->restarts &&
 	       now_ms() - s->restarted_at[(s->restarts - 1) % MAX_RESTARTS] < RECENT_MS;

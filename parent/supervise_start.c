@@ -131,6 +131,7 @@ static void device_config(const struct supervisor *s, unsigned d, struct vcpu_de
 	unsigned i = s->c->device[d].index;
 
 	v->kind = (uint8_t)s->c->device[d].kind;
+	v->foreign = s->h->role[d].foreign >= 0;
 	v->index = (uint16_t)i;
 	if (v->kind == DEV_BLK) {
 		v->queues = s->h->disk[i].config.queues;
@@ -345,7 +346,9 @@ static int connect_device(struct supervisor *s, unsigned d, struct far_ends *far
 	bool disk = s->c->device[d].kind == DEV_BLK;
 	struct sup_role *r = &s->role[d];
 
-	*front = -1;
+	*front = s->h->role[d].foreign;
+	if (*front >= 0)
+		return 0;
 	if ((disk ? s->h->disk[i].listener : s->h->net[i].listener) < 0) {
 		*front = pair(SOCK_STREAM, far, &r->front);
 		if (*front < 0) {
@@ -365,7 +368,7 @@ static int start_all(struct supervisor *s, struct far_ends *far)
 		return -1;
 	for (unsigned d = 0; d < s->c->ndevices; d++)
 		if (connect_device(s, d, far, &front[d]) < 0 ||
-		    start_helper(s, &s->role[d], &mem, far) < 0)
+		    (s->h->role[d].foreign < 0 && start_helper(s, &s->role[d], &mem, far) < 0))
 			return -1;
 	return start_vcpu(s, &mem, far, front);
 }
@@ -374,6 +377,7 @@ static void prepare_role(struct sup_role *r)
 {
 	r->ctl = r->front = r->inflight = -1;
 	r->generation = 0;
+	r->ready = r->host->foreign >= 0; /* nobody of ours is waited for */
 	r->down_since = r->restart_at = 0;
 }
 

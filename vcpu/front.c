@@ -263,6 +263,19 @@ static bool negotiate(struct front *f)
 	return tell(f, &owner);
 }
 
+/* A back-end that outlived the guest's reboot may still run its rings, on memory that is gone. */
+static bool stop_foreign(struct front *f)
+{
+	for (unsigned q = 0; f->foreign && q < f->nqueues; q++) {
+		struct vhu_msg m = { .request = VHU_GET_VRING_BASE, .size = sizeof(m.state),
+				     .state = { .index = q } };
+
+		if (!ask(f, &m, sizeof(m.state)))
+			return false;
+	}
+	return true;
+}
+
 int front_attach(struct front *f, const struct guest_mem *mem)
 {
 	int flags = fcntl(f->sock, F_GETFL);
@@ -273,7 +286,9 @@ int front_attach(struct front *f, const struct guest_mem *mem)
 		fmt_line(f->error, sizeof(f->error), "%s: no connection: %m", f->name);
 		return -1;
 	}
-	if (!negotiate(f) || !get_config(f) || !send_memory(f, mem))
+	if (f->foreign)
+		vhu_drain(f->sock); /* what was said to the guest before its reboot */
+	if (!negotiate(f) || !get_config(f) || !stop_foreign(f) || !send_memory(f, mem))
 		goto fail;
 	for (unsigned q = 0; q < f->nqueues; q++)
 		if (!f->foreign && !hand_over(f, q))

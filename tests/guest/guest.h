@@ -101,6 +101,7 @@ bool vq_wait(struct vqueue *q, uint32_t *len);
 /* The tests: what "t=NAME" on the command line chooses. */
 void test_block(bool line);
 void test_load(void);
+void test_again(void);
 void test_rings(void);
 void test_sweep(void);
 void test_console(void);

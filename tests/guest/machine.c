@@ -177,6 +177,8 @@ void guest_main(const uint8_t *params)
 		test_block(true);
 	else if (is(name, "load"))
 		test_load();
+	else if (is(name, "again"))
+		test_again();
 	else if (is(name, "rings"))
 		test_rings();
 	else if (is(name, "sweep"))

@@ -156,6 +156,47 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	[[ $(grep -c 'it is started again' "$out.clean") -ge 5 ]]
 }
 
+# A qcow2 image of $1 bytes, by the storage daemon itself.
+make_qcow2() # FILE BYTES
+{
+	: > "$1"
+	{
+		echo '{"execute":"qmp_capabilities"}'
+		echo '{"execute":"blockdev-create","arguments":{"job-id":"j","options":{"driver":"qcow2","file":"f","size":'"$2"'}}}'
+		sleep 1
+		echo '{"execute":"job-dismiss","arguments":{"id":"j"}}'
+		echo '{"execute":"quit"}'
+	} | qemu-storage-daemon --blockdev "driver=file,node-name=f,filename=$1" \
+		--chardev stdio,id=c --monitor c > /dev/null
+}
+
+@test "guest: a QCOW2 image behind qemu-storage-daemon, through a reboot on one connection" {
+	command -v qemu-storage-daemon > /dev/null || skip "no qemu-storage-daemon"
+	local image=$BATS_TEST_TMPDIR/q.qcow2 sock=$BATS_TEST_TMPDIR/q.sock
+	make_qcow2 "$image" 16777216
+	qemu-storage-daemon --blockdev "driver=file,node-name=f,filename=$image" \
+		--blockdev driver=qcow2,node-name=q,file=f \
+		--export "type=vhost-user-blk,id=e,node-name=q,addr.type=unix,addr.path=$sock,writable=on,num-queues=1" 3>&- &
+	daemon=$!
+	for _ in {1..50}; do
+		[[ -S $sock ]] && break
+		sleep 0.1
+	done
+	out=$BATS_TEST_TMPDIR/out
+	status=0
+	"$L" --engine=kvm "${user[@]}" --timeout=60 --vhost-user-blk="$sock" 64 "$guests/probe" t=again \
+		< /dev/null > "$out" 2>&1 3>&- || status=$?
+	tr -d '\r' < "$out" > "$out.clean"
+	cat "$out.clean"
+	kill "$daemon"
+	wait "$daemon" || true
+	passed
+	grep -qx "start 0" "$out.clean"
+	grep -qx "start 1" "$out.clean"
+	grep -qx "start 2" "$out.clean"
+	[[ $(stat -c %s "$image") -gt 200000 ]]
+}
+
 @test "guest: 32-bit and PVH entries, plain and compressed" {
 	for k in entry32 pvh; do
 		for z in '' .gz; do
