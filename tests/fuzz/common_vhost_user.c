@@ -6,6 +6,7 @@
  */
 #include <endian.h>
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -27,6 +28,13 @@ static struct backend be;
 static int gift[KINDS];
 static uint8_t *mem;
 static unsigned starts, stops;
+
+/* The front-end: one step of the script a turn of the loop, so that rings work in between. */
+static struct input script;
+static unsigned steps;
+static int front;
+
+static bool next_step(struct backend *b, int fd, uint32_t events);
 
 static void queue_start(struct backend *b, struct vq *vq)
 {
@@ -89,6 +97,7 @@ static const struct backend_ops ops = {
 	.config_len = sizeof(config),
 	.get_config = get_config,
 	.set_config = set_config,
+	.fd_ready = next_step,
 };
 
 static int high(int fd)
@@ -124,13 +133,18 @@ static void prepare(void)
 	mem = mmap(NULL, MEM, PROT_READ | PROT_WRITE, MAP_SHARED, gift[SEALED], 0);
 	PROMISE(mem != MAP_FAILED);
 	PROMISE(backend_prepare(&be, &c) == 0);
+	/* Always ready: that is what gives next_step() its turns. */
+	PROMISE(dup2(gift[EVENT], HFD_TIMER) == HFD_TIMER);
+	PROMISE(eventfd_write(HFD_TIMER, 1) == 0);
+	gift[EVENT] = high(eventfd(1, EFD_NONBLOCK));
+	PROMISE(backend_watch(&be, HFD_TIMER, EPOLLIN) == 0);
 }
 
 /* A good payload, more or less, for the requests that have one. */
 static uint32_t payload(struct vhu_msg *m, struct input *in)
 {
 	uint8_t v = take8(in);
-	uint32_t q = v & 7 ? v & 1 : take8(in);
+	uint32_t q = (v & 7) == 7 ? take8(in) : v & 1;
 
 	switch (m->request) {
 	case VHU_SET_VRING_NUM:
@@ -159,6 +173,12 @@ static uint32_t payload(struct vhu_msg *m, struct input *in)
 							 .uva = UVA + (v & 0x40 ? take32(in) : 0),
 							 .offset = v & 0x80 ? take32(in) : 0 };
 		return sizeof(m->reg);
+	case VHU_GET_CONFIG:
+	case VHU_SET_CONFIG:
+		m->config.offset = v & 0x10 ? take32(in) : v & 7;
+		m->config.size = v & 0x20 ? take32(in) : v >> 6;
+		take(in, m->config.data, v >> 6);
+		return 12 + (v >> 6);
 	default:
 		take(in, m->bytes, sizeof(uint64_t) * (v & 15));
 		return (uint32_t)sizeof(uint64_t) * (v & 15);
@@ -211,6 +231,32 @@ static bool say(int sock, struct input *in)
 	return send_message(sock, &m, VHU_HDR_SIZE + MIN(m.size, sizeof(m.bytes)), fds, nfds);
 }
 
+/* Another CPU of the guest stores eight bytes into the rings, and kicks. */
+static void store(struct input *in)
+{
+	size_t at = take16(in) % 0x800;
+	uint64_t v = take64(in);
+
+	memcpy(mem + at, &v, sizeof(v));
+	eventfd_write(gift[EVENT], 1);
+}
+
+static bool next_step(struct backend *b, int fd, uint32_t events)
+{
+	(void)b;
+	(void)fd;
+	(void)events;
+	if (!left(&script) || steps++ == MESSAGES) {
+		shutdown(front, SHUT_WR);
+	} else if (*script.p == 0x7f) {
+		take8(&script);
+		store(&script);
+	} else if (!say(front, &script)) {
+		shutdown(front, SHUT_WR);
+	}
+	return false;
+}
+
 /* Of the numbers that belong to a connection. */
 static unsigned open_descriptors(void)
 {
@@ -223,30 +269,24 @@ static unsigned open_descriptors(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = { data, data + size };
-	const uint64_t one = 1;
 	unsigned before, rings;
-	int pair[2], front;
+	int pair[2];
 
 	if (!mem)
 		prepare();
+	script = (struct input){ data, data + size };
+	steps = starts = stops = 0;
 	before = open_descriptors();
 	memset(mem, 0, 0x1000);
-	rings = take8(&in);
-	take(&in, mem, rings & 1 ? 128 : 0);
-	take(&in, mem + 0x400, rings & 2 ? 22 : 0);
-	take(&in, mem + 0x600, rings & 4 ? 4 : 0);
+	rings = take8(&script);
+	take(&script, mem, rings & 1 ? 128 : 0);
+	take(&script, mem + 0x400, rings & 2 ? 22 : 0);
+	take(&script, mem + 0x600, rings & 4 ? 4 : 0);
 	PROMISE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	front = high(pair[0]);
 	PROMISE(dup2(pair[1], HFD_FRONT) == HFD_FRONT);
 	if (pair[1] != HFD_FRONT)
 		close(pair[1]);
-	PROMISE(write(gift[EVENT], &one, sizeof(one)) == (ssize_t)sizeof(one));
-	for (unsigned n = 0; left(&in) && n < MESSAGES; n++)
-		if (!say(front, &in))
-			break;
-	shutdown(front, SHUT_WR);
-	starts = stops = 0;
 	PROMISE(backend_run(&be) <= 1);
 	close(front);
 	PROMISE(starts == stops);
