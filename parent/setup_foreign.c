@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -50,21 +51,6 @@ static int open_connection(const char *option, const char *path)
 	return refused(option, path);
 }
 
-int foreign_disk_open(const struct disk_option *o, struct disk_host *d)
-{
-	d->config.queues = 1;
-	d->fd = open_connection("--vhost-user-blk", o->path);
-	return d->fd < 0 ? -1 : 0;
-}
-
-int foreign_nic_open(const struct net_option *o, struct net_host *n)
-{
-	n->config.queue_pairs = 1;
-	n->config.mtu = 1500;
-	n->foreign = open_connection("--vhost-user-net", o->path);
-	return n->foreign < 0 ? -1 : 0;
-}
-
 bool device_is_foreign(const struct config *c, unsigned d)
 {
 	unsigned i = c->device[d].index;
@@ -73,19 +59,32 @@ bool device_is_foreign(const struct config *c, unsigned d)
 					      c->net[i].kind == NET_VHOST_USER;
 }
 
-int foreign_connection(const struct host *h, unsigned d)
+static int open_nic(struct host *h, struct role_host *r, unsigned i)
 {
-	unsigned i = h->c->device[d].index;
+	struct net_config *n = &h->net[i].config;
 
-	return h->c->device[d].kind == DEV_BLK ? h->disk[i].fd : h->net[i].foreign;
+	if (h->engine == ENGINE_QEMU)
+		return complain(-1,
+				"--vhost-user-net=%s: the qemu engine cannot take it (its NIC takes no open connection, and the path is not in its room); use --engine=kvm, or --tunnet or --net",
+				h->c->net[i].path);
+	if (getrandom(n->mac, ETH_ALEN, 0) != ETH_ALEN)
+		return complain(-1, "no random numbers for a hardware address: %m");
+	/* Locally administered, and no group's. */
+	n->mac[0] = (uint8_t)((n->mac[0] & 0xfc) | 0x02);
+	n->queue_pairs = 1;
+	n->mtu = 1500;
+	r->foreign = open_connection("--vhost-user-net", h->c->net[i].path);
+	return r->foreign < 0 ? -1 : 0;
 }
 
-int foreign_check(const struct host *h)
+int foreign_open(struct host *h, unsigned d)
 {
-	for (unsigned i = 0; i < h->c->nnets && h->engine == ENGINE_QEMU; i++)
-		if (h->c->net[i].kind == NET_VHOST_USER)
-			return complain(-1,
-					"--vhost-user-net=%s: the qemu engine cannot take it (QEMU's NIC takes no open connection, and no path reaches into its room); use the kvm engine, or --tunnet or --net",
-					h->c->net[i].path);
-	return 0;
+	struct role_host *r = &h->role[d];
+	unsigned i = h->c->device[d].index;
+
+	if (h->c->device[d].kind == DEV_NET)
+		return open_nic(h, r, i);
+	h->disk[i].config.queues = 1;
+	r->foreign = open_connection("--vhost-user-blk", h->c->disk[i].path);
+	return r->foreign < 0 ? -1 : 0;
 }
