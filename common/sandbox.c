@@ -9,6 +9,7 @@
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -93,10 +94,25 @@ static uint32_t enter_landlock(const int *readable)
 	return abi >= 4 ? 0 : LAYER_BIT(LAYER_LANDLOCK_NET);
 }
 
+/* The program's headers, code and nothing that was ever written to (ld(1), "etext"). */
+extern const uint8_t __executable_start[], etext[];
+
+void sandbox_forget_code(void)
+{
+	uintptr_t page = (uintptr_t)getpagesize();
+	uintptr_t from = ((uintptr_t)__executable_start + page - 1) & ~(page - 1);
+	uintptr_t to = (uintptr_t)etext & ~(page - 1);
+
+	/* The pages stay in the page cache; what runs on comes back one fault at a time. */
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 uint32_t sandbox_enter(const struct sandbox_options *o)
 {
 	uint32_t missing;
 
+	sandbox_forget_code();
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	missing = enter_landlock(o->readable);

@@ -30,6 +30,12 @@ struct sandbox_options {
 	bool no_mdwe; /* a JIT (QEMU TCG) runs here */
 };
 
+/*
+ * Unmap the program's own code, most of which served the start alone: what is
+ * still needed is mapped again when it runs. Part of sandbox_enter().
+ */
+void sandbox_forget_code(void);
+
 /* Everything but the filter. Returns the missing layers (LAYER_BIT); never fails. */
 uint32_t sandbox_enter(const struct sandbox_options *o);
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/ctl.h"
+#include "common/sandbox.h"
 #include "init.h"
 
 /* Numbers below this are the role's at most; above it descriptors wait for their place. */
@@ -210,7 +211,9 @@ int main(int argc, char **argv)
 			child_changed = 0;
 			reap();
 		}
-		if (n > 0)
+		if (n > 0) {
 			request();
+			sandbox_forget_code();
+		}
 	}
 }
