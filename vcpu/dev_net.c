@@ -139,16 +139,6 @@ static void net_notify(struct vpci *v, unsigned q)
 		dev_notify(v, q);
 }
 
-static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
-{
-	struct device *d = vq->owner;
-
-	(void)f;
-	(void)detail;
-	d->all->vm->stats.faults++;
-	vpci_needs_reset(&d->v);
-}
-
 void dev_net_init(struct device *d, const struct vcpu_device *c)
 {
 	d->desc = (struct vpci_device){
@@ -179,5 +169,5 @@ void dev_net_init(struct device *d, const struct vcpu_device *c)
 	d->ctl.name = d->front.name;
 	d->ctl.index = d->front.nqueues;
 	d->ctl.owner = d;
-	d->ctl.on_fault = on_fault;
+	d->ctl.on_fault = devices_own_fault;
 }

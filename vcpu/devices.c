@@ -194,7 +194,7 @@ static const struct vpci_device rng_device = {
 	.notify = rng_notify,
 };
 
-static void own_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
+void devices_own_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 {
 	struct device *d = vq->owner;
 	struct ctl_msg m = { .type = CTL_FAULT, .value = f, .queue = vq->index, .detail = detail };
@@ -209,7 +209,7 @@ static void own_queue(struct device *d, struct vq *vq, unsigned index)
 	vq->name = d->desc.name;
 	vq->index = index;
 	vq->owner = d;
-	vq->on_fault = own_fault;
+	vq->on_fault = devices_own_fault;
 }
 
 /* ---- set-up ---- */

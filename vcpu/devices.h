@@ -91,9 +91,11 @@ static inline int device_call_fd(const struct device *d, unsigned q)
 	return VFD_QCALL0 + (int)(d->helper * MAX_QUEUES + q);
 }
 
+/* vq.on_fault of a queue that this process serves; vq.owner is its struct device. */
+void devices_own_fault(struct vq *vq, enum guest_fault f, uint64_t detail);
+
 /* dev_net.c */
 void dev_net_init(struct device *d, const struct vcpu_device *c);
-extern const struct vpci_device dev_net_ops;
 /* dev_blk.c */
 void dev_blk_init(struct device *d, const struct vcpu_device *c);
 /* Both: start and stop of the helper's queues. */

@@ -111,6 +111,13 @@ stat_of() # ROLE TEXT: the counter's value
 	said "net"
 }
 
+@test "kvm: disk and NIC may be other programs', by path" {
+	section foreign
+	is_status 0
+	said "disk"
+	said "net"
+}
+
 @test "kvm: SIGTERM presses the guest's power button" {
 	section button
 	said "waiting"

@@ -30,8 +30,8 @@ main)
 	dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c | sed 's/^/T: rng /'
 	grep -c 'PCI-MSI.*virtio' /proc/interrupts | sed 's/^/T: msi /'
 	grep -q 'IO-APIC.*virtio' /proc/interrupts && say "intx"
-	say "complaints $(dmesg | grep -ciE 'warning:|bug:|call trace')"
-	dmesg | grep -iE 'warning:|bug:|call trace'
+	say "complaints $(dmesg | grep -cE 'WARNING: CPU|BUG:|Call Trace|Oops')"
+	dmesg | grep -E 'WARNING: CPU|BUG:|Call Trace|Oops'
 	;;
 boot)
 	up
