@@ -146,16 +146,6 @@ static void io_uring(void)
 	}
 }
 
-static void own_uid(void)
-{
-	uid_t first, count;
-
-	if (geteuid() != 0 || subid_range("/etc/subuid", "root", &first, &count) < 0)
-		return;
-	found("layer", "ranges of user ids", FOUND, NULL, "/etc/subuid gives root %u from %u on", count,
-	      first);
-}
-
 void doctor_layers(void)
 {
 	static const struct {
@@ -194,5 +184,4 @@ void doctor_layers(void)
 	}
 	landlock();
 	io_uring();
-	own_uid();
 }

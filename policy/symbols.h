@@ -25,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -135,9 +136,11 @@ static const struct symbol symbols[] = {
 	S(MADV_WILLNEED),
 	S(MFD_CLOEXEC),
 	S(MFD_ALLOW_SEALING),
+	S(GRND_NONBLOCK),
 	/* descriptors and files */
 	S(AT_FDCWD),
 	S(AT_EMPTY_PATH),
+	S(AT_STATX_DONT_SYNC),
 	S(O_RDONLY),
 	S(O_WRONLY),
 	S(O_RDWR),
