@@ -23,6 +23,7 @@ fuzz-regress: fuzz-build
 # What each target is made of, besides common/ and tests/lib.
 FUZZ_WITH_blkd_requests  := $(filter-out blkd/main.c,$(call src,blkd))
 FUZZ_WITH_netd_frames    := netd/frames.c
+FUZZ_WITH_netd_queues    := $(filter-out netd/main.c,$(call src,netd))
 FUZZ_WITH_parent_options := $(wildcard parent/options*.c)
 FUZZ_WITH_parent_qmp     := parent/qmp.c
 FUZZ_WITH_vcpu_insn      := vcpu/lguest_insn.c
