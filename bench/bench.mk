@@ -10,3 +10,7 @@ $(B)/bench/blkload: $(addprefix $(B)/bench/,blkload.o blk_front.o blk_bare.o)
 $(B)/bench/netload: $(addprefix $(B)/bench/,netload.o net_front.o net_bare.o net_frames.o)
 $(BENCH_PROGRAMS): $(BENCH_PARTS) $(B)/libcommon.a
 	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) $(B)/libcommon.a
+bench: $(B)/bench/idle
+$(B)/bench/idle: bench/idle.S
+	@mkdir -p $(@D)
+	$(call say,GUEST,$@)$(CC) -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-Ttext=0x200000 -o $@ $<

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # variables are bench/run's
+#
+# What bench/run says: tables, JSON, plots, and docs/performance.md.
+
+machine()
+{
+	printf '%s, %d CPUs, Linux %s' "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(uname -r)"
+}
+
+table() # TITLE SECTION METRIC [SCALE [BASE]]
+{
+	local rows
+	rows=$(awk -v as=table -v section="$2" -v metric="$3" -v scale="${4:-1}" -v base="${5:-}" -f bench/report.awk "$raw")
+	[[ -z $rows ]] || printf '\n%s\n\n%s\n' "$1" "$rows"
+}
+
+report()
+{
+	awk -v as=json -v machine="$(machine)" -v date="$(date -u +%F)" -v commit="$(git rev-parse --short HEAD 2>&-)" \
+		-f bench/report.awk "$raw" > "$out/results.json"
+	local peers=qsd-threads,qsd-io_uring
+	table "**Disk, cached image (tmpfs)**: thousand requests a second (beside the better qemu-storage-daemon)" blk-cached ops_per_s 0.001 $peers
+	table "Processor time of the back-end, µs a request" blk-cached cpu_us_per_op
+	table "**Disk, O_DIRECT on a file**: thousand requests a second (beside the better qemu-storage-daemon)" blk-disk ops_per_s 0.001 $peers
+	table "The same beside the bare io_uring loop" blk-disk ops_per_s 0.001 bare-io_uring
+	table "Processor time of the back-end, µs a request" blk-disk cpu_us_per_op
+	table "**Network**: thousand frames a second (beside one thread that reads or writes that tap)" net ops_per_s 0.001 bare
+	table "Processor time of the back-end, µs a frame" net cpu_us_per_op
+	table "**Start-up** with one disk and one NIC, ms (first instruction: since exec)" start ms
+	table "**Boot**: exec of lguest-sep to the first process of a stock Debian kernel, ms" boot ms
+	table "**Memory**: PSS without guest memory, KiB" memory kib
+	table "**1, 4, 16 disks at once**: thousand requests a second in all, 4 KiB, depth 8 each" disks ops_per_s 0.001
+	table "Processor time of a back-end, µs a request" disks cpu_us_per_op
+	table "**1 to 8 queues**, 32 requests in flight in all: thousand requests a second" queues ops_per_s 0.001
+	table "Processor time of the back-end, µs a request" queues cpu_us_per_op
+	table "**1 to 64 guests of 32 MiB started together**: PSS of a guest's processes without guest memory, KiB" guests kib
+	table "Time to start all of them, ms a guest" guests "ms a guest, all started"
+	table "Start-up of each, ms, where so many (columns) start at once on these processors" guests-start ms
+}
+
+# bars SECTION TITLE YLABEL SCALE: candidates side by side for each case
+bars()
+{
+	awk -F'|' -v s="$1" -v k="$4" '
+		$1 == s && $4 == "ops_per_s" {
+			if (!($2 in ci)) { ci[$2] = nc; cn[nc++] = $2 }
+			if (!($3 in di)) { di[$3] = nd; dn[nd++] = $3 }
+			v[$2, $3] = v[$2, $3] " " $5 }
+		function med(t,  a, n, i, j, x) { n = split(t, a, " "); for (i = 2; i <= n; i++) for (j = i; j > 1 && a[j-1] + 0 > a[j] + 0; j--) { x = a[j]; a[j] = a[j-1]; a[j-1] = x } return n ? a[int((n + 1) / 2)] * k : 0 }
+		END { if (!nc) exit; printf "case"; for (d = 0; d < nd; d++) printf "\t%s", dn[d]; print ""
+			for (c = 0; c < nc; c++) { printf "%s", cn[c]; for (d = 0; d < nd; d++) printf "\t%s", med(v[cn[c], dn[d]]); print "" } }' "$raw" > "$tmp/$1.tsv"
+	[[ -s $tmp/$1.tsv ]] || return 0
+	local columns
+	columns=$(head -n 1 "$tmp/$1.tsv" | awk -F'\t' '{ print NF }')
+	gnuplot <<-GNUPLOT
+		set terminal svg size 900,420 font "sans,12" background "white"
+		set output "$out/$1.svg"
+		set datafile separator "\t"
+		set title "$2"
+		set ylabel "$3"
+		set style data histograms
+		set style histogram clustered gap 1
+		set style fill solid 0.8
+		set grid ytics
+		set yrange [0:*]
+		set key outside right noenhanced
+		set xtics noenhanced
+		plot for [i=2:$columns] "$tmp/$1.tsv" using i:xtic(1) title columnheader(i)
+	GNUPLOT
+}
+
+lines() # SECTION: what a guest costs as their number grows
+{
+	awk -F'|' '$1 == "guests" && ($4 == "kib" || $4 == "ms a guest, all started") { m = $4 == "kib"; s[$2, m] += $5; n[$2, m]++; seen[$2] = 1 }
+		END { for (g in seen) printf "%s\t%s\t%s\n", g, s[g, 1] / n[g, 1], s[g, 0] / n[g, 0] }' "$raw" | sort -n > "$tmp/guests.tsv"
+	[[ -s $tmp/guests.tsv ]] || return 0
+	gnuplot <<-GNUPLOT
+		set terminal svg size 700,380 font "sans,12" background "white"
+		set output "$out/guests.svg"
+		set title "Guests of 32 MiB started together: what one of them costs"
+		set xlabel "guests"
+		set ylabel "KiB (PSS without guest memory)"
+		set y2label "ms to start"
+		set logscale x 2
+		set yrange [0:*]
+		set y2range [0:*]
+		set y2tics
+		set ytics nomirror
+		set grid
+		set key bottom right
+		plot "$tmp/guests.tsv" using 1:2 with linespoints title "memory", "" using 1:3 axes x1y2 with linespoints title "time"
+	GNUPLOT
+}
+
+plots()
+{
+	command -v gnuplot > /dev/null || return 0
+	bars blk-cached "4 and 128 KiB requests on a cached image" "thousand a second" 0.001
+	bars blk-disk "4 and 128 KiB requests on a file, O_DIRECT" "thousand a second" 0.001
+	bars net "Frames through a tap" "thousand a second" 0.001
+	lines
+}
+
+write_docs()
+{
+	mkdir -p docs/img
+	local f
+	for f in blk-cached net guests; do
+		[[ ! -e $out/$f.svg ]] || cp "$out/$f.svg" "docs/img/$f.svg"
+	done
+	{
+		cat <<-'TEXT'
+			<!-- Written by bench/run --write-docs; changes made by hand are lost. -->
+			# Performance
+
+			Measured in one run by `bench/run`, candidate after candidate in every round; each number is the
+			median. The load (a vhost-user front-end of our own that sleeps until it is called, as a guest's
+			driver does) runs on processor 0, what is measured on processor 1, both with real-time priority.
+			`bare` is the same work with nothing between: one thread on the file or the tap itself, for the
+			network with one buffer that stays in the cache, or with as many as a queue has. `qsd` is
+			qemu-storage-daemon on the same file. Spoof checks, seccomp filters and the rest of the
+			confinement are on.
+		TEXT
+		printf '\nMachine: %s. Date: %s. Commit: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)"
+		for f in blk-cached net guests; do
+			[[ ! -e docs/img/$f.svg ]] || printf '\n![%s](img/%s.svg)\n' "$f" "$f"
+		done
+		cat "$out/tables.md"
+	} > docs/performance.md
+}

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # variables are bench/run's
+#
+# What bench/run measures: one function a section. Each appends lines
+# "section|case|candidate|metric|value" to $raw.
+
+# record SECTION CASE CANDIDATE: from the load generator's line of JSON
+record()
+{
+	local line
+	read -r line || { echo "bench: no result for $*" >&2; return 1; }
+	tr -d '{}" ' <<< "$line" | tr ',' '\n' | awk -F: -v at="$1|$2|$3" '
+		$1 ~ /^(ops_per_s|mib_per_s|cpu_us_per_op|kicks_per_op|calls_per_op|p50_us|p99_us)$/ { print at "|" $1 "|" $2 }' >> "$raw"
+}
+
+put() { printf '%s|%s|%s|%s|%s\n' "$@" >> "$raw"; } # SECTION CASE CANDIDATE METRIC VALUE
+
+# daemon COMMAND…: on processor 1, kept until stop_all
+daemon()
+{
+	taskset -c 1 "${rt[@]}" "$@" &
+	pids+=($!)
+}
+
+wait_socket() # PATH…
+{
+	local s n
+	for s; do
+		for ((n = 0; n < 100; n++)); do
+			[[ -S $s ]] && continue 2
+			sleep 0.05
+		done
+		echo "bench: nobody listens at $s" >&2
+		return 1
+	done
+}
+
+# ---- disks ----
+
+qsd() # NAME IMAGE DIRECT AIO [QUEUES]
+{
+	daemon qemu-storage-daemon \
+		--blockdev "driver=file,node-name=f,filename=$2,cache.direct=$3,aio=$4,locking=off" \
+		--export "type=vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=$tmp/$1,writable=on,num-queues=${5:-1}"
+}
+
+blk_media() # SECTION IMAGE SIZE DIRECT(on|off)
+{
+	local section=$1 img=$2 size=$3 direct=$4 flag=() rep case args c
+	[[ $direct == on ]] && flag=(--direct)
+	local candidates=(blkd blkd-sync)
+	# blkd locks its image; the peers get the same one, which is never written differently.
+	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd" --blk-file="$img" "${flag[@]}"
+	wait_socket "$tmp/blkd"
+	ln "$img" "$img.2" 2>&- || true
+	cp --reflink=auto "$img" "$img.sync"
+	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd-sync" --blk-file="$img.sync" --io=sync "${flag[@]}"
+	if command -v qemu-storage-daemon > /dev/null; then
+		qsd qsd-threads "$img" "$direct" threads
+		candidates+=(qsd-threads)
+		# QEMU takes io_uring with or without the page cache; native AIO only without.
+		qsd qsd-io_uring "$img" "$direct" io_uring
+		candidates+=(qsd-io_uring)
+	fi
+	wait_socket "${candidates[@]/#/$tmp/}"
+	local cases=("4k read d1:--depth=1" "4k read d32:--depth=32" "4k write d1:--depth=1 --write" "4k write d32:--depth=32 --write")
+	((quick)) || cases+=("128k seq read d8:--bs=128k --depth=8 --sequential" "128k seq write d8:--bs=128k --depth=8 --sequential --write")
+	for ((rep = 0; rep < reps; rep++)); do
+		for case in "${cases[@]}"; do
+			read -ra args <<< "${case#*:}"
+			args+=(--size="$size" --ms="$ms" --seed=$((rep + 1)))
+			for c in "${candidates[@]}"; do
+				"${rt[@]}" "$blkload" --socket="$tmp/$c" --cpu=0 "${args[@]}" | record "$section" "${case%%:*}" "$c"
+			done
+			for c in preadv io_uring; do
+				"${rt[@]}" "$blkload" --file="$img" --api=$c --cpu=1 "${flag[@]}" "${args[@]}" |
+					record "$section" "${case%%:*}" "bare-$c"
+			done
+		done
+	done
+	rm -f "$img.2" "$img.sync"
+}
+
+measure_blk_cached()
+{
+	"$blkload" --fill="$tmp/shm/img" --size=256M
+	blk_media blk-cached "$tmp/shm/img" 256M off
+	rm -f "$tmp/shm/img"
+}
+
+measure_blk_disk()
+{
+	"$blkload" --fill="$disk" --size=$((quick ? 256 : 1024))M
+	blk_media blk-disk "$disk" $((quick ? 256 : 1024))M on
+}
+
+# ---- networks ----
+
+new_tap() # NAME
+{
+	ip tuntap add "$1" mode tap vnet_hdr
+	sysctl -qw "net.ipv6.conf.$1.disable_ipv6=1"
+	ip link set "$1" up txqueuelen 1000
+}
+
+# DPDK's vhost library and its tap driver: no header on the tap, so no segments. It polls without
+# end, so it is stopped while it is not measured.
+start_testpmd()
+{
+	command -v dpdk-testpmd > /dev/null || { echo "bench/run: no dpdk-testpmd here (apt-get install dpdk-dev librte-net-vhost23 librte-net-tap23): left out" >&2; return 1; }
+	sleep 3600 | taskset -c 0,1 "${rt[@]}" dpdk-testpmd -l 0,1 --no-huge -m 256 --no-pci --file-prefix="bench$$" \
+		"--vdev=net_vhost0,iface=$tmp/testpmd,tso=0" --vdev=net_tap0,iface=bench2 \
+		-- --forward-mode=io --auto-start --total-num-mbufs=8192 --no-mlockall > "$tmp/testpmd.log" 2>&1 &
+	pids+=($!)
+	wait_socket "$tmp/testpmd" || return 1
+	sleep 1
+	sysctl -qw net.ipv6.conf.bench2.disable_ipv6=1
+	ip link set bench2 up
+	testpmd=$(pgrep -n dpdk-testpmd)
+	kill -STOP "$testpmd"
+}
+
+measure_net()
+{
+	local rep size c dir flags testpmd=
+	new_tap bench0
+	new_tap bench1
+	daemon "$bin/lguest-sep-netd" --socket-path="$tmp/netd" --tap=bench0 --mac=02:00:00:00:00:01
+	wait_socket "$tmp/netd"
+	start_testpmd || testpmd=
+	for ((rep = 0; rep < reps; rep++)); do
+		for size in 64 512 1514 65214; do
+			((quick && size == 512)) && continue
+			for dir in "guest to tap" "tap to guest"; do
+				flags=(--size="$size" --ms="$ms")
+				[[ $dir == tap* ]] && flags+=(--receive)
+				c="$dir, $size B"
+				"${rt[@]}" "$netload" --socket="$tmp/netd" --tap=bench0 --cpu=0 "${flags[@]}" | record net "$c" netd
+				"${rt[@]}" "$netload" --tap=bench1 --cpu=1 "${flags[@]}" | record net "$c" bare
+				if [[ -n $testpmd ]] && ((size <= 1514)); then
+					kill -CONT "$testpmd"
+					"${rt[@]}" "$netload" --socket="$tmp/testpmd" --tap=bench2 --cpu=0 "${flags[@]}" | record net "$c" dpdk-testpmd
+					kill -STOP "$testpmd"
+				fi
+				[[ $dir == tap* ]] && continue
+				"${rt[@]}" "$netload" --tap=bench1 --cpu=1 --buffers=256 "${flags[@]}" | record net "$c" bare-256-buffers
+			done
+		done
+	done
+	if [[ -n $testpmd ]]; then kill -KILL "$testpmd"; fi
+}
+
+# ---- whole guests ----
+
+# roles PID: "role pid" of every process of that lguest-sep
+roles()
+{
+	local p
+	for p in $(pgrep -P "$1") $(pgrep -P "$1" | xargs -r -n1 pgrep -P); do
+		[[ -r /proc/$p/exe ]] && echo "$(basename "$(readlink "/proc/$p/exe")" | sed 's/^lguest-sep-//; s/^qemu-system.*/qemu/; s/ (deleted)//') $p"
+	done
+	echo "supervisor $1"
+}
+
+pss() # PID: KiB beside shared memory, which is the guest's
+{
+	awk '/^Pss:/ { p = $2 } /^Pss_Shmem:/ { s = $2 } END { print p - s }' "/proc/$1/smaps_rollup" || echo 0
+}
+
+# phases FILE SECTION CANDIDATE: from the --verbose line, in milliseconds
+phases()
+{
+	sed -n 's/.*start-up: //p' "$1" | tr -d '\r' | awk -v section="$2" -v candidate="$3" '
+		{ n = split($0, part, /[,:] /)
+		  for (i = 1; i <= n; i++) {
+			us = part[i]; sub(/ us$/, "", us); sub(/.* /, "", us)
+			name = part[i]; sub(/ (after )?[0-9]+ us$/, "", name)
+			print section "|" name "|" candidate "|ms|" us / 1000 } }' >> "$raw"
+}
+
+engines()
+{
+	[[ -c /dev/kvm ]] && echo kvm
+	command -v qemu-system-x86_64 > /dev/null && [[ -e .cache/kernel/vmlinuz ]] && echo qemu
+	return 0
+}
+
+guest() # ENGINE: the words that start a guest of 1 disk and 1 NIC
+{
+	local common=(--verbose --drop-to nobody --no-reboot "--block=$tmp/shm/disk" --tunnet=10.9.9.1/24)
+	if [[ $1 == kvm ]]; then
+		guest=("$bin/lguest-sep" --engine=kvm "${common[@]}" 32 "$build/bench/idle")
+	else
+		guest=("$bin/lguest-sep" --engine=qemu "${common[@]}" --initrd="$tmp/initrd" 256 "$tmp/vmlinuz" console=hvc0 quiet)
+	fi
+}
+
+prepare_guest()
+{
+	truncate -s 64M "$tmp/shm/disk"
+	chmod 666 "$tmp/shm/disk"
+	cp "$build/bench/idle" "$tmp/"
+	[[ -e .cache/kernel/vmlinuz ]] && cp .cache/kernel/vmlinuz "$tmp/vmlinuz"
+	[[ -e .cache/initrd ]] && cp .cache/initrd "$tmp/initrd"
+	return 0
+}
+
+# start_guest NAME [COMMAND…]: runs "${guest[@]}"; returns when its first instruction has run
+start_guest()
+{
+	local log=$tmp/log.$1 n
+	: > "$log"
+	nice -n -20 "${guest[@]}" < /dev/null > "$log" 2>&1 &
+	pids+=($!)
+	for ((n = 0; n < 400; n++)); do
+		grep -q 'start-up: ' "$log" && return
+		kill -0 $! 2>&- || break
+		sleep 0.05
+	done
+	cat "$log" >&2
+	return 1
+}
+
+measure_start()
+{
+	local engine rep
+	prepare_guest
+	for ((rep = 0; rep < 2 * reps; rep++)); do
+		for engine in $(engines); do
+			guest "$engine"
+			start_guest "$engine" && phases "$tmp/log.$engine" start "$engine"
+			stop_guests
+		done
+	done
+}
+
+measure_boot()
+{
+	local engine rep from
+	prepare_guest
+	for engine in $(engines); do
+		# Software KVM runs no stock kernel: a real one only where the processor has VMX or SVM.
+		[[ $engine == kvm ]] && ! grep -qwE 'vmx|svm' /proc/cpuinfo && continue
+		for ((rep = 0; rep < (quick ? 1 : reps); rep++)); do
+			guest qemu
+			guest[1]=--engine=$engine
+			from=${EPOCHREALTIME/./}
+			"${guest[@]}" < /dev/null 2>&1 | grep -m1 -q 'guest: Linux' || true
+			put boot "stock kernel to init" "$engine" "ms" $(((${EPOCHREALTIME/./} - from) / 1000))
+		done
+	done
+}
+
+measure_memory()
+{
+	local engine role pid sum
+	prepare_guest
+	for engine in $(engines); do
+		guest "$engine"
+		start_guest "$engine" || continue
+		[[ $engine == qemu ]] && sleep 4
+		sum=0
+		while read -r role pid; do
+			put memory "$role" "$engine" kib "$(pss "$pid")"
+			[[ $role == qemu ]] || sum=$((sum + $(pss "$pid")))
+		done < <(roles "${pids[0]}")
+		put memory "all but QEMU" "$engine" kib "$sum"
+		stop_guests
+	done
+}
+
+# ---- as work grows ----
+
+measure_disks()
+{
+	local n i rep load
+	for ((i = 0; i < 16; i++)); do
+		"$blkload" --fill="$tmp/shm/d$i" --size=16M
+		daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/d$i" --blk-file="$tmp/shm/d$i"
+	done
+	for ((i = 0; i < 16; i++)); do wait_socket "$tmp/d$i"; done
+	for ((rep = 0; rep < reps; rep++)); do
+		for n in 1 4 16; do
+			load=()
+			for ((i = 0; i < n; i++)); do
+				nice -n -20 "$blkload" --socket="$tmp/d$i" --cpu=0 --depth=8 --size=16M --ms="$ms" > "$tmp/r$i" &
+				load+=($!)
+			done
+			wait "${load[@]}"
+			for ((i = 0; i < n; i++)); do cat "$tmp/r$i"; done | tr -d '{}" ' | awk -F'[:,]' -v n="$n" '
+				{ ops += $2; cpu += $6 } END { print "disks|" n "|blkd|ops_per_s|" ops; print "disks|" n "|blkd|cpu_us_per_op|" cpu / n }' >> "$raw"
+		done
+	done
+	rm -f "$tmp"/shm/d*
+}
+
+measure_queues()
+{
+	local n rep
+	"$blkload" --fill="$tmp/shm/q" --size=64M
+	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/q" --blk-file="$tmp/shm/q" --queues=8
+	wait_socket "$tmp/q"
+	for ((rep = 0; rep < reps; rep++)); do
+		for n in 1 2 4 8; do
+			"${rt[@]}" "$blkload" --socket="$tmp/q" --cpu=0 --depth=$((32 / n)) --queues=$n --size=64M --ms="$ms" | record queues "$n" blkd
+		done
+	done
+	rm -f "$tmp/shm/q"
+}
+
+# N guests of 32 MiB at once: each one's own times, and what all of them hold.
+measure_guests()
+{
+	local n i engine=kvm most=64 sum role pid kib from
+	prepare_guest
+	[[ -c /dev/kvm ]] || { engine=qemu; most=16; }
+	for n in 1 2 4 8 16 32 64; do
+		((n <= most)) || break
+		((quick && n != 1 && n != 8 && n != 64)) && continue
+		from=${EPOCHREALTIME/./}
+		for ((i = 0; i < n; i++)); do
+			truncate -s 16M "$tmp/shm/g$i"
+			chmod 666 "$tmp/shm/g$i"
+			guest $engine
+			guest=("${guest[@]/--block=*/--block=$tmp/shm/g$i}")
+			guest=("${guest[@]/--tunnet=*/--tunnet=10.$((10 + i)).9.1/24}")
+			nice -n -20 "${guest[@]}" < /dev/null > "$tmp/log.g$i" 2>&1 &
+			pids+=($!)
+		done
+		for ((i = 0; i < n; i++)); do
+			until grep -q 'start-up: ' "$tmp/log.g$i"; do
+				kill -0 "${pids[i]}" 2>&- || { cat "$tmp/log.g$i" >&2; return 1; }
+				sleep 0.02
+			done
+		done
+		put guests "$n" $engine "ms a guest, all started" $(((${EPOCHREALTIME/./} - from) / 1000 / n))
+		for ((i = 0; i < n; i++)); do
+			phases "$tmp/log.g$i" guests-start "$n"
+			sum=0
+			while read -r role pid; do
+				kib=$(pss "$pid")
+				[[ $role == qemu ]] || sum=$((sum + kib))
+			done < <(roles "${pids[i]}")
+			put guests "$n" $engine kib "$sum"
+		done
+		stop_guests
+	done
+}
