@@ -221,17 +221,30 @@ static bool may_reboot(const struct supervisor *s, int *status)
 	return s->h->engine != ENGINE_LGUEST || s->starts < s->h->nengine;
 }
 
+/* A back-end keeps what the last QEMU told it for as long as the connection lives, which is ours to keep. */
+static bool tied_to_qemu(const struct supervisor *s)
+{
+	for (unsigned d = 0; d < s->c->ndevices && s->h->engine == ENGINE_QEMU; d++)
+		if (device_is_foreign(s->c, d))
+			return true;
+	return false;
+}
+
 static int conclude_reboot(struct supervisor *s)
 {
 	int status;
 
 	if (may_reboot(s, &status)) {
+		if (tied_to_qemu(s)) {
+			sup_line(s, "the guest rebooted; it is ended, since with the qemu engine --vhost-user-blk lasts for one start");
+			return EXIT_REBOOTS;
+		}
 		sup_verbose(s, "the guest reboots (%u)", s->starts);
 		return -1;
 	}
 	if (status == EXIT_REBOOTS)
-		sup_line(s, "the guest rebooted %u times, which is all that --max-reboots allows",
-			 s->starts - 1);
+		sup_line(s, "the guest rebooted %u time%s, which is all that --max-reboots allows",
+			 s->starts - 1, s->starts == 2 ? "" : "s");
 	else
 		sup_line(s, "the guest rebooted; it is ended (--no-reboot)");
 	return status;
