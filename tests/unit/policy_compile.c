@@ -296,13 +296,11 @@ static void test_arrays_end_where_they_end(void **state)
 {
 	(void)state;
 	for (unsigned fd = 0; fd < HFD_LIMIT + 40; fd++) {
-		bool kick = fd >= HFD_KICK0 && fd < HFD_KICK0 + MAX_QUEUES;
 		bool call = fd >= HFD_CALL0 && fd < HFD_CALL0 + MAX_QUEUES;
 		bool err = fd >= HFD_ERR0 && fd < HFD_ERR0 + MAX_QUEUES;
 		bool tap = fd >= HFD_TAP0 && fd < HFD_TAP0 + 16;
 
-		assert_int_equal(on_fd(&policy_blkd, "read", fd),
-				 kick || fd == HFD_RINGEV || fd == HFD_TIMER);
+		assert_int_equal(on_fd(&policy_blkd, "read", fd), fd == HFD_TIMER);
 		assert_int_equal(on_fd(&policy_blkd, "write", fd), call || err);
 		assert_int_equal(on_fd(&policy_blkd, "preadv2", fd), fd == HFD_DISK || fd == HFD_DELTA);
 		assert_int_equal(on_fd(&policy_netd, "writev", fd), tap);
