@@ -28,6 +28,21 @@ static bool *have_fd(struct backend *be, unsigned q, enum ring_fd kind)
 }
 
 /*
+ * Is it of no kind that has a name in a file system? What the kernel knows is
+ * enough: a file system of the sender's own is not asked, for it may never answer.
+ */
+static bool is_anonymous(int fd)
+{
+	struct statx sx;
+	struct stat st;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &sx) == 0)
+		return (sx.stx_mode & S_IFMT) == 0;
+	/* Hosts before 4.11. */
+	return errno == ENOSYS && fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
+/*
  * An eventfd is an anonymous inode that takes eight bytes of zeroes; nothing
  * else that can be sent is both. Adding zero changes nothing but may wake a
  * reader, who finds nothing. Non-blocking, so that a full counter cannot hold us.
@@ -35,10 +50,8 @@ static bool *have_fd(struct backend *be, unsigned q, enum ring_fd kind)
 static bool is_eventfd(int fd)
 {
 	const uint64_t zero = 0;
-	struct stat st;
 
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0 &&
-	       fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
+	return is_anonymous(fd) && fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
 	       write(fd, &zero, sizeof(zero)) == (ssize_t)sizeof(zero);
 }
 
