@@ -181,13 +181,26 @@ static void set_features(struct backend *be, uint64_t features)
 	judge_durability(d);
 }
 
+static void set_wce(struct blkd *d, bool wce)
+{
+	d->wce = wce;
+	if (d->note)
+		WRITE_ONCE(*d->note, !wce);
+	judge_durability(d);
+}
+
+void blkd_keep_note(struct blkd *d, uint64_t *note)
+{
+	d->note = note;
+	set_wce(d, READ_ONCE(*note) != 1);
+}
+
 static void reset(struct backend *be)
 {
 	struct blkd *d = device(be);
 
-	d->wce = true;
 	d->driver_features = 0;
-	judge_durability(d);
+	set_wce(d, true);
 }
 
 static uint8_t exponent(uint64_t v)
@@ -230,8 +243,7 @@ static bool set_config(struct backend *be, unsigned off, const void *buf, unsign
 	memcpy(&wce, buf, 1);
 	if (wce > 1)
 		return false;
-	d->wce = wce;
-	judge_durability(d);
+	set_wce(d, wce);
 	return true;
 }
 

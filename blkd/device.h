@@ -39,6 +39,7 @@ struct blkd {
 	uint32_t dirty;		/* queues with completions that are not published */
 	uint32_t waiting;	/* queues that have chains and wait for a slot or the rate limit */
 	unsigned busy[MAX_QUEUES]; /* requests in the ring */
+	uint64_t *note;		/* 1: the driver chose write-through; survives this process. NULL: nowhere */
 	struct stats *stats;
 	struct blk_req *free;	/* slots that have been used, */
 	unsigned fresh;		/* and the first that never was: its page is not there yet */
@@ -59,6 +60,8 @@ void blkd_mseal(const struct blkd *d);
 void blkd_backend(struct blkd *d, const char *name, struct backend_config *bc);
 /* After backend_prepare(): watch the ring and the timer. 0 or -1 with errno. */
 int blkd_watch(struct blkd *d, struct backend *be);
+/* From now on the driver's wish for write-through is kept at @note; it may be there already. */
+void blkd_keep_note(struct blkd *d, uint64_t *note);
 /* Make everything that was written durable (at the end of the process). 0 or -errno. */
 int blkd_sync(struct blkd *d);
 

@@ -146,6 +146,8 @@ int backend_watch(struct backend *be, int fd, uint32_t epoll_events);
  * False if it is not fit. The front-end is then not offered one of its own.
  */
 bool backend_keep_inflight(struct backend *be);
+/* A word of the device's own in that area, 0 at first, that its successor finds; NULL: there is no area. */
+uint64_t *backend_note(struct backend *be);
 /*
  * Wait for a front-end on HFD_LISTEN and put its connection on HFD_FRONT. 0 or -1
  * with errno; ECANCELED: the supervisor said stop, or went away (@be->quit).

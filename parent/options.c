@@ -383,8 +383,9 @@ int options_parse(int argc, char **argv, struct config *c)
 				argc - i == 1 ? "KERNEL is" : "MEM-MB and KERNEL are");
 	if (!parse_number(argv[i], 1, MAX_MEM_MB, &mb))
 		return complain(EXIT_USAGE,
-				"MEM-MB %s: give the guest's memory as a number of mebibytes, 1 or more",
-				*argv[i] ? argv[i] : "(nothing)");
+				"MEM-MB %s: give the guest's memory as a number of mebibytes, 1 to %llu",
+				*argv[i] ? argv[i] : "(nothing)",
+				(unsigned long long)MAX_MEM_MB);
 	c->mem_bytes = mb << 20;
 	c->kernel = argv[i + 1];
 	if (!*c->kernel)

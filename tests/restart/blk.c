@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -45,6 +46,7 @@ static struct helper h;
 static struct front front;
 static struct front_queue *q;
 static unsigned outstanding;
+static bool write_through; /* chosen by the driver */
 static uint64_t verified, flushes;
 
 static uint64_t word(uint32_t b, uint32_t version)
@@ -206,9 +208,27 @@ static void check_image(int fd)
 	}
 }
 
+/* The driver's choice of write-through outlives blkd: without it what is answered is not durable. */
+static void check_cache(void)
+{
+	uint8_t wce = 0xff;
+	struct vhu_config c = { .offset = offsetof(struct virtio_blk_config, wce), .size = 1 };
+
+	if (!front_get_config(&front, c.offset, 1, &wce) || wce != !write_through)
+		fail("generation %u: the cache is of kind %u, not %u", h.rc.generation, wce,
+		     !write_through);
+	if (rnd(4))
+		return;
+	write_through = !write_through;
+	c.data[0] = !write_through;
+	if (front_ack(&front, VHU_SET_CONFIG, &c, 13, NULL, 0) != 0)
+		fail("the kind of cache is refused");
+}
+
 static void attach(void)
 {
-	helper_attach(&h, FEATURES, 1ull << VHU_PF_REPLY_ACK);
+	helper_attach(&h, FEATURES, 1ull << VHU_PF_REPLY_ACK | 1ull << VHU_PF_CONFIG);
+	check_cache();
 	if (!front_queue_start(q))
 		fail("the queue of generation %u does not start", h.rc.generation);
 	/* Nobody kicks for what is in the ring already: the successor looks by itself. */
@@ -237,6 +257,7 @@ uint64_t kill_blkd(const char *exe, unsigned kills, const char *image, bool dire
 
 	memset(block, 0, sizeof(block));
 	verified = flushes = 0;
+	write_through = false;
 	open_disk(exe, image, direct, sync_io, &check);
 	helper_start(&h);
 	helper_attach(&h, FEATURES, 1ull << VHU_PF_REPLY_ACK);
