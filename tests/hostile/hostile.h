@@ -140,6 +140,17 @@ void dev_judge(struct dev *d, bool fault);
 /* A file on a file system that never answers; -1 with errno (root alone). */
 int stall_open(void);
 
+/*
+ * A good chain of exactly @n buffers: header, status and a read in n - 2 pieces at
+ * @data, or a frame of n pieces. Returns n.
+ */
+unsigned good_chain(struct dev *d, struct front_buf *b, unsigned n, uint64_t data);
+/* The chain that was offered is taken and answered well; counts @text. */
+void dev_takes(struct dev *d, const char *text);
+
+/* Part of the groups of rings (races.c). */
+void races(enum kind kind);
+
 /* The host's side of netd's taps, in a network namespace of this process. */
 bool host_net(void);
 extern int wire; /* packet socket on the tap */

@@ -151,42 +151,6 @@ static void indirect_not_negotiated(const void *arg)
 
 /* ---- chains that are good, however they look ---- */
 
-/* A good chain of exactly @n buffers: a read of n - 2 pieces, or a frame of n. */
-static unsigned good_chain(struct dev *d, struct front_buf *b, unsigned n, uint64_t data)
-{
-	static const uint32_t header[4]; /* read sector 0 */
-	uint8_t *p = at(d, DATA);
-
-	if (kind == BLKD) {
-		memcpy(p, header, sizeof(header));
-		b[0] = (struct front_buf){ DATA, 16, false };
-		for (unsigned i = 1; i + 1 < n; i++)
-			b[i] = (struct front_buf){ data, i + 2 < n ? 8 : 512 - 8 * (n - 3), true };
-		b[n - 1] = (struct front_buf){ DATA + 0x800, 1, true };
-		return n;
-	}
-	memset(p, 0, 12);
-	b[0] = (struct front_buf){ DATA, 12, false };
-	p = at(d, data);
-	memset(p, 0xff, 6);
-	memcpy(p + 6, guest_mac, 6);
-	b[1] = (struct front_buf){ data, n == 2 ? 60 : 14, false };
-	for (unsigned i = 2; i < n; i++)
-		b[i] = (struct front_buf){ data + 14, 60, false };
-	return n;
-}
-
-static void take_it(struct dev *d, const char *text)
-{
-	uint32_t id, len;
-
-	front_kick(d->q[d->victim]);
-	need(front_wait_used(d->q[d->victim], &id, &len, PATIENCE));
-	need(kind == NETD || *(uint8_t *)at(d, DATA + 0x800) == 0);
-	counted("%s", text);
-	dev_judge(d, false);
-}
-
 static void as_long_as_the_queue(const void *arg)
 {
 	struct dev *d = get();
@@ -195,7 +159,7 @@ static void as_long_as_the_queue(const void *arg)
 	(void)arg;
 	front_offer(d->q[d->victim],
 		    front_chain(d->q[d->victim], b, good_chain(d, b, RING, DATA + 0x1000)));
-	take_it(d, "served");
+	dev_takes(d, "served");
 }
 
 /* Bytes on both sides of the border must arrive: A and B are not neighbours in the device. */
@@ -209,7 +173,7 @@ static void across_two_regions(const void *arg)
 	memset(data, 0xee, 512);
 	front_offer(d->q[d->victim],
 		    front_chain(d->q[d->victim], b, good_chain(d, b, 3, B_GPA - 8)));
-	take_it(d, "served");
+	dev_takes(d, "served");
 	need(kind == NETD || (data[0] == 0 && data[127] == 0));
 }
 
@@ -228,7 +192,7 @@ static void a_full_table(const void *arg)
 					    (uint16_t)(i + 1) };
 	front_desc(d->q[d->victim], 0, TABLE, 16 * RING, I, 0);
 	front_offer(d->q[d->victim], 0);
-	take_it(d, "served");
+	dev_takes(d, "served");
 }
 
 /* Data that lies over the queue's own parts: what becomes of the queue is its driver's own fault. */
@@ -272,189 +236,6 @@ static void far_events(const void *arg)
 			usleep(1000);
 		need(q->used_seen == i + 1);
 	}
-	counted("served");
-	dev_judge(d, false);
-}
-
-/* ---- a second thread ---- */
-
-static struct {
-	volatile uint64_t *where;
-	uint64_t value[2];
-} flip;
-
-static void flipper(void *arg)
-{
-	(void)arg;
-	for (unsigned i = 0; i < 1000; i++) {
-		*flip.where = flip.value[i & 1];
-		__builtin_ia32_pause();
-	}
-}
-
-/* Eight bytes of the chain that change while the device walks it. */
-struct race {
-	const char *name;
-	enum { HEADER, DIRECT, IN_TABLE } what;
-	unsigned entry, word; /* of the table: 0 the address, 1 the rest */
-	uint64_t bad;
-};
-
-/* Each round is served, or faults once and is served again after a reset. */
-static void rounds(struct dev *d, void (*prepare)(struct dev *d))
-{
-	unsigned faults = 0, served = 0;
-
-	for (unsigned i = 0; i < 150; i++) {
-		struct front_queue *q = d->q[d->victim];
-		uint32_t id, len;
-		unsigned ms = 0;
-
-		prepare(d);
-		front_offer(q, 0);
-		front_kick(q);
-		while (!front_used(q, &id, &len) && !front_wait_err(q, 1))
-			need(ms++ < PATIENCE);
-		if (q->used_seen) {
-			served++;
-			q->used_seen = 0;
-		} else {
-			faults++;
-		}
-		dev_fresh(d, d->victim, RING);
-	}
-	need(dev_stats(d)->faults - d->before.faults == faults);
-	need(faults + served == 150);
-	threads_stop();
-	counted("bounded");
-	report.sibling = dev_serves(d, d->sibling) ? YES : NO;
-	report.alive = dev_serves(d, d->victim) ? YES : NO;
-}
-
-static void race_chain(struct dev *d)
-{
-	struct front_queue *q = d->q[d->victim];
-	struct front_buf b[3];
-	struct vring_desc *t = at(d, TABLE);
-
-	good_chain(d, b, 3, DATA + 0x1000);
-	for (uint16_t i = 0; i < 3; i++) {
-		uint16_t flags = (uint16_t)((b[i].writable ? W : 0) | (i < 2 ? N : 0));
-
-		t[i] = (struct vring_desc){ b[i].gpa, b[i].len, flags, (uint16_t)(i + 1) };
-		front_desc(q, i, b[i].gpa, b[i].len, flags, (uint16_t)(i + 1));
-	}
-}
-
-static void race_table(struct dev *d)
-{
-	race_chain(d);
-	front_desc(d->q[d->victim], 0, TABLE, 48, I, 0);
-}
-
-static void race(const void *arg)
-{
-	const struct race *r = arg;
-	struct dev *d = get();
-	struct vring_desc *table = r->what == IN_TABLE ? at(d, TABLE) : d->q[d->victim]->desc;
-
-	race_chain(d);
-	flip.where = (uint64_t *)&table[r->entry] + r->word;
-	if (r->what == HEADER)
-		flip.where = (uint64_t *)at(d, DATA) + (kind == BLKD);
-	flip.value[0] = *flip.where;
-	flip.value[1] = r->bad;
-	thread_start(flipper, NULL);
-	rounds(d, r->what == IN_TABLE ? race_table : race_chain);
-}
-
-#define REST(len, flags, next) ((len) | (uint64_t)(flags) << 32 | (uint64_t)(next) << 48)
-
-static const struct race races[] = {
-	{ "addr of the first buffer flips", DIRECT, 0, 0, B_GPA + B_LEN - 4 },
-	{ "addr of the second buffer flips", DIRECT, 1, 0, UINT64_MAX - 100 },
-	{ "len flips to 4 GiB", DIRECT, 1, 1, REST(UINT32_MAX, N, 2) },
-	{ "flags flip to INDIRECT", DIRECT, 1, 1, REST(512, I, 2) },
-	{ "next flips outside the table", DIRECT, 0, 1, REST(16, N, 65535) },
-	{ "next flips to a loop", DIRECT, 0, 1, REST(16, N, 0) },
-	{ "the header flips", HEADER, 0, 0, UINT64_MAX },
-	{ "an indirect table's len flips", IN_TABLE, 1, 1, REST(UINT32_MAX, N, 2) },
-	{ "an indirect table's addr flips", IN_TABLE, 1, 0, B_GPA + B_LEN - 4 },
-	{ "an indirect table's next flips", IN_TABLE, 0, 1, REST(16, N, 65535) },
-};
-
-/* ---- kicks ---- */
-
-static void kick_on(void *arg)
-{
-	front_kick(arg);
-}
-
-static void kicks_without_end(const void *arg)
-{
-	struct dev *d = get();
-
-	(void)arg;
-	thread_start(kick_on, d->q[d->victim]);
-	for (unsigned i = 0; i < 50; i++)
-		need(dev_serves(d, d->sibling));
-	threads_stop();
-	counted("served");
-	dev_judge(d, false);
-}
-
-static void kicks_for_nothing(const void *arg)
-{
-	struct dev *d = get();
-
-	(void)arg;
-	for (unsigned i = 0; i < 1000; i++)
-		front_kick(d->q[d->victim]);
-	counted("nothing");
-	dev_judge(d, false);
-}
-
-static void kicks_too_early(const void *arg)
-{
-	struct dev *d = get();
-	struct front_queue *q = d->q[d->victim];
-	struct front_buf b[3];
-
-	(void)arg;
-	need(front_queue_enable(q, false));
-	good_chain(d, b, 3, DATA + 0x1000);
-	front_offer(q, front_chain(q, b, 3));
-	for (unsigned i = 0; i < 100; i++)
-		front_kick(q);
-	usleep(20000);
-	need(q->used->idx == 0);
-	need(front_queue_enable(q, true));
-	take_it(d, "served");
-}
-
-/* Always eight more chains than the device has answered. */
-static void keep_full(void *arg)
-{
-	struct front_queue *q = arg;
-
-	front_set_avail(q, (uint16_t)(__atomic_load_n(&q->used->idx, __ATOMIC_SEQ_CST) + RING));
-	front_kick(q);
-}
-
-static void a_ring_that_never_empties(const void *arg)
-{
-	struct dev *d = get();
-	struct front_queue *q = d->q[d->victim];
-
-	(void)arg;
-	race_chain(d);
-	for (unsigned i = 0; i < RING; i++)
-		q->avail->ring[i] = 0;
-	thread_start(keep_full, q);
-	for (unsigned i = 0; i < 50 || (i < 20000 && !READ_ONCE(q->used->idx)); i++)
-		need(dev_serves(d, d->sibling));
-	threads_stop();
-	need(q->used->idx != 0);
 	counted("served");
 	dev_judge(d, false);
 }
@@ -503,12 +284,7 @@ static void one_device(enum kind k, const char *name)
 	play("data over the used ring", "bounded", over_the_ring, &parts[2]);
 	play("data over the descriptor being read", "bounded", over_the_ring, &parts[3]);
 	play("events far away", "served", far_events, NULL);
-	for (unsigned i = 0; i < ARRAY_SIZE(races); i++)
-		play(races[i].name, "bounded", race, &races[i]);
-	play("kicks without end", "served", kicks_without_end, NULL);
-	play("kicks with nothing available", "nothing", kicks_for_nothing, NULL);
-	play("kicks before the queue is enabled", "served", kicks_too_early, NULL);
-	play("a ring that never empties", "served", a_ring_that_never_empties, NULL);
+	races(kind);
 	play("memory and descriptors at the end", "same", grows, &end);
 }
 
