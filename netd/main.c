@@ -6,6 +6,7 @@
  * loops. It opens nothing and parses nothing of the guest's itself.
  */
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "netd.h"
@@ -13,6 +14,7 @@
 static int serve_supervised(void)
 {
 	static struct role_config rc;
+	int status;
 
 	log_to_ctl(HFD_CTL, "netd", LOG_INFO);
 	if (ctl_recv_config(HFD_CTL, ROLE_NETD, &rc) != 0)
@@ -21,7 +23,9 @@ static int serve_supervised(void)
 	if (!rc.net.queue_pairs || rc.net.queue_pairs > NETD_MAX_PAIRS)
 		die("%u queue pairs are not possible", rc.net.queue_pairs);
 	/* What libc, or a sanitizer, does on its way out is more than the filter allows. */
-	_exit(netd_serve(&rc, true));
+	status = netd_serve(&rc, true);
+	syscall(SYS_exit_group, status);
+	return status;
 }
 
 int main(int argc, char **argv)

@@ -169,7 +169,8 @@ static NORETURN void serve_child(const struct netd_options *o, const struct net_
 	rc.poll_us = o->poll_us;
 	rc.net = *c;
 	sigprocmask(SIG_SETMASK, &(sigset_t){ 0 }, NULL);
-	_exit(netd_serve(&rc, false));
+	syscall(SYS_exit_group, netd_serve(&rc, false)); /* and nothing of libc's */
+	_exit(1);
 }
 
 /* Serve one front-end in a child; wait for it, or end it when stopping. Returns its exit status. */
