@@ -42,6 +42,7 @@ void suites_group(void)
 		{ "registers at every width, while devices run", "vcpu_registers" },
 		{ "the PCI bus, BARs on top of each other", "vcpu_pci" },
 		{ "virtio-pci, MSI-X entries out of range", "vcpu_virtio_pci" },
+		{ "the NIC's control queue", "vcpu_dev_net" },
 	};
 
 	if (sanitized)

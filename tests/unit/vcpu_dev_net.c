@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Promise: the NIC's control queue (virtio 1.2, 5.1.6.5) answers every command,
+ * obeys none but a good number of pairs, and stops on a command that has no room.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/world.h"
+#include "vcpu/devices.h"
+
+#define PAIRS 4
+#define CTL   (2 * PAIRS)
+#define ACK   (DATA + 0x100)
+
+static struct device d;
+static struct world *w;
+static unsigned faults;
+
+static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
+{
+	(void)vq;
+	(void)detail;
+	assert_int_equal(f, FAULT_SHORT_HEADER);
+	faults++;
+}
+
+static int setup(void **state)
+{
+	const struct vcpu_device c = { .kind = DEV_NET, .queues = CTL };
+	const struct vq_setup s = { .size = WORLD_SIZE, .desc = DESC, .avail = AVAIL, .used = USED,
+				    .indirect = true };
+
+	(void)state;
+	memset(&d, 0, sizeof(d));
+	faults = 0;
+	w = world_new();
+	d.front.nqueues = CTL;
+	d.front.name = "net0";
+	d.pairs = 1;
+	dev_net_init(&d, &c);
+	d.v.features = d.desc.features;
+	d.ctl.on_fault = on_fault;
+	assert_int_equal(d.desc.nqueues, CTL + 1);
+	assert_int_equal(vq_start(&d.ctl, &w->mem, &s), VQ_START_OK);
+	/* No interrupt: there is no machine around it. */
+	d.ctl.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_free(w);
+	return 0;
+}
+
+/* One command of @len bytes with @room for the answer. */
+static void command(const uint8_t *cmd, uint32_t len, uint32_t room)
+{
+	struct vring_desc out = { DATA, len, room ? VRING_DESC_F_NEXT : 0, 1 };
+	const struct vring_desc in = { ACK, room, VRING_DESC_F_WRITE, 0 };
+
+	memcpy(shm_ptr(&w->mem, DATA, 4), cmd, MIN(len, 4u));
+	memset(shm_ptr(&w->mem, ACK, 4), 0xee, 4);
+	world_put(w, DESC, 0, out);
+	world_put(w, DESC, 1, in);
+	d.ctl.avail->ring[d.ctl.avail->idx % WORLD_SIZE] = 0;
+	d.ctl.avail->idx++;
+	d.desc.notify(&d.v, CTL);
+}
+
+static uint8_t ack(void)
+{
+	return *(uint8_t *)shm_ptr(&w->mem, ACK, 1);
+}
+
+static void pairs_in_range_alone(void **state)
+{
+	static const struct {
+		uint16_t pairs;
+		bool ok;
+	} sets[] = { { 1, true },  { PAIRS, true },	{ 0, false },	   { PAIRS + 1, false },
+		     { 2, true },  { 0x8000, false },	{ 65535, false },  { 256 + 1, false } };
+	unsigned have = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
+		const uint8_t cmd[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+					 (uint8_t)sets[i].pairs, (uint8_t)(sets[i].pairs >> 8) };
+
+		command(cmd, 4, 1);
+		assert_int_equal(ack(), sets[i].ok ? VIRTIO_NET_OK : VIRTIO_NET_ERR);
+		have = sets[i].ok ? sets[i].pairs : have;
+		assert_int_equal(d.pairs, have);
+	}
+	assert_int_equal(d.ctl.used->idx, ARRAY_SIZE(sets));
+	assert_int_equal(faults, 0);
+}
+
+static void other_commands_are_errors(void **state)
+{
+	(void)state;
+	for (unsigned class = 0; class < 256; class++)
+		for (unsigned cmd = 0; cmd < 4; cmd++) {
+			const uint8_t bytes[4] = { (uint8_t)class, (uint8_t)cmd, 2, 0 };
+
+			if (class == VIRTIO_NET_CTRL_MQ && cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
+				continue;
+			command(bytes, 4, 1);
+			assert_int_equal(ack(), VIRTIO_NET_ERR);
+		}
+	/* The right one, too short or too long. */
+	for (uint32_t len = 2; len < 200; len += len == 3 ? 2 : 1) {
+		const uint8_t bytes[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0 };
+
+		command(bytes, len, 1);
+		assert_int_equal(ack(), VIRTIO_NET_ERR);
+	}
+	assert_int_equal(d.pairs, 1);
+	assert_int_equal(faults, 0);
+}
+
+static void without_room_it_stops(void **state)
+{
+	const uint8_t cmd[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (i) {
+			teardown(state);
+			setup(state);
+		}
+		command(cmd, i ? 1 : 4, i); /* no room for the answer; half a header */
+		assert_int_equal(faults, 1);
+		assert_int_equal(d.pairs, 1);
+		assert_false(d.ctl.running);
+		d.desc.notify(&d.v, CTL);
+		d.desc.notify(&d.v, CTL + 1);
+		d.desc.notify(&d.v, 0xffff);
+		assert_int_equal(faults, 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(pairs_in_range_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_commands_are_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_room_it_stops, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
