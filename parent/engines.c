@@ -50,7 +50,7 @@ static int keep(struct host *h, unsigned n)
  */
 static int try_lguest(struct host *h, char *why)
 {
-	unsigned starts = h->c->no_reboot ? 1 : h->c->max_reboots + 1;
+	unsigned starts;
 	int fd;
 
 	if (!HAVE_LGUEST) {
@@ -71,6 +71,7 @@ static int try_lguest(struct host *h, char *why)
 				 strerror(errno));
 		return -1;
 	}
+	starts = h->c->no_reboot ? 1 : h->c->max_reboots + 1;
 	if (keep(h, starts) < 0) {
 		close(fd);
 		snprintf(why, WHY_MAX, "out of memory");
