@@ -21,7 +21,7 @@
 #else
 #define HAVE_KVM 0
 #endif
-#if defined(HAVE_ENGINE_LGUEST) && defined(__i386__)
+#ifdef HAVE_ENGINE_LGUEST
 #define HAVE_LGUEST 1
 #else
 #define HAVE_LGUEST 0
@@ -50,16 +50,17 @@ static int keep(struct host *h, unsigned n)
  */
 static int try_lguest(struct host *h, char *why)
 {
+#ifdef __i386__
+	static const char host_hint[] = ": the host kernel has no lguest";
+#else
+	static const char host_hint[] =
+		"; lguest is there on 32-bit hosts alone, and wants the i386 build (make ARCH=i386)";
+#endif
 	unsigned starts;
 	int fd;
 
 	if (!HAVE_LGUEST) {
-#ifdef __i386__
 		snprintf(why, WHY_MAX, "the lguest engine is not in this build yet");
-#else
-		snprintf(why, WHY_MAX,
-			 "lguest guests run on 32-bit hosts; this is the x86-64 build (make ARCH=i386 there)");
-#endif
 		return -1;
 	}
 	fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
@@ -67,8 +68,7 @@ static int try_lguest(struct host *h, char *why)
 		if (errno == EACCES || errno == EPERM)
 			snprintf(why, WHY_MAX, "no permission to open /dev/lguest; start as root");
 		else
-			snprintf(why, WHY_MAX, "no /dev/lguest: the host kernel has no lguest (%s)",
-				 strerror(errno));
+			snprintf(why, WHY_MAX, "no /dev/lguest%s (%s)", host_hint, strerror(errno));
 		return -1;
 	}
 	starts = h->c->no_reboot ? 1 : h->c->max_reboots + 1;
