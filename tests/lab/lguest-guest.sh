@@ -1,0 +1,87 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# /init of the lguest guest (tests/lab/lguest). "case=NAME" on the command line
+# says what to do; lines for the test begin with "T: ".
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev /tmp
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+for w in $(cat /proc/cmdline); do
+	[ "${w#case=}" = "$w" ] || what=${w#case=}
+done
+say() { echo "T: $*"; }
+md() { md5sum | cut -d ' ' -f 1; }
+up() {
+	ifconfig lo up
+	ifconfig eth0 10.98.0.2 netmask 255.255.255.0 up
+}
+
+say "init $(uname -r)"
+case $what in
+main)
+	up
+	# 32 MiB less 4 KiB of a pattern, then 4 KiB that are new: these kernels' urandom is slow
+	dd if=/dev/urandom of=/tmp/data bs=64k count=1 2>/dev/null
+	for i in 1 2 3; do
+		cat /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data > /tmp/more
+		mv /tmp/more /tmp/data
+	done
+	truncate -s 33550336 /tmp/data
+	dd if=/dev/urandom bs=4k count=1 >> /tmp/data 2>/dev/null
+	dd if=/tmp/data of=/dev/vda bs=1M 2>/dev/null
+	sync
+	echo 3 > /proc/sys/vm/drop_caches
+	say "written $(md < /tmp/data)"
+	rm /tmp/data
+	say "read $(dd if=/dev/vda bs=1M count=32 2>/dev/null | md)"
+	say "second disk $(dd if=/dev/vdb bs=512 count=1 2>/dev/null | tr -dc a-z)"
+	dd if=/dev/zero of=/dev/vdb bs=512 count=1 2>/dev/null
+	[ -e /sys/class/net/eth1 ] && say "second nic $(cat /sys/class/net/eth1/address)"
+	ping -c 3 -W 5 10.98.0.1 > /dev/null 2>&1 && say "ping"
+	wget -q -O /tmp/tcp http://10.98.0.1:8080/tcp
+	say "tcp $(md < /tmp/tcp)"
+	md < /tmp/tcp > /tmp/sum
+	nc -w 10 10.98.0.1 8081 < /tmp/tcp
+	dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c | sed 's/^/T: rng /'
+	say "waiting"
+	read -r line
+	say "typed $line"
+	# the host pings until it has seen us
+	sleep 3
+	say "complaints $(dmesg | grep -ciE 'warning:|bug:|call trace')"
+	;;
+reboot)
+	n=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -dc 0-9)
+	say "boot ${n:=0}"
+	printf '%-512s' $((n + 1)) | dd of=/dev/vda bs=512 conv=notrunc 2>/dev/null
+	sync
+	[ "$n" -lt 2 ] && reboot -f
+	;;
+panic)
+	echo c > /proc/sysrq-trigger
+	exec false # init's end is a panic as well
+	;;
+idle)
+	say "idle"
+	cat > /dev/null
+	;;
+init) ;;
+dd)
+	for what in read128 write128 read4k write4k; do
+		case $what in
+		read128) args="if=/dev/vda of=/dev/null bs=1M count=128 iflag=direct" ;;
+		write128) args="if=/dev/zero of=/dev/vda bs=1M count=128 conv=fsync" ;;
+		read4k) args="if=/dev/vda of=/dev/null bs=4k count=4096 iflag=direct" ;;
+		write4k) args="if=/dev/zero of=/dev/vda bs=4k count=2048 oflag=direct" ;;
+		esac
+		# the guest's own clock: /proc/uptime has hundredths
+		a=$(cut -d ' ' -f 1 /proc/uptime)
+		# shellcheck disable=SC2086
+		dd $args 2>/dev/null
+		b=$(cut -d ' ' -f 1 /proc/uptime)
+		say "dd $what $(echo "$b - $a" | bc)"
+	done
+	;;
+esac
+poweroff -f

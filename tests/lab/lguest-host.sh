@@ -1,0 +1,144 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The lguest host under QEMU (tests/lab/lguest): its initramfs becomes a tmpfs,
+# since a root that is "rootfs" cannot be left, and the same kernel runs as guest.
+# What is a test's result begins with "ok" or "not ok".
+if [ ! -e /second ]; then
+	/bin/busybox mkdir /second /new
+	/bin/busybox mount -t tmpfs -o size=75% root /new
+	for f in bin lib kernel guest.gz init second classic; do
+		[ -e /$f ] && /bin/busybox cp -a /$f /new/
+	done
+	/bin/busybox mkdir -p /new/dev /new/proc /new/sys /new/tmp /new/etc
+	exec /bin/busybox switch_root /new /init
+fi
+/bin/busybox --install -s /bin
+export PATH=/bin:/bin/sep
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts pts /dev/pts
+mount -t tmpfs shm /dev/shm
+ifconfig lo up
+printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' > /etc/passwd
+printf 'root:x:0:\nnogroup:x:65534:\n' > /etc/group
+
+n=0
+check() { # DESCRIPTION COMMAND…
+	n=$((n + 1))
+	d=$1
+	shift
+	if "$@"; then echo "ok $n $d"; else
+		echo "not ok $n $d"
+		sed 's/^/# /' /tmp/out | tail -n 30
+	fi
+}
+said() { grep -q "^T: $1" /tmp/out; }
+value() { sed -n "s/^T: $1 //p" /tmp/out | tr -d '\r'; }
+same() { [ -n "$1" ] && [ "$1" = "$2" ]; }
+has() { grep -q "$1" /tmp/out; }
+wait_for() { # PATTERN
+	for _ in $(seq 3000); do
+		grep -q "$1" /tmp/out && return 0
+		sleep 0.1
+	done
+	return 1
+}
+zeroes() { dd if=/dev/zero of="$1" bs=1M count="$2" 2>/dev/null; }
+nothing_left() {
+	# shellcheck disable=SC2009
+	! ps | grep -q '[l]guest-sep' && ! ip link | grep -q tap
+}
+# guest CASE INPUT-COMMAND OPTION…
+guest() {
+	what=$1
+	input=$2
+	shift 2
+	$input | lguest-sep --engine=lguest --drop-to nobody --initrd=/guest.gz "$@" 96 /kernel quiet rdinit=/init \
+		"case=$what" > /tmp/out 2>&1
+	status=$?
+}
+status_is() { [ "$status" = "$1" ]; }
+
+main() {
+	mkdir -p /tmp/www
+	dd if=/dev/urandom of=/tmp/www/tcp bs=128k count=1 2>/dev/null
+	cat /kernel >> /tmp/www/tcp
+	httpd -p 8080 -h /tmp/www
+	nc -l -p 8081 > /tmp/back &
+	zeroes /tmp/disk 32
+	printf '%-512s' second > /tmp/disk2
+	mkfifo /tmp/in
+	: > /tmp/out
+	lguest-sep --engine=lguest --drop-to nobody --rng --tunnet=10.98.0.1/24:02:00:00:00:00:01 \
+		--block=/tmp/disk --block=/tmp/disk2,ro --tunnet=10.97.0.1/24:02:00:00:00:00:02 \
+		--initrd=/guest.gz --stats 96 /kernel quiet rdinit=/init case=main < /tmp/in > /tmp/out 2>&1 &
+	pid=$!
+	exec 9> /tmp/in
+	check "boots to init" wait_for "T: init"
+	check "waits for input" wait_for "T: waiting"
+	confined
+	echo "hello console" >&9
+	check "console input" wait_for "T: typed hello console"
+	check "the host pings the guest" ping -c 2 -W 5 10.98.0.2
+	exec 9>&-
+	wait $pid
+	status=$?
+	check "power-off is status 0" status_is 0
+	check "the disk reads back what was written" same "$(value written)" "$(value read)"
+	check "and the image holds it" same "$(value written)" "$(head -c 33554432 /tmp/disk | md5sum | cut -d ' ' -f 1)"
+	check "disks are in order" said "second disk second"
+	check "a read-only disk stays as it was" grep -q second /tmp/disk2
+	check "NICs are in order" said "second nic 02:00:00:00:00:02"
+	check "the guest pings the host" said ping
+	check "TCP to the guest" same "$(value tcp)" "$(md5sum < /tmp/www/tcp | cut -d ' ' -f 1)"
+	check "TCP from the guest" cmp /tmp/back /tmp/www/tcp
+	check "rng" said "rng 64"
+	check "the guest's log has no complaint" said "complaints 0"
+	check "nothing is left" nothing_left
+}
+
+# What /proc says of each process while the guest runs.
+confined() {
+	for role in vcpu blkd netd; do
+		for p in $(pidof lguest-sep-$role); do
+			s=/proc/$p/status
+			check "$role: nobody" grep -q '^Uid:.65534.65534.65534.65534$' $s
+			check "$role: no capability" sh -c "! grep '^Cap[IPE]' $s | grep -qv '0000000000000000\$'"
+			check "$role: a filter" grep -q '^Seccomp:.2$' $s
+			check "$role: no files of the host" sh -c "! ls /proc/$p/root/ | grep -qvx 'init\\|role'"
+		done
+	done
+	check "one vcpu, two blkd, two netd" sh -c '[ "$(pidof lguest-sep-vcpu lguest-sep-blkd lguest-sep-netd | wc -w)" = 5 ]'
+	check "one process alone holds the running guest's device" sh -c '
+		mine=$(ls -l /proc/*/fd 2>/dev/null | grep -c /dev/lguest)
+		[ "$mine" -ge 1 ] && ls -l /proc/$(pidof lguest-sep-vcpu)/fd | grep -q "7 -> .*lguest"'
+	for p in $(pidof lguest-sep-vcpu); do
+		check "vcpu: both threads have the filter" sh -c "[ \"\$(cat /proc/$p/task/*/status | grep -c '^Seccomp:.2$')\" = 2 ]"
+	done
+}
+
+main
+printf '%-512s' 0 > /tmp/disk
+guest reboot "echo" --block=/tmp/disk
+check "reboots twice, then powers off" status_is 0
+check "with the disk of before" said "boot 2"
+guest reboot "echo" --no-reboot --block=/tmp/disk
+guest panic "sleep 100000" --block=/tmp/disk
+check "a panic is status 3" status_is 3
+check "with the guest's reason" has "panic\|Attempted to kill init\|SysRq\|sysrq\|NULL pointer"
+guest init "echo"
+check "without devices" status_is 0
+
+: > /tmp/out
+on-pty 'T: idle' '\003\003\003' lguest-sep --engine=lguest --drop-to nobody --initrd=/guest.gz 96 /kernel quiet \
+	rdinit=/init case=idle > /tmp/out 2>&1
+status=$?
+check "three ^C end it" status_is 130
+check "nothing is left" nothing_left
+dmesg | sed -n '/lguest-test-begin/,$p' > /tmp/out
+check "the host kernel's log has no complaint" sh -c '! dmesg | grep -iE "warning:|bug:|call trace|oops|general protection"'
+echo "1..$n"
+[ -e /classic ] && . /bin/compare
+reboot -f
