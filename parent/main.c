@@ -29,8 +29,11 @@ int main(int argc, char **argv)
 	config.parsed_us = now_us();
 	log_to_fd(2, "lguest-sep", config.verbose ? LOG_DEBUG : LOG_INFO);
 	status = EXIT_HOST;
-	if (host_open(&host, &config) == 0)
+	inherited_note();
+	if (host_open(&host, &config) == 0) {
+		inherited_close(&config);
 		status = supervise(&host);
+	}
 	host_close(&host);
 	return status;
 }

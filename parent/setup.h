@@ -62,6 +62,9 @@ struct host {
 
 /* The privileged window, from first to last. 0, or -1 having said why; host_close() then undoes it. */
 int host_open(struct host *h, const struct config *c);
+/* parent/inherited.c: what was open before us, but the three standard ones and --net=fd=N, does not stay so. */
+void inherited_note(void);
+void inherited_close(const struct config *c);
 /* End every process and let go of everything. */
 void host_close(struct host *h);
 

@@ -70,6 +70,14 @@ for p in json.load(sys.stdin)["guests"][0]["processes"]:
 	[[ $(audit_row net0 "code outside its program") == "as promised" ]]
 }
 
+@test "what was left open by whoever started it does not stay open" {
+	start 9< /etc/passwd 200< /etc/passwd
+	for p in $(our_pids); do
+		left=$(find "/proc/$p/fd/" -lname /etc/passwd)
+		[[ -z $left ]] || { echo "open in $(readlink "/proc/$p/exe"): $left"; return 1; }
+	done
+}
+
 @test "the kernel holds the guest's address on the tap" {
 	command -v tc > /dev/null || skip "no tc"
 	start
