@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "blkd/snapshot.h"
+#include "common/shm.h"
 
 /* Not a whole number of clusters. */
 #define SIZE (40 * 4096 + 1536)
@@ -177,6 +178,34 @@ static void base_that_shrank_is_an_error(void **state)
 	assert_true(snapshot_write(&s, &v, 1, 3 * 4096 + 512, 512) < 0);
 }
 
+/* blkd was killed: its successor has the same delta and the same map. */
+static void the_map_outlives_the_process(void **state)
+{
+	uint64_t part = 8192;
+	bool sealed;
+	int map = shm_create(4096, &sealed), other = memory_file(NULL);
+
+	(void)state;
+	/* Too small, or able to become so: refused, and the private map stays. */
+	assert_int_equal(ftruncate(other, 1), 0);
+	assert_false(snapshot_share(&s, other));
+	assert_int_equal(ftruncate(other, 4096), 0);
+	assert_false(snapshot_share(&s, other));
+	assert_true(snapshot_share(&s, map));
+	put(4096, 4096, 0x31);
+	put(5 * 4096 + 512, 512, 0x32);
+	assert_int_equal(snapshot_zero(&s, 8 * 4096, 4096, false), 0);
+	memset(model + 8 * 4096, 0, 4096);
+	snapshot_end(&s);
+
+	assert_int_equal(snapshot_init(&s, &base, &delta, SIZE), 0);
+	assert_ptr_equal(snapshot_map(&s, false, 4096, &part), &base);
+	assert_true(snapshot_share(&s, map));
+	all_as_modelled();
+	close(map);
+	close(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +216,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_of_the_disk, begin, end),
 		cmocka_unit_test_setup_teardown(failed_write_leaves_the_base_visible, begin, end),
 		cmocka_unit_test_setup_teardown(base_that_shrank_is_an_error, begin, end),
+		cmocka_unit_test_setup_teardown(the_map_outlives_the_process, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
