@@ -89,6 +89,11 @@ static int add_memory(struct kvm *k)
 
 		if (ioctl(VFD_VM, KVM_SET_USER_MEMORY_REGION, &m) < 0)
 			return vm_fail(k->vm, GUEST_ENGINE_FAILED, "guest memory: %m");
+		/*
+		 * Huge pages where the host allows them for shared memory
+		 * (transparent_hugepage/shmem_enabled: advise or more): one fault in place of 512.
+		 */
+		(void)madvise(r->map, r->map_len, MADV_HUGEPAGE);
 		/* what the guest runs in never moves and never loses its pages (Linux 6.10; else no harm) */
 		sandbox_mseal(r->map, r->map_len);
 	}
