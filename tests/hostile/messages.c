@@ -177,6 +177,7 @@ static void descriptors_too_late(const void *arg)
 					     VHU_SET_VRING_ERR };
 	struct dev *d = get();
 	struct vhu_mem_reg r = { .region = { 0, 4096, 0x1000, 0 } };
+	struct vhu_mem_reg there = { .region = { C_GPA, C_LEN, (uintptr_t)d->f.mem + A_LEN + B_LEN, 0 } };
 	struct vhu_inflight i = { 4096, 0, 1, RING, 0 };
 	unsigned fds = open_fds(d->f.pid);
 
@@ -184,7 +185,7 @@ static void descriptors_too_late(const void *arg)
 	for (unsigned k = 0; k < ARRAY_SIZE(requests); k++)
 		need(front_ack_fd(&d->f, requests[k], 0, d->q[0]->call) == 1);
 	need(front_ack(&d->f, VHU_ADD_MEM_REG, &r, sizeof(r), &d->f.memfd, 1) == 1);
-	need(front_ack(&d->f, VHU_REM_MEM_REG, &r, sizeof(r), NULL, 0) == 1);
+	need(front_ack(&d->f, VHU_REM_MEM_REG, &there, sizeof(there), NULL, 0) == 1);
 	need(!dev_memory(d));
 	need(front_ack(&d->f, VHU_SET_INFLIGHT_FD, &i, 24, &d->f.memfd, 1) == 1);
 	need(open_fds(d->f.pid) == fds);
