@@ -54,16 +54,17 @@ bool lguest_trap(unsigned n)
 /* After the request, the next read gives the register in place of running the guest. */
 bool lguest_get(enum lguest_reg r, uint32_t *v)
 {
-	unsigned long word = 0;
+	/* the device does not look at the length: there is room for whatever it may give */
+	unsigned long word[4] = { 0 };
 	ssize_t n;
 
 	if (!done((unsigned long[]){ REQ_GETREG, r }, 2))
 		return false;
 	do {
-		n = pread(VFD_ENGINE, &word, sizeof(word), 0);
+		n = pread(VFD_ENGINE, word, sizeof(word), 0);
 	} while (n < 0 && errno == EINTR);
-	*v = (uint32_t)word;
-	return n == (ssize_t)sizeof(word);
+	*v = (uint32_t)word[0];
+	return n == (ssize_t)sizeof(word[0]);
 }
 
 int lguest_initialize(uintptr_t base, unsigned long pfn_limit, unsigned long entry,

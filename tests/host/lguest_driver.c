@@ -42,15 +42,16 @@ int take(struct ring *r, unsigned ms)
 {
 	uint64_t e;
 
-	for (unsigned waited = 0; waited < 2; waited++) {
+	for (unsigned looks = 0;; looks++) {
 		if ((uint16_t)peekn(r->g, r->used + 2, 2) != r->seen) {
 			e = peekn(r->g, r->used + 4 + 8 * (r->seen % RING), 8);
 			r->seen++;
 			return (int)(e >> 32);
 		}
-		wait_irq(r->g, r->irq, ms);
+		/* queues share an interrupt: it may have been another's */
+		if (looks == 4 || (looks && !ms) || (!wait_irq(r->g, r->irq, ms) && looks))
+			return -1;
 	}
-	return -1;
 }
 
 int exchange(struct ring *r, const struct piece *p, unsigned n)
