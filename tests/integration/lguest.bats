@@ -1,0 +1,139 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The lguest engine, whole program, on the double of /dev/lguest (tests/host/lguest_double.c):
+# the double's guest drives the devices and checks every interrupt and byte.
+
+load lib.bash
+
+double=$B/../tests/host/lguest-double
+kernel=$B/../tests/host/lguest-kernel
+mac=02:00:00:00:00:42
+
+setup()
+{
+	need_root
+	[[ -x $double ]] || skip "no double (libfuse3-dev, make lguest-double)"
+	[[ -c /dev/fuse ]] || skip "no /dev/fuse"
+	# a /dev of the test's own: lguest's device is a file of the double's in it
+	dev=$BATS_TEST_TMPDIR/lguest
+	report=$BATS_TEST_TMPDIR/report
+	out=$BATS_TEST_TMPDIR/out
+	disk=$BATS_TEST_TMPDIR/disk
+	disk2=$BATS_TEST_TMPDIR/disk2
+	: > "$dev"
+	[[ -e /dev/lguest ]] || { : > /dev/lguest; touch "$BATS_TEST_TMPDIR/made"; }
+	truncate -s 1M "$disk" "$disk2"
+}
+
+teardown()
+{
+	umount -l /dev/lguest 2>/dev/null || true
+	[[ ! -e $BATS_TEST_TMPDIR/made ]] || rm -f /dev/lguest
+	[[ -z ${double_pid:-} ]] || kill "$double_pid" 2>/dev/null || true
+}
+
+start_double() # SCRIPT
+{
+	"$double" "$1" "$report" /dev/lguest 3>&- &
+	double_pid=$!
+	for _ in {1..100}; do
+		mountpoint -q /dev/lguest && return
+		sleep 0.05
+	done
+	return 1
+}
+
+# guest SCRIPT [OPTION...]: with input on standard input
+guest()
+{
+	local script=$1
+	shift
+	start_double "$script"
+	status=0
+	timeout -k 5 60 "$L" --engine=lguest "${user[@]}" "$@" 16 "$kernel" first second=2 > "$out" 2>&1 3>&- || status=$?
+	cat "$out"
+	sed 's/^/double: /' "$report"
+}
+
+all_devices=(--rng --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.66.0.1:$mac --block="$BATS_TEST_TMPDIR/disk2")
+devices()
+{
+	all_devices=(--rng --block="$disk" --tunnet=10.66.0.1/24:$mac --block="$disk2")
+}
+
+promises_kept() { grep -Eq '^[0-9]+ checks, 0 broken$' "$report"; }
+typed() { printf 'typed by the test\n'; sleep 30; }
+
+works() # SCRIPT: all devices of a guest, twice
+{
+	devices
+	guest "$1" --stats "${all_devices[@]}" < <(typed)
+	promises_kept
+	[[ $status == 0 ]]
+	grep -q '^early words' "$out"
+	grep -q 'hello from the double' "$out"
+	[[ $(dd if="$disk" bs=512 skip=3 count=1 2>/dev/null | head -c 21) == "written by the double" ]]
+	[[ $(dd if="$disk2" bs=512 skip=3 count=1 2>/dev/null | head -c 21) == "written by the double" ]]
+}
+
+@test "lguest 3.x: console, rng, disks and a NIC, started and reset twice" { works page-boot; }
+@test "lguest 4.x: console, rng, disks and a NIC, started and reset twice" { works pci-boot; }
+
+@test "lguest 3.x: a driver without any feature has ten bytes of header" {
+	devices
+	guest page-plain-net "${all_devices[@]}" < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
+}
+
+@test "lguest 3.x: notifications, statuses and a page of nonsense, and the devices go on" {
+	devices
+	guest page-hostile "${all_devices[@]}" < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
+	grep -q 'where nothing is' "$out"
+	grep -q 'blk0: .*available index' "$out"
+}
+
+@test "lguest 4.x: every register, width and edge, and the devices go on" {
+	devices
+	guest pci-hostile "${all_devices[@]}" < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
+}
+
+@test "lguest 4.x: what is not understood is given back, ports are the guest kernel's" {
+	guest pci-traps < /dev/null
+	! grep -q broken "$report" || promises_kept
+	[[ ! -s $report ]]
+	[[ $status == 3 ]]
+	grep -q 'unhandled trap 13 at 0x123450' "$out"
+}
+
+@test "lguest: a guest that the host kernel ends" {
+	guest page-crash < /dev/null
+	promises_kept
+	[[ $status == 3 ]]
+	grep -q 'bad page table entry' "$out"
+}
+
+@test "lguest: a guest that panics, and its last words" {
+	guest page-panic < /dev/null
+	promises_kept
+	[[ $status == 3 ]]
+	grep -q 'Attempted to kill init!' "$out"
+	grep -q 'no newline before the end' "$out"
+}
+
+@test "lguest: reboots have fresh memory and another descriptor" {
+	guest page-reboot < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
+	[[ $(grep -c '^start ' "$out") == 3 ]]
+}
+
+@test "lguest: --max-reboots used up is said" {
+	guest page-reboot --max-reboots=1 < /dev/null
+	[[ $status == 7 ]]
+	[[ $(grep -c '^start ' "$out") == 2 ]]
+}
