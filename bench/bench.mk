@@ -14,3 +14,10 @@ bench: $(B)/bench/idle
 $(B)/bench/idle: bench/idle.S
 	@mkdir -p $(@D)
 	$(call say,GUEST,$@)$(CC) -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-Ttext=0x200000 -o $@ $<
+# The same objects without confinement, for Valgrind.
+bench: $(B)/bench/blkd-counted $(B)/bench/netd-counted
+$(B)/bench/blkd-counted: $(BLKD_OBJ)
+$(B)/bench/netd-counted: $(NETD_OBJ)
+$(B)/bench/%-counted: $(B)/bench/no_sandbox.o $(B)/libcommon.a $(B)/libpolicy.a
+	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) $(B)/libcommon.a $(B)/libpolicy.a
+.SECONDARY: $(B)/bench/no_sandbox.o

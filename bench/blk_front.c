@@ -120,6 +120,12 @@ static void publish(struct front_queue *q, uint16_t added, struct bench_result *
 	}
 }
 
+/* How many are to be done before they are looked at. */
+static uint16_t awaited(const struct blk_load *l, const struct front_queue *q)
+{
+	return l->batch ? (uint16_t)(q->avail_idx - q->used_seen) : 1;
+}
+
 /* Take what is done and begin as much anew, unless the time is over. Returns how many were done. */
 static unsigned turn(const struct blk_load *l, struct front_queue *q, struct bench_result *r,
 		     bool more)
@@ -128,8 +134,11 @@ static unsigned turn(const struct blk_load *l, struct front_queue *q, struct ben
 	unsigned done = 0, added = 0;
 	uint64_t now;
 
-	if (idx == q->used_seen)
+	if ((uint16_t)(idx - q->used_seen) < awaited(l, q))
 		return 0;
+	/* Time for the back-end to fall asleep: so it does the same each time. */
+	if (l->batch)
+		usleep(1000);
 	now = bench_ns();
 	for (; idx != q->used_seen; q->used_seen++, done++) {
 		uint32_t id = q->used->ring[q->used_seen & (q->size - 1)].id / 3;
@@ -148,12 +157,15 @@ static unsigned turn(const struct blk_load *l, struct front_queue *q, struct ben
 	return done;
 }
 
-/* used_event: call for the next one. True if that came too late, and something is there. */
-static bool want_call(struct front_queue *q)
+/* used_event: call when as many are done. True if that came too late, and they are. */
+static bool want_call(const struct blk_load *l, struct front_queue *q)
 {
+	uint16_t n = awaited(l, q);
+
 	if (q->event_idx)
-		__atomic_store_n(&q->avail->ring[q->size], q->used_seen, __ATOMIC_SEQ_CST);
-	return __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) != q->used_seen;
+		__atomic_store_n(&q->avail->ring[q->size], (uint16_t)(q->used_seen + n - 1),
+				 __ATOMIC_SEQ_CST);
+	return (uint16_t)(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) - q->used_seen) >= n;
 }
 
 static void wait_calls(const struct blk_load *l, struct bench_result *r)
@@ -161,7 +173,7 @@ static void wait_calls(const struct blk_load *l, struct bench_result *r)
 	struct pollfd p[LOAD_MAX_QUEUES];
 
 	for (unsigned i = 0; i < l->queues; i++) {
-		if (want_call(&front.q[i]))
+		if (want_call(l, &front.q[i]))
 			return;
 		p[i] = (struct pollfd){ .fd = front.q[i].call, .events = POLLIN };
 	}

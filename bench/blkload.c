@@ -7,6 +7,7 @@
  *   blkload --socket=PATH [--queues=N] [--poll] …
  *   blkload --file=PATH --api=preadv|io_uring [--direct] …
  *   … --bs=4k --depth=32 [--write] [--sequential] [--ms=1000 | --count=N] [--size=BYTES] [--cpu=N]
+ *   --batch: begin no request before all are done, so that system calls can be counted
  *
  * Prints one line of JSON. Runs on its own; never part of what is installed.
  */
@@ -94,7 +95,7 @@ int main(int argc, char **argv)
 		{ "write", NULL, NULL, &l.write },     { "sequential", NULL, NULL, &l.sequential },
 		{ "direct", NULL, NULL, &l.direct },   { "poll", NULL, NULL, &l.poll },
 		{ "no-event-idx", NULL, NULL, &l.no_event_idx },
-		{ "bs", NULL, &l.bs, NULL },	       { "depth", NULL, &l.depth, NULL },
+		{ "batch", NULL, NULL, &l.batch },     { "bs", NULL, &l.bs, NULL },	       { "depth", NULL, &l.depth, NULL },
 		{ "queues", NULL, &l.queues, NULL },   { "ms", NULL, &l.ms, NULL },
 		{ "size", NULL, &l.size, NULL },       { "cpu", NULL, &l.cpu, NULL },
 		{ "seed", NULL, &l.seed, NULL },       { "count", NULL, &l.count, NULL },

@@ -16,7 +16,7 @@
 struct blk_load {
 	const char *socket, *file, *api; /* one of @socket and @file; @api: preadv or io_uring */
 	const char *fill;
-	bool write, sequential, direct, poll, no_event_idx;
+	bool write, sequential, direct, poll, no_event_idx, batch;
 	uint64_t bs, depth, queues, ms, size, cpu, seed, count;
 };
 

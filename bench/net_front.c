@@ -16,6 +16,7 @@
 #include "tests/lib/front.h"
 
 #define RING	256
+#define BATCH	32 /* frames of --batch */
 #define WINDOW	0x10000u /* of a queue (front_queue()) */
 #define PIECE	32768u	 /* a segment's bytes come in pieces, as a socket's pages do */
 #define BIT(n)	(1ull << (n))
@@ -113,7 +114,7 @@ static bool wait_call(struct front_queue *q, struct bench_result *r, uint16_t mo
 
 static void send_all(const struct net_load *l, struct bench_result *r)
 {
-	unsigned slots = RING / tx_descs;
+	unsigned slots = l->batch ? BATCH : RING / tx_descs;
 	uint64_t begun = slots, limit = l->count ? l->count : UINT64_MAX;
 	uint64_t until = bench_ns() + l->ms * 1000000;
 	bool more = true;
@@ -128,15 +129,18 @@ static void send_all(const struct net_load *l, struct bench_result *r)
 		uint16_t idx = __atomic_load_n(&tx->used->idx, __ATOMIC_ACQUIRE), added = 0;
 		uint64_t left = begun - r->ops;
 
-		if (idx == tx->used_seen) {
+		uint16_t wait = (uint16_t)(l->batch ? left : more && left > 3 ? left * 3 / 4 : 1);
+
+		if ((uint16_t)(idx - tx->used_seen) < (l->batch ? left : 1)) {
 			/* As virtqueue_enable_cb_delayed(): when three quarters are done. */
-			if (!l->poll &&
-			    !wait_call(tx, r, (uint16_t)(more && left > 3 ? left * 3 / 4 : 1), 10000)) {
+			if (!l->poll && !wait_call(tx, r, wait, 10000)) {
 				fprintf(stderr, "netload: no answer for ten seconds\n");
 				exit(1);
 			}
 			continue;
 		}
+		if (l->batch)
+			usleep(1000);
 		more = more && (l->count || bench_ns() < until);
 		for (; tx->used_seen != idx; tx->used_seen++, r->ops++) {
 			if (!more || begun == limit)

@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	const struct bench_option options[] = {
 		{ "socket", &l.socket, NULL, NULL },   { "tap", &l.tap, NULL, NULL },
 		{ "receive", NULL, NULL, &l.receive }, { "poll", NULL, NULL, &l.poll },
-		{ "size", NULL, &l.size, NULL },       { "ms", NULL, &l.ms, NULL },
+		{ "batch", NULL, NULL, &l.batch },     { "size", NULL, &l.size, NULL },       { "ms", NULL, &l.ms, NULL },
 		{ "count", NULL, &l.count, NULL },     { "cpu", NULL, &l.cpu, NULL },
 		{ "sender-cpu", NULL, &l.sender_cpu, NULL },
 		{ "buffers", NULL, &l.buffers, NULL },

@@ -21,7 +21,7 @@
 
 struct net_load {
 	const char *socket, *tap; /* through @socket if it is given; @tap is the tap's name */
-	bool receive, poll;	  /* tap to guest */
+	bool receive, poll, batch; /* tap to guest; sleep never; send no frame before all are done */
 	uint64_t size, ms, cpu, sender_cpu, count;
 	uint64_t buffers; /* the bare writer takes so many in turn */
 };

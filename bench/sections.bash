@@ -108,9 +108,9 @@ new_tap() # NAME
 start_testpmd()
 {
 	command -v dpdk-testpmd > /dev/null || { echo "bench/run: no dpdk-testpmd here (apt-get install dpdk-dev librte-net-vhost23 librte-net-tap23): left out" >&2; return 1; }
-	sleep 3600 | taskset -c 0,1 "${rt[@]}" dpdk-testpmd -l 0,1 --no-huge -m 256 --no-pci --file-prefix="bench$$" \
+	taskset -c 0,1 "${rt[@]}" dpdk-testpmd -l 0,1 --no-huge -m 256 --no-pci --file-prefix="bench$$" \
 		"--vdev=net_vhost0,iface=$tmp/testpmd,tso=0" --vdev=net_tap0,iface=bench2 \
-		-- --forward-mode=io --auto-start --total-num-mbufs=8192 --no-mlockall > "$tmp/testpmd.log" 2>&1 &
+		-- --forward-mode=io --auto-start --total-num-mbufs=8192 --no-mlockall > "$tmp/testpmd.log" 2>&1 < <(exec sleep 3600) &
 	pids+=($!)
 	wait_socket "$tmp/testpmd" || return 1
 	sleep 1

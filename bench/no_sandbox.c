@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * In place of common/sandbox.c: no confinement at all, so that Valgrind, which
+ * makes system calls of its own, can count the instructions of blkd and netd.
+ * For bench/counters alone; never installed.
+ */
+#include "common/sandbox.h"
+
+void sandbox_forget_code(void)
+{
+}
+
+uint32_t sandbox_enter(const struct sandbox_options *o)
+{
+	(void)o;
+	return 0;
+}
+
+int sandbox_filter(const struct policy *p, uint32_t *missing)
+{
+	(void)p;
+	(void)missing;
+	return 0;
+}
+
+int sandbox_mseal(void *addr, size_t len)
+{
+	(void)addr;
+	(void)len;
+	return 0;
+}
+
+int sandbox_rlimits(unsigned table_len, uint64_t fsize, uint64_t address_space)
+{
+	(void)table_len;
+	(void)fsize;
+	(void)address_space;
+	return 0;
+}
+
+size_t sandbox_missing_text(uint32_t missing, char *buf, size_t size)
+{
+	(void)missing;
+	if (size)
+		*buf = '\0';
+	return 0;
+}
