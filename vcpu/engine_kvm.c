@@ -71,7 +71,8 @@ static void serial_out(void *owner, uint8_t c)
 		k->out_since = 0;
 	} else if (!k->out_since) {
 		k->out_since = now_ms() | 1;
-		wake();
+		if (!k->out_timed)
+			wake();
 	}
 	devices_watch_output(&k->devices);
 }
@@ -259,20 +260,21 @@ static void handle_event(struct kvm *k, int fd, uint32_t events)
 	}
 }
 
-/* Output that has waited long enough; returns how long epoll may sleep. */
+/*
+ * Output that has waited long enough goes out; returns how long epoll may sleep.
+ * While there is output the clock ticks, so that no line has to wake this thread.
+ */
 static int flush_due(struct kvm *k)
 {
-	uint64_t now;
-
-	if (!k->out_since)
+	k->out_timed = k->out_since != 0;
+	if (!k->out_timed)
 		return -1;
-	now = now_ms();
-	if (now - k->out_since < FLUSH_MS)
-		return FLUSH_MS;
-	conio_flush(&k->devices.conio);
-	devices_watch_output(&k->devices);
-	k->out_since = 0;
-	return -1;
+	if (now_ms() - k->out_since >= FLUSH_MS) {
+		conio_flush(&k->devices.conio);
+		devices_watch_output(&k->devices);
+		k->out_since = 0;
+	}
+	return FLUSH_MS;
 }
 
 static void run(struct vm *vm)

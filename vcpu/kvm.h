@@ -53,6 +53,7 @@ struct kvm {
 	sem_t never;	  /* where vCPU threads stay after the end */
 	int confine_errno;
 	uint64_t out_since; /* now_ms() of the oldest output that is not flushed; 0: none */
+	bool out_timed;	    /* the main thread looks again within FLUSH_MS */
 
 	/* kvm_irq.c: what the kernel has been told. */
 	struct kvm_wire {

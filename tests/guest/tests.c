@@ -72,7 +72,7 @@ static void write_and_verify(bool line, unsigned salt)
 		memset(data, 0, sizeof(data));
 		if (!request(0, i * 8, line))
 			fail("read");
-		for (unsigned j = 0; j < sizeof(data); j += 64)
+		for (unsigned j = 0; j < sizeof(data); j += 512)
 			if (data[j] != i + salt)
 				fail("data");
 	}
