@@ -21,7 +21,7 @@ bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well
 	 * A helper ends well when its front-end goes: then the end of the vCPU process
 	 * is about to be seen, and there is nothing to start again.
 	 */
-	r->restart_at = r->down_since + (ended_well ? BLAME_MS : 0);
+	r->restart_at = r->down_since + (ended_well ? 2 * BLAME_MS : 0);
 	return true;
 }
 
