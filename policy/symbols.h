@@ -96,6 +96,7 @@ static const struct symbol symbols[] = {
 	S(VFD_TIMER),
 	S(VFD_WAKE),
 	S(VFD_REPLY),
+	S(VFD_RANDOM),
 	S(VFD_FRONT0),
 	S(VFD_VCPU0),
 	S(VFD_SCRATCH0),
