@@ -120,6 +120,29 @@ static int diag_pipe(struct role_host *r)
 	return fd[1];
 }
 
+/*
+ * Where the target user has ranges of subordinate ids for all roles
+ * (/etc/subuid, /etc/subgid), each role becomes an id of its own from them; a
+ * group that was asked for stays. An ordinary user cannot change to them.
+ */
+static void own_ids(const struct host *h, struct room *room, unsigned i)
+{
+	uid_t uid, gid, uids, gids;
+	char user[sizeof(h->c->drop_name)];
+	size_t len = strcspn(h->c->drop_name, ":");
+
+	if (!h->c->change_user)
+		return;
+	memcpy(user, h->c->drop_name, len);
+	user[len] = '\0';
+	if (subid_range("/etc/subuid", user, &uid, &uids) < 0 || h->nroles > uids)
+		return;
+	room->uid = uid + i;
+	if (!h->c->drop_name[len] && subid_range("/etc/subgid", user, &gid, &gids) == 0 &&
+	    h->nroles <= gids)
+		room->gid = gid + i;
+}
+
 static int begin_room(struct host *h, struct role_host *r)
 {
 	static char name[MAX_DEVICES][16];
@@ -135,6 +158,7 @@ static int begin_room(struct host *h, struct role_host *r)
 	};
 	int begun;
 
+	own_ids(h, &room, (unsigned)(r - h->role));
 	/* QEMU connects by path: only so does it connect again. */
 	for (unsigned d = 0; room.qemu && d < h->c->ndevices; d++) {
 		if (device_is_foreign(h->c, d))

@@ -181,3 +181,11 @@ one_line() # the only line of $output, or says what there is
 {
 	[[ ${#lines[@]} == 1 ]] || { echo "not one line: $output"; return 1; }
 }
+
+# The command must fail: a bare "! command" does not fail a test of bats.
+never() # COMMAND...
+{
+	if "$@"; then
+		return 1
+	fi
+}

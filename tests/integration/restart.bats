@@ -52,7 +52,7 @@ kill_role()
 	finish 60
 	is_status 0
 	[[ $before == "$after" ]] || { echo "$before"; echo "$after"; return 1; }
-	! grep -a 'T: lost' "$out.clean"
+	never grep -a 'T: lost' "$out.clean"
 	said "sum $(sum "$BATS_TEST_TMPDIR/disk")"
 	[[ $(grep -ac 'blk0: serves again' "$out.clean") == 4 ]]
 }
