@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -72,6 +73,8 @@ static int try_lguest(struct host *h, char *why)
 		return -1;
 	}
 	starts = h->c->no_reboot ? 1 : h->c->max_reboots + 1;
+	if (h->c->rng && getrandom(&(char){ 0 }, 0, 0) < 0 && errno == ENOSYS)
+		h->random = MAX(open("/dev/urandom", O_RDONLY | O_CLOEXEC), 0);
 	if (keep(h, starts) < 0) {
 		close(fd);
 		snprintf(why, WHY_MAX, "out of memory");
