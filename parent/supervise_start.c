@@ -176,7 +176,18 @@ static void vcpu_part(const struct supervisor *s, struct vcpu_config *v)
 	v->console_is_serial = console_is_serial(v->cmdline);
 }
 
-/* Hands the role its configuration, then starts it. 0, or -1 having said why. */
+/*
+ * An lguest device is the guest's alone once it is initialised, which the vCPU
+ * process does when it has its configuration: ours goes before that.
+ */
+static bool forget_engine(struct supervisor *s)
+{
+	if (s->h->engine == ENGINE_LGUEST)
+		close_fd(&s->h->engine_fd[s->starts]);
+	return true;
+}
+
+/* Starts the role, then hands it its configuration. 0, or -1 having said why. */
 static int launch(struct supervisor *s, struct sup_role *r, const struct role_fds *f,
 		  const struct role_config *rc, uint64_t fsize, uint64_t as)
 {
@@ -192,8 +203,8 @@ static int launch(struct supervisor *s, struct sup_role *r, const struct role_fd
 	r->said_at = 0;
 	r->have_stats = r->stats_asked = false;
 	memset(&r->end, 0, sizeof(r->end));
-	if (write(r->ctl, rc, sizeof(*rc)) != sizeof(*rc) ||
-	    spawner_start_role(&r->host->spawner, f, nofile, threads, fsize, as) < 0) {
+	if (spawner_start_role(&r->host->spawner, f, nofile, threads, fsize, as) < 0 ||
+	    (vcpu && !forget_engine(s)) || write(r->ctl, rc, sizeof(*rc)) != sizeof(*rc)) {
 		sup_line(s, "%s: cannot be started: %m", r->host->name);
 		return -1;
 	}
@@ -338,6 +349,8 @@ static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_e
 		role_fds_add(&f, s->h->initrd, VFD_INITRD);
 	if (engine >= 0)
 		role_fds_add(&f, engine, VFD_ENGINE);
+	if (s->h->random > 0)
+		role_fds_add(&f, s->h->random, VFD_RANDOM);
 	for (unsigned d = 0; d < s->c->ndevices; d++)
 		if (front[d] >= 0)
 			role_fds_add(&f, front[d], VFD_FRONT0 + d);
