@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The vhost-user front-end of the vCPU process before a helper that lies at the
+ * request that a test names, for the tests of its promises.
+ */
+#ifndef TESTS_VCPU_FRONT_RIG_H
+#define TESTS_VCPU_FRONT_RIG_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+
+#include "common/log.h"
+#include "vcpu/front.h"
+
+#define BIT64(n) (1ull << (n))
+
+enum lie {
+	HONEST,
+	NO_ANSWER,
+	HANG_UP,
+	SIZE_ZERO,
+	SIZE_MORE,
+	SIZE_LESS,
+	SIZE_HUGE,
+	OTHER_REQUEST,
+	NO_REPLY_FLAG,
+	OTHER_VERSION,
+	HALF_A_HEADER,
+	HALF_A_PAYLOAD,
+	WITH_DESCRIPTORS,
+	NOISE,
+	LIES,
+};
+
+/* The helper: answers as a good one does, but lies at request @lie_at (its @lie_skip-th one). */
+static struct helper {
+	int sock;
+	enum lie lie;
+	uint32_t lie_at;
+	unsigned skip;
+	uint64_t features, queues, nack;
+	uint32_t config_size, config_off, base_index, base_num;
+	bool override_config, override_base, no_ack;
+	uint64_t resumes_as; /* at the lie: a successor takes over, and says so with this number; 0: no */
+	bool awaiting_resume, again;
+	/* what it saw */
+	uint64_t got_features;
+	unsigned kicks, tables, starts, stops, enables;
+	int mem_fds;
+} h;
+
+static struct guest_mem mem;
+static struct front f;
+static int kick[4], call[4], err;
+static pthread_t thread;
+
+static inline bool reply_of(struct vhu_msg *m)
+{
+	switch (m->request) {
+	case VHU_GET_FEATURES:
+		m->u64 = h.features;
+		break;
+	case VHU_GET_PROTOCOL_FEATURES:
+		m->u64 = BIT64(VHU_PF_MQ) | BIT64(VHU_PF_CONFIG) | BIT64(VHU_PF_INFLIGHT_SHMFD) |
+			 (h.no_ack ? 0 : BIT64(VHU_PF_REPLY_ACK));
+		break;
+	case VHU_GET_QUEUE_NUM:
+		m->u64 = h.queues;
+		break;
+	case VHU_GET_CONFIG:
+		if (h.override_config) {
+			m->config.size = h.config_size;
+			m->config.offset = h.config_off;
+		}
+		memset(m->config.data, 0x11, m->size - offsetof(struct vhu_config, data));
+		return true;
+	case VHU_GET_VRING_BASE:
+		h.stops++;
+		if (h.override_base)
+			m->state = (struct vhu_vring_state){ h.base_index, h.base_num };
+		return true;
+	default:
+		if (!(m->flags & VHU_NEED_REPLY))
+			return false;
+		m->u64 = m->request == h.nack;
+		break;
+	}
+	m->size = sizeof(m->u64);
+	return true;
+}
+
+static inline void note(const struct vhu_msg *m)
+{
+	h.got_features = m->request == VHU_SET_FEATURES ? m->u64 : h.got_features;
+	h.kicks += m->request == VHU_SET_VRING_KICK;
+	h.tables += m->request == VHU_SET_MEM_TABLE;
+	h.starts += m->request == VHU_SET_VRING_ADDR;
+	h.enables += m->request == VHU_SET_VRING_ENABLE;
+	if (m->request == VHU_SET_MEM_TABLE)
+		h.mem_fds = (int)m->nfds;
+}
+
+static inline void send_bytes(const void *p, size_t n)
+{
+	(void)!send(h.sock, p, n, MSG_NOSIGNAL);
+}
+
+static inline void answer(struct vhu_msg *m, enum lie lie)
+{
+	static const uint8_t noise[600] = { 0xff, 0xee, 1, 2, 3, 4, 5 };
+
+	m->flags = VHU_VERSION | VHU_REPLY;
+	m->nfds = 0;
+	switch (lie) {
+	case SIZE_ZERO:
+		m->size = 0;
+		break;
+	case SIZE_MORE:
+		m->size += 8;
+		break;
+	case SIZE_LESS:
+		m->size -= 4;
+		break;
+	case SIZE_HUGE:
+		m->size = 0xffffffff;
+		send_bytes(m, VHU_HDR_SIZE);
+		return;
+	case OTHER_REQUEST:
+		m->request ^= 1;
+		break;
+	case NO_REPLY_FLAG:
+		m->flags = VHU_VERSION;
+		break;
+	case OTHER_VERSION:
+		m->flags = 2 | VHU_REPLY;
+		break;
+	case HALF_A_HEADER:
+		send_bytes(m, 5);
+		return;
+	case HALF_A_PAYLOAD:
+		send_bytes(m, VHU_HDR_SIZE);
+		send_bytes(m->bytes, m->size / 2);
+		return;
+	case WITH_DESCRIPTORS:
+		m->fds[0] = h.sock;
+		m->fds[1] = 0;
+		m->nfds = 2;
+		break;
+	case NOISE:
+		send_bytes(noise, sizeof(noise));
+		return;
+	default:
+		break;
+	}
+	vhu_send(h.sock, m);
+}
+
+/* The helper's successor, on the same connection. */
+static inline void take_over(void)
+{
+	struct vhu_msg m = { .request = VHU_RESUME, .flags = VHU_VERSION | VHU_REPLY,
+			     .size = sizeof(m.u64), .u64 = h.resumes_as };
+
+	h.got_features = 0;
+	h.kicks = h.tables = h.starts = h.enables = 0;
+	h.awaiting_resume = true;
+	vhu_send(h.sock, &m);
+}
+
+static inline void *serve(void *arg)
+{
+	static struct vhu_rx rx;
+
+	(void)arg;
+	while (vhu_recv(h.sock, &rx, true) == VHU_OK) {
+		struct vhu_msg m = rx.msg;
+		bool lie_now = m.request == h.lie_at && h.lie != HONEST && (h.again || h.skip-- == 0);
+		bool due;
+
+		if (h.awaiting_resume) {
+			/* as backend_msg.c: what is not meant for the successor is dropped */
+			h.awaiting_resume = m.request != VHU_RESUME || m.u64 != h.resumes_as;
+			vhu_rx_reset(&rx);
+			continue;
+		}
+		note(&m);
+		vhu_rx_reset(&rx);
+		m.nfds = 0;
+		due = reply_of(&m);
+		if (lie_now && h.lie == HANG_UP)
+			break;
+		if (lie_now && h.lie == NO_ANSWER) {
+			if (h.resumes_as)
+				take_over();
+			continue;
+		}
+		if (due)
+			answer(&m, lie_now ? h.lie : HONEST);
+	}
+	vhu_rx_reset(&rx);
+	close(h.sock);
+	return NULL;
+}
+
+static inline unsigned open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static inline int once(void **state)
+{
+	struct shm_policy p = { .same_inode = false };
+	bool sealed;
+	int fd = shm_create(1 << 20, &sealed);
+
+	(void)state;
+	log_to_fd(open("/dev/null", O_WRONLY), "test", LOG_ERROR);
+	if (fd < 0 || dup2(fd, VFD_MEM) != VFD_MEM || front_prepare() < 0)
+		return -1;
+	close(fd);
+	for (unsigned i = 0; i < 4; i++) {
+		kick[i] = eventfd(0, 0);
+		call[i] = eventfd(0, 0);
+	}
+	err = eventfd(0, 0);
+	return shm_add(&mem, &p, VFD_MEM, 0, 1 << 20, 0, 0) == SHM_OK ? 0 : -1;
+}
+
+static inline int fresh(void **state)
+{
+	(void)state;
+	h = (struct helper){
+		.features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VHU_F_PROTOCOL_FEATURES) |
+			    BIT64(VIRTIO_BLK_F_FLUSH) | BIT64(VIRTIO_BLK_F_MQ),
+		.queues = 2,
+		.nack = UINT64_MAX,
+	};
+	return 0;
+}
+
+static inline int attach(void)
+{
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	h.sock = sv[1];
+	f = (struct front){ .name = "blk0", .sock = sv[0], .kind = DEV_BLK, .nqueues = 2, .err = err,
+			    .timeout_ms = 200 };
+	memcpy(f.kick, kick, sizeof(kick));
+	memcpy(f.call, call, sizeof(call));
+	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+	return front_attach(&f, &mem);
+}
+
+static inline void detach(void)
+{
+	close(f.sock);
+	pthread_join(thread, NULL);
+}
+
+#endif
