@@ -116,13 +116,13 @@ write_docs()
 
 			Measured in one run by `bench/run`, candidate after candidate in every round; each number is the
 			median. The load (a vhost-user front-end of our own that sleeps until it is called, as a guest's
-			driver does) runs on processor 0, what is measured on processor 1, both with real-time priority.
+			driver does) runs on processor 0, what is measured on processor 1, both with the priority named below.
 			`bare` is the same work with nothing between: one thread on the file or the tap itself, for the
 			network with one buffer that stays in the cache, or with as many as a queue has. `qsd` is
 			qemu-storage-daemon on the same file. Spoof checks, seccomp filters and the rest of the
 			confinement are on.
 		TEXT
-		printf '\nMachine: %s. Date: %s. Commit: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)"
+		printf '\nMachine: %s. Date: %s. Commit: %s. Priority: %s. Load of the machine by others before it began: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "${rt[*]:-normal}" "$load_before"
 		for f in blk-cached net guests; do
 			[[ ! -e docs/img/$f.svg ]] || printf '\n![%s](img/%s.svg)\n' "$f" "$f"
 		done

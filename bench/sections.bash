@@ -55,6 +55,12 @@ blk_media() # SECTION IMAGE SIZE DIRECT(on|off)
 	ln "$img" "$img.2" 2>&- || true
 	cp --reflink=auto "$img" "$img.sync"
 	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd-sync" --blk-file="$img.sync" --io=sync "${flag[@]}"
+	if [[ $direct == on ]]; then
+		# What is in the page cache would have to be thrown out by the first writes.
+		sync "$img" "$img.sync"
+		dd if="$img" iflag=nocache count=0 status=none
+		dd if="$img.sync" iflag=nocache count=0 status=none
+	fi
 	if command -v qemu-storage-daemon > /dev/null; then
 		qsd qsd-threads "$img" "$direct" threads
 		candidates+=(qsd-threads)

@@ -9,7 +9,7 @@ setup_test()
 	need_root
 	load_dir=$(dirname "$B")/bench
 	[[ -x $load_dir/netload && -x $load_dir/blkload ]] || skip "no load generators: make bench"
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	ip tuntap add tap9 mode tap vnet_hdr
 	sysctl -qw net.ipv6.conf.tap9.disable_ipv6=1
 	ip link set tap9 up
