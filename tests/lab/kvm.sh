@@ -88,4 +88,4 @@ for k in full cloud13 i686; do
 		--initrd=$k.initrd 384 $k.vmlinuz console=hvc0 quiet case=boot < /dev/null 2>&1
 	echo "== end boot-$k $?"
 done
-dmesg | grep -iE 'warning:|bug:|oops:|general protection' | sed 's/^/== host: /'
+dmesg | grep -E 'WARNING: CPU|BUG:|Oops|general protection' | sed 's/^/== host: /'
