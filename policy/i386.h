@@ -34,6 +34,7 @@ static const struct {
 	{"rt_sigtimedwait", {"rt_sigtimedwait_time64"}, false},
 	{"rt_sigreturn", {"sigreturn"}, false},
 	{"preadv2", {"preadv"}, false},
+	{"fstatfs", {"fstatfs64"}, true},
 	{"pwritev2", {"pwritev"}, false},
 	{"getuid", {"getuid32"}, false},
 	{"wait4", {"waitpid"}, false},
