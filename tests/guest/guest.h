@@ -106,9 +106,14 @@ void test_rings(void);
 void test_sweep(void);
 void test_console(void);
 void test_flood(void);
+void test_serial_in(void);
+void test_ring_in(void);
 void test_ports(void);
 void test_msrs(void);
 void test_bars(void);
 void test_high(void);
+void test_window(void);
+void test_rng(void);
+void test_typed(void);
 
 #endif

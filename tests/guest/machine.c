@@ -185,6 +185,10 @@ void guest_main(const uint8_t *params)
 		test_sweep();
 	else if (is(name, "console"))
 		test_console();
+	else if (is(name, "serial-in"))
+		test_serial_in();
+	else if (is(name, "ring-in"))
+		test_ring_in();
 	else if (is(name, "flood"))
 		test_flood();
 	else if (is(name, "ports"))
@@ -195,6 +199,12 @@ void guest_main(const uint8_t *params)
 		test_bars();
 	else if (is(name, "high"))
 		test_high();
+	else if (is(name, "window"))
+		test_window();
+	else if (is(name, "rng"))
+		test_rng();
+	else if (is(name, "typed"))
+		test_typed();
 	else if (is(name, "triple"))
 		triple_fault();
 	else if (is(name, "spin"))

@@ -7,6 +7,7 @@
 
 #define BLK	0x10421af4u
 #define CONSOLE 0x10431af4u
+#define RNG	0x10441af4u
 #define VECTOR	0x41u
 #define NEXT	1
 #define WRITE	2
@@ -282,6 +283,55 @@ void test_console(void)
 		MMIO(uint32_t, con.config + 8) = (uint8_t)*c;
 }
 
+static void echo_line(const char *how, const char *line, unsigned n)
+{
+	char text[64];
+
+	memcpy(text, line, n < 63 ? n : 63);
+	text[n < 63 ? n : 63] = '\0';
+	say(how);
+	say(text);
+}
+
+/* A line of input by the serial port, more than its FIFO holds, without interrupts. */
+void test_serial_in(void)
+{
+	static char line[64];
+	unsigned n = 0;
+
+	say("type\n");
+	while (n < 63 && (n == 0 || line[n - 1] != '\n')) {
+		while (!(inb(0x3fd) & 1))
+			;
+		line[n++] = (char)inb(0x3f8);
+	}
+	echo_line("serial got ", line, n);
+}
+
+/* The same by the virtio console's receive queue, three bytes a buffer. */
+void test_ring_in(void)
+{
+	static struct vdev con;
+	static char line[64];
+	uint32_t len = 0;
+	unsigned n = 0;
+
+	if (!vdev_find(&con, CONSOLE) || !vdev_begin(&con, 0))
+		fail("no console");
+	vdev_queue(&con, &q, 0, VECTOR);
+	vdev_ready(&con);
+	say("type\n");
+	while (n < 60 && (n == 0 || line[n - 1] != '\n')) {
+		q.desc[0] = (struct desc){ (uintptr_t)line + n, 3, WRITE, 0 };
+		vq_offer(&q, 0);
+		vq_kick(&q);
+		while (!vq_wait(&q, &len))
+			;
+		n += len;
+	}
+	echo_line("ring got ", line, n);
+}
+
 /* Half a MiB of output, as fast as it goes. */
 void test_flood(void)
 {
@@ -340,4 +390,67 @@ void test_high(void)
 	for (unsigned i = 0; i < 512; i++)
 		if (p[i] != i * 0x0101010101010101ull)
 			fail("memory above 4 GiB");
+}
+
+/* A doorbell that is rung by configuration accesses alone (virtio 1.2, 4.1.4.9). */
+void test_window(void)
+{
+	uint32_t len, bar;
+	unsigned at;
+
+	open_block(false);
+	bar = pci_read(blk.slot, 0x10) & ~15u;
+	for (at = pci_read(blk.slot, 0x34) & 0xfc; at; at = (pci_read(blk.slot, at) >> 8) & 0xfc)
+		if ((pci_read(blk.slot, at) & 0xff) == 9 && pci_read(blk.slot, at) >> 24 == 5)
+			break;
+	if (!at)
+		fail("no window");
+	pci_write(blk.slot, at + 4, 0);
+	pci_write(blk.slot, at + 8, (uint32_t)blk.notify - bar);
+	pci_write(blk.slot, at + 12, 2);
+	chain(1, 0);
+	vq_offer(&q, 0);
+	pci_write(blk.slot, at + 16, 0);
+	if (!vq_wait(&q, &len) || status)
+		fail("no answer");
+}
+
+void test_rng(void)
+{
+	static struct vdev rng;
+	uint32_t len, any = 0;
+
+	if (!vdev_find(&rng, RNG) || !vdev_begin(&rng, 0))
+		fail("no rng");
+	vdev_queue(&rng, &q, 0, VECTOR);
+	vdev_ready(&rng);
+	memset(data, 0, sizeof(data));
+	q.desc[0] = (struct desc){ (uintptr_t)data, 64, WRITE, 0 };
+	vq_offer(&q, 0);
+	vq_kick(&q);
+	if (!vq_wait(&q, &len) || len != 64)
+		fail("no answer");
+	for (unsigned i = 0; i < 64; i++)
+		any |= data[i];
+	if (!any)
+		fail("not random");
+}
+
+/* Waits on the serial port's interrupt until a q is typed. */
+void test_typed(void)
+{
+	uint8_t c = 0;
+
+	ioapic_route(4, VECTOR, false);
+	outb(0x3f9, 1);
+	say("type\n");
+	while (c != 'q') {
+		__asm__ volatile("cli");
+		if (inb(0x3fd) & 1)
+			c = inb(0x3f8);
+		else
+			__asm__ volatile("sti; hlt");
+		__asm__ volatile("sti");
+	}
+	outb(0x3f9, 0);
 }

@@ -92,6 +92,21 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	grep -qx "emergency" "$out.clean"
 }
 
+@test "guest: input reaches the serial port and the console's ring" {
+	for how in serial ring; do
+		out=$BATS_TEST_TMPDIR/out
+		status=0
+		console=console=hvc0
+		[[ $how == ring ]] || console=console=ttyS0
+		{ sleep 1; echo "a line longer than sixteen bytes"; } |
+			"$L" --engine=kvm "${user[@]}" --timeout=30 64 "$guests/probe" "$console" "t=$how-in" > "$out" 2>&1 3>&- || status=$?
+		tr -d '\r' < "$out" > "$out.clean"
+		cat "$out.clean"
+		passed
+		grep -qx "$how got a line longer than sixteen bytes" "$out.clean"
+	done
+}
+
 @test "guest: every port" {
 	probe ports "$(disk)"
 	passed
