@@ -64,6 +64,13 @@ static int try_lguest(struct host *h, char *why)
 		snprintf(why, WHY_MAX, "the lguest engine is not in this build yet");
 		return -1;
 	}
+#ifndef __i386__
+	if (h->c->engine == ENGINE_AUTO) {
+		snprintf(why, WHY_MAX,
+			 "real ones are on 32-bit hosts (make ARCH=i386); --engine=lguest tries it all the same");
+		return -1;
+	}
+#endif
 	fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EACCES || errno == EPERM)
