@@ -116,7 +116,7 @@ write_docs()
 
 			Measured in one run by `bench/run`, candidate after candidate in every round; each number is the
 			median. The load (a vhost-user front-end of our own that sleeps until it is called, as a guest's
-			driver does) runs on processor 0, what is measured on processor 1, both with the priority named below.
+			driver does) runs on processor 0, what is measured on processor 1, both with the priority named below (O_DIRECT: with none).
 			`bare` is the same work with nothing between: one thread on the file or the tap itself, for the
 			network with one buffer that stays in the cache, or with as many as a queue has. `qsd` is
 			qemu-storage-daemon on the same file. Spoof checks, seccomp filters and the rest of the

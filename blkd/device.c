@@ -100,6 +100,7 @@ static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
 	d->stats = &be->stats;
 	more = take_chains(be, d, vq, budget);
 	blkd_pump(d, UINT32_MAX);
+	be->host_busy = d->ring.in_flight;
 	flush_dirty(be, d);
 	return more;
 }
@@ -118,6 +119,7 @@ static void resume(struct backend *be, struct blkd *d)
 static void completions(struct backend *be, struct blkd *d)
 {
 	blkd_pump(d, UINT32_MAX);
+	be->host_busy = d->ring.in_flight;
 	flush_dirty(be, d);
 	if (have_slot(d))
 		resume(be, d);
@@ -154,6 +156,7 @@ static void queue_stop(struct backend *be, struct vq *vq)
 	d->stats = &be->stats;
 	while (d->busy[vq->index] && !d->ring_broken)
 		blkd_pump(d, d->ring.in_flight ? d->ring.in_flight - 1 : 0);
+	be->host_busy = d->ring.in_flight;
 	d->waiting &= ~(1u << vq->index);
 	flush_dirty(be, d);
 }

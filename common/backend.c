@@ -267,11 +267,7 @@ static bool any_news(struct backend *be)
 	return news;
 }
 
-/*
- * Look at the rings for a while before sleeping. Returns true if there is work;
- * else the driver has been asked for kicks, unless that found work.
- */
-static bool poll_rings(struct backend *be)
+static bool poll_for_a_while(struct backend *be)
 {
 	uint64_t until = now_us() + be->c.poll_us;
 	bool news = false;
@@ -288,9 +284,22 @@ static bool poll_rings(struct backend *be)
 		be->poll_misses = 0;
 		return true;
 	}
-	be->polling = false;
 	be->poll_misses += be->poll_misses < POLL_MISSES_MAX;
 	be->poll_rests = (uint16_t)(1u << be->poll_misses);
+	return false;
+}
+
+/*
+ * Look at the rings for a while before sleeping. Returns true if there is work;
+ * else the driver has been asked for kicks, unless that found work.
+ */
+static bool poll_rings(struct backend *be)
+{
+	bool news = false;
+
+	if (!be->host_busy && poll_for_a_while(be))
+		return true;
+	be->polling = false;
 	for (unsigned q = 0; q < be->c.max_queues; q++)
 		if (!be->vq[q].quiet && vq_enable_kicks(&be->vq[q]))
 			news = be->ring[q].want_work = true;

@@ -102,6 +102,11 @@ struct backend {
 	struct stats stats;
 	uint64_t acked_features, protocol_features;
 	bool sealed, features_set, owner_set;
+	/*
+	 * The device's: the host's kernel works for us, perhaps on our own processor, and
+	 * will say so by a descriptor. Then the loop sleeps instead of polling.
+	 */
+	bool host_busy;
 	bool quit; /* the supervisor said stop, or went away: do not accept again */
 	uint8_t status;
 
