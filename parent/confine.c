@@ -31,9 +31,11 @@ static int drop_bounds(void)
 	return 0;
 }
 
+/* Where that cannot be told it is tried: what fails then is said. */
 static bool may(int cap)
 {
-	capng_get_caps_process();
+	if (capng_get_caps_process() < 0)
+		return true;
 	return capng_have_capability(CAPNG_EFFECTIVE, (unsigned)cap);
 }
 
@@ -60,8 +62,8 @@ static int drop_caps(void)
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return -1;
-	capng_get_caps_process();
-	if (capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE) {
+	if (capng_get_caps_process() < 0 ||
+	    capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE) {
 		errno = EPERM;
 		return -1;
 	}
