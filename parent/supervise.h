@@ -34,6 +34,7 @@ struct sup_role {
 	uint64_t down_since, restart_at; /* ms; 0: not down */
 	uint32_t missing;
 	struct spawn_msg end; /* how it ended */
+	bool end_told;	      /* the user knows it */
 	struct log_limit limit;
 	struct stats stats; /* the last counters that it sent */
 	bool have_stats, stats_asked;

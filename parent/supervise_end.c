@@ -4,6 +4,7 @@
  * guest's own word (power-off, reboot, panic) counts only once its vCPU process
  * has ended; what is decided from outside (signals, time, faults) goes before it.
  */
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -26,6 +27,7 @@ void sup_end_text(struct sup_role *r, char *text, size_t size)
 	if (r->said_at)
 		fmt_line(text + n, size - n, ": %s", r->said);
 	r->said_at = 0;
+	r->end_told = true;
 }
 
 /* The vCPU process has ended, or never ran: the others are to follow. */
@@ -270,6 +272,23 @@ static int conclude_death(struct supervisor *s)
 	return never_ran && s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED;
 }
 
+/* A filter is never hit in silence, even if the guest had ended by then. */
+static void say_filtered(struct supervisor *s)
+{
+	char text[LOG_LINE_MAX];
+
+	for (unsigned i = 0; i < s->nroles; i++) {
+		struct sup_role *r = &s->role[i];
+		int status = (int)r->end.value;
+
+		if (r->end_told || r->end.type != SPAWN_ENDED || !WIFSIGNALED(status) ||
+		    WTERMSIG(status) != SIGSYS)
+			continue;
+		sup_end_text(r, text, sizeof(text));
+		sup_line(s, "%s: its process %s", r->host->name, text);
+	}
+}
+
 int sup_conclude(struct supervisor *s)
 {
 	const char *panic = s->panic.seen ? s->panic.text : s->panic_serial.text;
@@ -277,10 +296,11 @@ int sup_conclude(struct supervisor *s)
 
 	if (s->c->stats)
 		sup_print_stats(s);
+	if (s->status < 0 && !s->have_end)
+		s->status = conclude_death(s);
+	say_filtered(s);
 	if (s->status >= 0)
 		return s->status;
-	if (!s->have_end)
-		return conclude_death(s);
 	switch (s->end) {
 	case GUEST_POWEROFF:
 	case GUEST_REBOOT:

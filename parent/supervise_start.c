@@ -207,6 +207,7 @@ static int launch(struct supervisor *s, struct sup_role *r, const struct role_fd
 	r->live = false;
 	r->diag_len = 0;
 	r->said_at = 0;
+	r->end_told = false;
 	r->have_stats = r->stats_asked = false;
 	memset(&r->end, 0, sizeof(r->end));
 	if (spawner_start_role(&r->host->spawner, f, nofile, threads, fsize, as) < 0 ||
