@@ -2,6 +2,7 @@
 $(B)/tests/needed/work: $(B)/tests/needed/work.o $(TLIB_OBJ) $(B)/libcommon.a
 	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $^ -lz
 .PHONY: check-needed
-check-needed: all $(B)/tests/needed/work $(NETD_OBJ) $(BLKD_OBJ)
-	$(Q)B=$(B) ARCH=$(ARCH) CC="$(CC)" LDFLAGS="$(ROLE_LDFLAGS)" tests/needed/run
+check-needed: all guests lguest-double $(B)/tests/needed/work $(B)/tests/host/on-pty
+	$(Q)B=$(B) ARCH=$(ARCH) CC="$(CC)" LDFLAGS="$(ROLE_LDFLAGS)" PARENT_LDFLAGS="$(PARENT_LDFLAGS)" \
+		PARENT_LIBS="$(PARENT_LIBS)" tests/needed/run $(POLICY)
 tests: $(B)/tests/needed/work
