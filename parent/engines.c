@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -80,7 +79,7 @@ static int try_lguest(struct host *h, char *why)
 		return -1;
 	}
 	starts = h->c->no_reboot ? 1 : h->c->max_reboots + 1;
-	if (h->c->rng && getrandom(&(char){ 0 }, 0, 0) < 0 && errno == ENOSYS)
+	if (h->c->rng)
 		h->random = MAX(open("/dev/urandom", O_RDONLY | O_CLOEXEC), 0);
 	if (keep(h, starts) < 0) {
 		close(fd);
