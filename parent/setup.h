@@ -47,7 +47,7 @@ struct host {
 	unsigned nengine;
 	int *engine_fd; /* lguest: one per start of the guest */
 	int kernel, initrd;
-	int random; /* /dev/urandom for the guest's rng, where the host has no getrandom(2); else 0 */
+	int random; /* lguest: /dev/urandom for the guest's rng; else 0 */
 	int mem;
 	bool mem_sealed;
 	int init_exe, exe[ROLE_COUNT];
