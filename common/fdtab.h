@@ -60,7 +60,7 @@ enum vcpu_fd {
 	VFD_TIMER = 12,
 	VFD_WAKE = 13,	  /* eventfd between the role's own threads */
 	VFD_REPLY = 14,	  /* epoll: while a helper's answer is waited for */
-	VFD_RANDOM = 15,  /* /dev/urandom, on hosts before getrandom(2) */
+	VFD_RANDOM = 15,  /* lguest engine: /dev/urandom (its hosts are mostly older than getrandom) */
 	VFD_FRONT0 = 32,  /* one vhost-user socket per device, in command-line order */
 	VFD_VCPU0 = 64,	  /* kvm engine: one per vCPU */
 	VFD_SCRATCH0 = 96, /* descriptors between being made and being put in their place */
