@@ -25,6 +25,7 @@ void lguest_send_stats(struct lguest *lg)
 /* The process ends here, both threads and all: no guest instruction runs after it. */
 static void leave(struct lguest *lg, enum guest_end why, const char *text)
 {
+	lguest_let_go();
 	conio_flush(&lg->devices.conio);
 	lguest_send_stats(lg);
 	ctl_send_text(VFD_CTL, CTL_GUEST_END, why, text);
