@@ -100,6 +100,11 @@ int lguest_initialize(uintptr_t base, unsigned long pfn_limit, unsigned long ent
 	return -1;
 }
 
+void lguest_let_go(void)
+{
+	close(VFD_ENGINE);
+}
+
 static enum lguest_event failed(struct lguest_exit *x)
 {
 	ssize_t n;
