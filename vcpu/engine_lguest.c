@@ -201,6 +201,7 @@ static void run(struct vm *vm)
 		}
 	}
 	pthread_mutex_lock(&lg->lock);
+	lguest_let_go();
 	conio_flush(&lg->devices.conio);
 	lguest_send_stats(lg);
 	/* stays locked: the other thread does nothing more until the process ends */
