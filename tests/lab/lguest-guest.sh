@@ -41,14 +41,13 @@ main)
 	ping -c 3 -W 5 10.98.0.1 > /dev/null 2>&1 && say "ping"
 	wget -q -O /tmp/tcp http://10.98.0.1:8080/tcp
 	say "tcp $(md < /tmp/tcp)"
-	md < /tmp/tcp > /tmp/sum
-	nc -w 10 10.98.0.1 8081 < /tmp/tcp
+	httpd -p 8081 -h /tmp
 	dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c | sed 's/^/T: rng /'
 	say "waiting"
 	read -r line
 	say "typed $line"
-	# the host pings until it has seen us
-	sleep 3
+	# the host pings and fetches meanwhile
+	read -r line
 	say "complaints $(dmesg | grep -ciE 'warning:|bug:|call trace')"
 	;;
 reboot)

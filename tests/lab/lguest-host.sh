@@ -24,6 +24,9 @@ ifconfig lo up
 printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' > /etc/passwd
 printf 'root:x:0:\nnogroup:x:65534:\n' > /etc/group
 
+# what the kernel said of itself while it booted is not ours
+dmesg -c > /dev/null
+
 n=0
 check() { # DESCRIPTION COMMAND…
 	n=$((n + 1))
@@ -66,7 +69,6 @@ main() {
 	dd if=/dev/urandom of=/tmp/www/tcp bs=128k count=1 2>/dev/null
 	cat /kernel >> /tmp/www/tcp
 	httpd -p 8080 -h /tmp/www
-	nc -l -p 8081 > /tmp/back &
 	zeroes /tmp/disk 32
 	printf '%-512s' second > /tmp/disk2
 	mkfifo /tmp/in
@@ -82,6 +84,8 @@ main() {
 	echo "hello console" >&9
 	check "console input" wait_for "T: typed hello console"
 	check "the host pings the guest" ping -c 2 -W 5 10.98.0.2
+	check "TCP from the guest" sh -c 'wget -q -O - http://10.98.0.2:8081/tcp | cmp - /tmp/www/tcp'
+	echo "the end" >&9
 	exec 9>&-
 	wait $pid
 	status=$?
@@ -93,7 +97,6 @@ main() {
 	check "NICs are in order" said "second nic 02:00:00:00:00:02"
 	check "the guest pings the host" said ping
 	check "TCP to the guest" same "$(value tcp)" "$(md5sum < /tmp/www/tcp | cut -d ' ' -f 1)"
-	check "TCP from the guest" cmp /tmp/back /tmp/www/tcp
 	check "rng" said "rng 64"
 	check "the guest's log has no complaint" said "complaints 0"
 	check "nothing is left" nothing_left
@@ -125,7 +128,7 @@ guest reboot "echo" --block=/tmp/disk
 check "reboots twice, then powers off" status_is 0
 check "with the disk of before" said "boot 2"
 guest reboot "echo" --no-reboot --block=/tmp/disk
-guest panic "sleep 100000" --block=/tmp/disk
+guest panic "echo" --block=/tmp/disk
 check "a panic is status 3" status_is 3
 check "with the guest's reason" has "panic\|Attempted to kill init\|SysRq\|sysrq\|NULL pointer"
 guest init "echo"
@@ -137,7 +140,7 @@ on-pty 'T: idle' '\003\003\003' lguest-sep --engine=lguest --drop-to nobody --in
 status=$?
 check "three ^C end it" status_is 130
 check "nothing is left" nothing_left
-dmesg | sed -n '/lguest-test-begin/,$p' > /tmp/out
+dmesg > /tmp/out
 check "the host kernel's log has no complaint" sh -c '! dmesg | grep -iE "warning:|bug:|call trace|oops|general protection"'
 echo "1..$n"
 [ -e /classic ] && . /bin/compare
