@@ -29,6 +29,7 @@ enum net_kind { NET_TUNNET_IP, NET_BRIDGE, NET_TAP, NET_FD, NET_VHOST_USER };
 
 struct net_option {
 	enum net_kind kind;
+	bool tunnet; /* asked for with --tunnet= */
 	struct in_addr ip; /* NET_TUNNET_IP: the host's end */
 	unsigned prefix;
 	char ifname[IFNAMSIZ]; /* bridge or tap */

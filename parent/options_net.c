@@ -37,7 +37,7 @@ static int too_many(const struct parse *p, const char *value)
 
 static int bad(const struct parse *p, const char *value, const char *field, const char *why)
 {
-	return complain(EXIT_USAGE, "%s=%s: %s: %s", p->opt, value, field, why);
+	return complain(EXIT_USAGE, "%s=%s: %s: %s", p->opt, value, *field ? field : "(nothing)", why);
 }
 
 /* NULL, or what is wrong with the host's address @ip in a network of @prefix bits. */
@@ -74,7 +74,7 @@ static int tunnet_ip(struct parse *p, struct net_option *n, const char *value, c
 			return bad(p, value, slash + 1, "a network's length is 1 to 31 bits");
 	}
 	if (inet_pton(AF_INET, field, &n->ip) != 1)
-		return bad(p, value, *field ? field : "(nothing)",
+		return bad(p, value, field,
 			   "is no IPv4 address (write IP[/LEN][:MAC] or bridge:NAME[:MAC])");
 	n->kind = NET_TUNNET_IP;
 	n->prefix = (unsigned)prefix;
@@ -102,6 +102,7 @@ int parse_tunnet(struct parse *p, const char *value)
 	if (strlen(value) >= sizeof(field))
 		return complain(EXIT_USAGE, "%s: the value is too long", p->opt);
 	memcpy(field, value, strlen(value) + 1);
+	n->tunnet = true;
 	if (strncmp(field, BRIDGE_PFX, strlen(BRIDGE_PFX)) != 0)
 		return tunnet_ip(p, n, value, field);
 	n->kind = NET_BRIDGE;
@@ -208,7 +209,7 @@ int parse_net(struct parse *p, const char *value)
 		if (eq)
 			*eq = '=';
 		if (why)
-			return bad(p, value, *field ? field : "(nothing)", why);
+			return bad(p, value, field, why);
 		first = false;
 	}
 	if (n->kind == NET_FD && n->queues > 1)

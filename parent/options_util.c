@@ -196,7 +196,7 @@ int parse_drop_to(struct parse *p, const char *value)
 	size_t len = colon ? (size_t)(colon - value) : strlen(value);
 	bool has_group;
 
-	if (strlen(value) >= sizeof(c->drop_name) || !len)
+	if (strlen(value) >= sizeof(c->drop_name) || !len || (colon && !colon[1]))
 		return complain(EXIT_USAGE, "%s=%s: that is no USER or USER:GROUP", p->opt, value);
 	memcpy(user, value, len);
 	user[len] = '\0';

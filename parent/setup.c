@@ -244,12 +244,12 @@ static int open_files(struct host *h)
 {
 	if (open_disks(h) < 0)
 		return -1;
-	h->kernel = open_boot_file(h->c->kernel, "kernel");
+	h->kernel = open_boot_file(h->c->kernel, "kernel ");
 	if (h->kernel < 0)
 		return -1;
 	if (!h->c->initrd)
 		return 0;
-	h->initrd = open_boot_file(h->c->initrd, "--initrd");
+	h->initrd = open_boot_file(h->c->initrd, "--initrd=");
 	return h->initrd < 0 ? -1 : 0;
 }
 

@@ -79,6 +79,7 @@ const char *engine_name(enum engine_kind kind);
 
 /* Files: parent/setup_files.c. -1: said why. */
 int open_programs(struct host *h);
+/* @what goes before the path: "kernel ", "--initrd=". */
 int open_boot_file(const char *path, const char *what);
 /* What a file is if it is not what is wanted: "a directory". */
 const char *file_kind(mode_t mode);

@@ -35,7 +35,8 @@ static int look_at(const char *path, struct stat *st)
 	int look = open(path, O_PATH | O_CLOEXEC);
 
 	if (look < 0)
-		return complain(-1, "--block=%s: cannot open it: %m", path);
+		return complain(-1, "--block=%s: cannot open it: %m%s", path,
+				errno == ENOENT ? " (make one with truncate -s 1G FILE)" : "");
 	if (fstat(look, st) == 0 && (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)))
 		return look;
 	close(look);
@@ -182,7 +183,7 @@ static int measure(const struct disk_option *o, int fd, const struct stat *st, s
 	b->capacity -= b->capacity % SECTOR;
 	if (!b->capacity)
 		return complain(-1,
-				"--block=%s: it is empty; a disk has 512 bytes at least (truncate -s 1G FILE)",
+				"--block=%s: it has no sector; a disk has 512 bytes at least (truncate -s 1G FILE)",
 				o->path);
 	return 0;
 }

@@ -43,17 +43,18 @@ int open_boot_file(const char *path, const char *what)
 	int fd;
 
 	if (look < 0)
-		return complain(-1, "%s %s: cannot open it: %m", what, path);
+		return complain(-1, "%s%s: cannot open it: %m", what, path);
 	if (fstat(look, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_size) {
 		close(look);
-		return complain(-1, "%s %s: this is %s%s", what, path,
+		return complain(-1, "%s%s: this is %s%s", what, path,
 				S_ISREG(st.st_mode) ? "an empty file" : file_kind(st.st_mode),
 				S_ISREG(st.st_mode) ? "" : ", not a file");
 	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
 	fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
-		complain(-1, "%s %s: cannot read it: %m", what, path);
+		complain(-1, "%s%s: cannot read it: %m%s", what, path,
+			 errno == EACCES ? "; change its permissions" : "");
 	close(look);
 	return fd;
 }

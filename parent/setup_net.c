@@ -36,7 +36,7 @@ static const char *asked(const struct net_option *o, char buf[64])
 		snprintf(buf, 64, "--tunnet=%s", ip);
 		break;
 	case NET_BRIDGE:
-		snprintf(buf, 64, "--tunnet=bridge:%s", o->ifname);
+		snprintf(buf, 64, o->tunnet ? "--tunnet=bridge:%s" : "--net=bridge=%s", o->ifname);
 		break;
 	case NET_TAP:
 		snprintf(buf, 64, "--net=tap=%s", o->ifname);

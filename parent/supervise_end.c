@@ -242,6 +242,8 @@ static int conclude_reboot(struct supervisor *s)
 			return EXIT_REBOOTS;
 		}
 		sup_verbose(s, "the guest reboots (%u)", s->starts);
+		if (!s->heard && s->starts == 2)
+			sup_line(s, "the guest rebooted twice without a word; look at its initrd and memory with console=ttyS0 --no-reboot");
 		return -1;
 	}
 	if (status == EXIT_REBOOTS)

@@ -178,6 +178,9 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 	case CTL_RUNNING:
 		if (r != sup_vcpu(s))
 			break;
+		if (s->starts == 1 && s->h->engine == ENGINE_QEMU)
+			sup_line(s, "vcpu: QEMU emulates the CPU; an emulator is not a security boundary: "
+				    "namespaces, Landlock and a filter around it are what holds");
 		sup_verbose(s, "the guest runs, %llu ms after its start",
 			    (unsigned long long)(now_ms() - s->started));
 		say_phases(s);
@@ -216,12 +219,12 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 	while ((got = spawner_recv(&r->host->spawner, &m)) > 0) {
 		switch (m.type) {
 		case SPAWN_FAILED:
-			/* One that is ended before it is executed has not failed. */
-			if (s->phase < PHASE_ENDING) {
-				errno = (int)m.value;
-				sup_line(s, "%s: its program cannot be started: %m", r->host->name);
-			}
 			r->live = false;
+			/* One that is ended before it is executed has not failed. */
+			if (s->phase >= PHASE_ENDING)
+				break;
+			errno = (int)m.value;
+			sup_line(s, "%s: its program cannot be started: %m", r->host->name);
 			sup_force(s, s->starts == 1 && !r->generation ? EXIT_HOST : EXIT_ROLE_DIED);
 			break;
 		case SPAWN_ENDED:

@@ -107,9 +107,30 @@ static int64_t usable_size(struct vm *vm, int fd, const char *what)
 		return vm_fail(vm, GUEST_LOAD_FAILED, "%s is not a regular file", what);
 	if ((uint64_t)st.st_size > vm->c->mem_bytes)
 		return vm_fail(vm, GUEST_LOAD_FAILED,
-			       "%s has %lld bytes, more than the guest's memory", what,
-			       (long long)st.st_size);
+			       "%s has %lld bytes, more than the guest's memory; give it more (MEM-MB)",
+			       what, (long long)st.st_size);
 	return st.st_size;
+}
+
+/* QEMU takes a bzImage that is cut off, or too large to run, for one that reboots. */
+static int judge_bzimage(struct vm *vm, const uint8_t *head, size_t len)
+{
+	struct kernel_needs needs = kernel_needs(head, len);
+	const char *name = vm->c->kernel_name;
+	struct stat st;
+
+	if (fstat(VFD_KERNEL, &st) < 0)
+		return vm_fail(vm, GUEST_ENGINE_FAILED, "%s: %m", name);
+	if ((uint64_t)st.st_size < needs.file)
+		return vm_fail(vm, GUEST_LOAD_FAILED,
+			       "%s is a kernel that is cut off: %llu bytes of %llu; copy it again", name,
+			       (unsigned long long)st.st_size, (unsigned long long)needs.file);
+	if (vm->c->mem_bytes < needs.memory)
+		return vm_fail(vm, GUEST_LOAD_FAILED,
+			       "%s needs %llu MiB at least, the guest has %llu; give it more (MEM-MB)", name,
+			       (unsigned long long)((needs.memory - 1) >> 20) + 1,
+			       (unsigned long long)(vm->c->mem_bytes >> 20));
+	return 0;
 }
 
 static int load_kernel(struct vm *vm)
@@ -141,7 +162,7 @@ static int load_kernel(struct vm *vm)
 	if (kind == KERNEL_ELF && !kernel_has_pvh(VFD_KERNEL))
 		return vm_fail(vm, GUEST_LOAD_FAILED,
 			       "%s is an ELF file without a PVH entry: no kernel that QEMU can start", name);
-	return 0;
+	return kind == KERNEL_BZIMAGE ? judge_bzimage(vm, head, (size_t)n) : 0;
 }
 
 static int load_initrd(struct vm *vm)
@@ -203,8 +224,6 @@ static int qemu_confine(struct vm *vm)
 	signal(SIGXFSZ, SIG_IGN);
 	if (setrlimit(RLIMIT_FSIZE, &none) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "limit of file size: %m");
-	log_line(LOG_INFO, "QEMU emulates the CPU; an emulator is not a security boundary: "
-			   "namespaces, Landlock and a filter around it are what holds");
 	if (sandbox_filter(&policy_vcpu_qemu, &vm->missing) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "filter: %m");
 	return 0;

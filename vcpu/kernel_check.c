@@ -56,6 +56,32 @@ static bool is_bzimage(const uint8_t *p, size_t len, const char **what)
 	return true;
 }
 
+struct kernel_needs kernel_needs(const uint8_t *p, size_t len)
+{
+	struct kernel_needs n = { 0, 0 };
+	unsigned version, sects;
+	uint32_t align, init;
+	uint64_t base;
+
+	if (len < 0x264)
+		return n;
+	version = le16(p + 0x206);
+	sects = p[0x1f1] ? p[0x1f1] : 4;
+	/* syssize counts in units of 16 bytes, the last of which may be a part. */
+	if (version >= 0x0204 && le32(p + 0x1f4))
+		n.file = (sects + 1) * 512 + ((uint64_t)le32(p + 0x1f4) - 1) * 16 + 1;
+	init = le32(p + 0x260);
+	if (version < 0x020a || !init)
+		return n;
+	align = le32(p + 0x230);
+	base = 1 << 20; /* where it is loaded */
+	if (p[0x234] && is_power_of_two(align))
+		base = (base + align - 1) & ~(uint64_t)(align - 1);
+	base = MAX(base, le32(p + 0x258) | (uint64_t)le32(p + 0x25c) << 32);
+	n.memory = base <= UINT64_MAX - init ? base + init : UINT64_MAX;
+	return n;
+}
+
 static enum kernel_kind elf_kind(const uint8_t *p, size_t len, const char **what)
 {
 	uint16_t machine, type;

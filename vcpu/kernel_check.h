@@ -26,6 +26,15 @@ enum kernel_kind {
  */
 enum kernel_kind kernel_kind(const uint8_t *p, size_t len, const char **what);
 
+/* What a bzImage's header says that it needs, in bytes; 0: it does not say. */
+struct kernel_needs {
+	uint64_t file;	 /* length of the file */
+	uint64_t memory; /* end of the memory that it unpacks itself to, and runs in */
+};
+
+/* From the first @len bytes of a file that kernel_kind() calls KERNEL_BZIMAGE (boot.rst, "Details of header fields"). */
+struct kernel_needs kernel_needs(const uint8_t *p, size_t len);
+
 /*
  * True if the ELF file @fd has a note with Xen's 32-bit entry (PVH): QEMU starts
  * no other ELF kernel. Reads the file by pread() alone.

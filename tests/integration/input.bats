@@ -32,6 +32,10 @@ refused()
 	refused 2 engine --engine=vmware 64 "$K"
 	refused 2 0 --drop-to nobody 0 "$K"
 	refused 2 many --drop-to nobody many "$K"
+	refused 2 99999999999999999999 --drop-to nobody 99999999999999999999 "$K"
+	refused 2 "--drop-to=nobody:" --drop-to nobody: 64 "$K"
+	refused 2 "a value is missing" --block
+	refused 2 --smp=0 --smp=0 64 "$K"
 	refused 2 "" --drop-to nobody 64
 	refused 2 "" --drop-to nobody
 	refused 2 "" --timeout=x 64 "$K"
@@ -41,6 +45,8 @@ refused()
 	refused 2 10.0.0.999 --tunnet=10.0.0.999 64 "$K"
 	refused 2 10.0.0.1/33 --tunnet=10.0.0.1/33 64 "$K"
 	refused 2 zz --tunnet=10.0.0.1:02:00:00:00:00:zz 64 "$K"
+	refused 2 "(nothing)" --tunnet=10.0.0.1: 64 "$K"
+	refused 2 "mtu=1:" --net=tap=t0,mtu=1 64 "$K"
 	refused 2 01:00:00:00:00:01 --tunnet=10.0.0.1:01:00:00:00:00:01 64 "$K"
 }
 
@@ -53,6 +59,12 @@ refused()
 	refused 1 /tmp --initrd=/tmp 64 "$K"
 	: > empty
 	refused 1 empty 64 empty
+	refused 1 --block=empty --block=empty 64 "$K"
+	refused 1 --initrd=empty --initrd=empty 64 "$K"
+	refused 1 "a character device" --block=/dev/null 64 "$K"
+	refused 1 "a,b" --block=a,,b 64 "$K"
+	refused 1 "no tap" --net=fd=3 64 "$K"
+	refused 1 "--net=bridge=nobridge" --net=bridge=nobridge 64 "$K"
 }
 
 @test "host: the same disk twice, also under another name" {
@@ -83,6 +95,10 @@ refused()
 	head -c 5000 "$K" > short
 	gzip < "$K" | head -c 5000 > short.gz
 	refused 1 "short.gz" 64 short.gz
+	refused 1 "cut off" --engine=qemu 128 short
+	refused 1 "give it more" --engine=qemu 48 "$K"
+	# Beside a disk, whose process is ended before it has begun.
+	refused 1 "a text file" --block=disk 64 words
 }
 
 @test "help and version" {

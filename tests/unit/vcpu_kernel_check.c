@@ -66,6 +66,44 @@ static void bzimage(void **state)
 	assert_int_equal(judge(sizeof(buf)), KERNEL_NONE);
 }
 
+static struct kernel_needs needs(size_t len)
+{
+	uint8_t *copy = malloc(len);
+	struct kernel_needs n;
+
+	memcpy(copy, buf, len);
+	n = kernel_needs(copy, len);
+	free(copy);
+	return n;
+}
+
+static void what_a_bzimage_needs(void **state)
+{
+	(void)state;
+	make_bzimage();
+	assert_int_equal(needs(sizeof(buf)).file, 0);
+	assert_int_equal(needs(sizeof(buf)).memory, 0);
+	buf[0x1f1] = 39;
+	buf[0x1f5] = 0x10; /* 4096 units of 16 bytes, the last one perhaps a single byte */
+	assert_int_equal(needs(sizeof(buf)).file, 40 * 512 + 4095 * 16 + 1);
+	buf[0x1f1] = 0; /* stands for 4 */
+	assert_int_equal(needs(sizeof(buf)).file, 5 * 512 + 4095 * 16 + 1);
+	buf[0x263] = 0x03; /* init_size: 48 MiB; loaded at 1 MiB */
+	assert_int_equal(needs(sizeof(buf)).memory, 49 << 20);
+	buf[0x232] = 0x20; /* kernel_alignment: 2 MiB, of no meaning yet */
+	assert_int_equal(needs(sizeof(buf)).memory, 49 << 20);
+	buf[0x234] = 1; /* relocatable */
+	assert_int_equal(needs(sizeof(buf)).memory, 50 << 20);
+	buf[0x25b] = 0x01; /* pref_address: 16 MiB */
+	assert_int_equal(needs(sizeof(buf)).memory, 64 << 20);
+	memset(buf + 0x258, 0xff, 8);
+	assert_int_equal(needs(sizeof(buf)).memory, UINT64_MAX);
+	assert_int_equal(needs(0x263).file, 0); /* cut off inside its header */
+	buf[0x206] = 0x03; /* a protocol that has neither field */
+	assert_int_equal(needs(sizeof(buf)).file, 0);
+	assert_int_equal(needs(sizeof(buf)).memory, 0);
+}
+
 static void boot_sector(void **state)
 {
 	(void)state;
@@ -184,7 +222,8 @@ static void any_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(bzimage, clear),	    cmocka_unit_test_setup(boot_sector, clear),
+		cmocka_unit_test_setup(bzimage, clear),
+		cmocka_unit_test_setup(what_a_bzimage_needs, clear),	    cmocka_unit_test_setup(boot_sector, clear),
 		cmocka_unit_test_setup(elf, clear),	    cmocka_unit_test_setup(named, clear),
 		cmocka_unit_test_setup(any_length, clear),  cmocka_unit_test(pvh_note),
 	};

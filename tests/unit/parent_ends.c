@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Promise: why the guest ended is what the user is told, whatever else ends at the same time. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "parent/supervise.h"
+
+static struct host host;
+static struct config config;
+static struct supervisor s;
+static uint8_t lines[LINES_SIZE];
+static int spawner;
+
+/* A disk and a vCPU process; the latter has said why it ends, and has ended. */
+static int bad_kernel(void **state)
+{
+	int sv[2];
+
+	(void)state;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv) < 0)
+		return -1;
+	spawner = sv[1];
+	memset(&s, 0, sizeof(s));
+	s.h = &host;
+	s.c = &config;
+	s.status = -1;
+	s.starts = 1;
+	s.nroles = 2;
+	s.err = (struct outbuf){ .buf = lines, .size = sizeof(lines) };
+	for (unsigned i = 0; i < s.nroles; i++) {
+		s.role[i].host = &host.role[i];
+		s.role[i].ctl = -1;
+		host.role[i].diag = host.role[i].spawner.sock = -1;
+	}
+	s.role[0].live = true;
+	host.role[0].spawner.sock = sv[0];
+	sup_guest_end(&s, GUEST_LOAD_FAILED, "words is not a kernel");
+	return 0;
+}
+
+static int close_spawner(void **state)
+{
+	(void)state;
+	close(spawner);
+	close(host.role[0].spawner.sock);
+	return 0;
+}
+
+static void fails_to_start(void)
+{
+	const struct spawn_msg m = { .type = SPAWN_FAILED, .value = EINTR };
+
+	assert_int_equal(send(spawner, &m, sizeof(m), 0), sizeof(m));
+	sup_role_spawner(&s, &s.role[0]);
+	assert_false(s.role[0].live);
+}
+
+/* A helper that is ended before it was executed says "failed": that is no reason of its own. */
+static void one_that_is_ended_early_is_no_reason(void **state)
+{
+	(void)state;
+	s.phase = PHASE_ENDING;
+	fails_to_start();
+	assert_int_equal(s.err.len, 0);
+	assert_int_equal(sup_conclude(&s), EXIT_HOST);
+	assert_non_null(memmem(lines, s.err.len, "words is not a kernel", 21));
+}
+
+static void one_that_cannot_be_started_is(void **state)
+{
+	(void)state;
+	s.phase = PHASE_STARTING;
+	fails_to_start();
+	assert_non_null(memmem(lines, s.err.len, "cannot be started", 17));
+	assert_int_equal(s.status, EXIT_HOST);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(one_that_is_ended_early_is_no_reason, bad_kernel, close_spawner),
+		cmocka_unit_test_setup_teardown(one_that_cannot_be_started_is, bad_kernel, close_spawner),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
