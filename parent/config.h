@@ -73,7 +73,7 @@ struct config {
 
 	enum engine_kind engine;
 	unsigned smp;
-	bool rng, verbose, no_reboot, strict, stats, kill_on_fault, insecure_host;
+	bool rng, verbose, no_reboot, strict, stats, kill_on_fault;
 	unsigned timeout_s;  /* 0: none */
 	unsigned max_reboots; /* lguest: how many descriptors are kept */
 	unsigned max_restarts;

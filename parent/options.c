@@ -147,13 +147,6 @@ static int parse_poll_us(struct parse *p, const char *value)
 	return number(p, value, 0, 1000000, &p->c->poll_us);
 }
 
-static int parse_insecure_host(struct parse *p, const char *value)
-{
-	(void)value;
-	p->c->insecure_host = true;
-	return -1;
-}
-
 static int print_help(struct parse *p, const char *value);
 
 static int print_version(struct parse *p, const char *value)
@@ -205,7 +198,6 @@ static const struct option_row table[] = {
 	  parse_on_fault },
 	{ "strict", 0, NULL, "refuse to start where this host lacks a layer of confinement",
 	  parse_strict },
-	{ "insecure-host", 0, NULL, "start on a host that has no system call filters", parse_insecure_host },
 	{ "poll-us", 0, "N", "microseconds that busy disks and NICs look for work before they sleep (default: 50, "
 	  "or 0 on one CPU)",
 	  parse_poll_us },

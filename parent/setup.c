@@ -24,18 +24,6 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* What the command line can say and no part of this build can do is refused, never ignored. */
-static int refuse_unsupported(const struct config *c)
-{
-	const char *what = NULL;
-
-	if (c->insecure_host)
-		what = "--insecure-host";
-	if (what)
-		return complain(-1, "%s is not in this build yet; leave it out", what);
-	return 0;
-}
-
 static int check_memory(const struct config *c)
 {
 	struct sysinfo si;
@@ -292,7 +280,7 @@ int host_open(struct host *h, const struct config *c)
 		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].listener = -1;
 		h->net[i].listener = -1;
 	}
-	if (refuse_unsupported(c) < 0 || check_memory(c) < 0 || open_programs(h) < 0)
+	if (check_memory(c) < 0 || open_programs(h) < 0)
 		return -1;
 	raise_descriptor_limit();
 	from = now_us();

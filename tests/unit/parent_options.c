@@ -259,8 +259,8 @@ static void devices_keep_their_order(void **state)
 static void switches_and_numbers(void **state)
 {
 	(void)state;
-	assert_int_equal(WITH("-v", "--rng", "--strict", "--stats", "--no-reboot", "--insecure-host"), -1);
-	assert_true(c.verbose && c.rng && c.strict && c.stats && c.no_reboot && c.insecure_host);
+	assert_int_equal(WITH("-v", "--rng", "--strict", "--stats", "--no-reboot"), -1);
+	assert_true(c.verbose && c.rng && c.strict && c.stats && c.no_reboot);
 	assert_int_equal(WITH("--smp", "4", "--timeout=60", "--max-reboots=3", "--max-restarts=0"), -1);
 	assert_int_equal(c.smp, 4);
 	assert_int_equal(c.timeout_s, 60);
