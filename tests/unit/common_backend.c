@@ -149,7 +149,7 @@ static void order_of_dpdk(void **state)
 		front_offer(q, front_chain(q, b, 2));
 		front_kick(q);
 		assert_true(front_wait_used(q, &id, &len, 5000));
-		assert_string_equal(f.mem + 0x50000, "dpdk!");
+		assert_string_equal((const char *)f.mem + 0x50000, "dpdk!");
 	}
 	assert_int_equal(front_close(&f), 0);
 }
