@@ -96,7 +96,7 @@ static void what_is_no_disk_is_named(void **state)
 	refused(&o, 1, "fifo: this is a named pipe");
 	make_file("small", 511);
 	o.path = "small";
-	refused(&o, 1, "small: it is empty");
+	refused(&o, 1, "small: it has no sector");
 }
 
 static void the_same_disk_twice_is_refused(void **state)
