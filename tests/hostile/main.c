@@ -34,7 +34,7 @@ static struct {
 	void *arg;
 } thread[4];
 static unsigned nthreads;
-static volatile bool threads_end;
+static volatile int threads_end;
 
 static void *repeat(void *p)
 {

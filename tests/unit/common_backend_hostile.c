@@ -151,7 +151,7 @@ static void bad_indexes_from_the_driver(void **state)
 	}
 }
 
-static volatile bool flooding;
+static volatile int flooding;
 
 /* Makes queue 0 look as if it always had eight more chains. */
 static void *flood_ring(void *arg)

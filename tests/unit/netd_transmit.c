@@ -193,7 +193,7 @@ static void foreign_sources_are_dropped_and_counted(void **state)
 	}
 }
 
-static volatile bool flipping;
+static volatile int flipping;
 
 static void *flip(void *p)
 {
