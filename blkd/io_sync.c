@@ -23,6 +23,13 @@ static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, u
 	ssize_t got;
 
 	do {
+#ifdef __i386__
+		/* the hosts of this build are mostly too old for the calls with flags */
+		if (!flags)
+			got = write ? pwritev(f->fd, iov, (int)n, (off_t)off)
+				    : preadv(f->fd, iov, (int)n, (off_t)off);
+		else
+#endif
 		got = write ? pwritev2(f->fd, iov, (int)n, (off_t)off, flags)
 			    : preadv2(f->fd, iov, (int)n, (off_t)off, flags);
 	} while (got < 0 && errno == EINTR);
