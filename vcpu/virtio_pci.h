@@ -70,6 +70,13 @@ struct vpci_host {
 	/* Send this message now. NULL where there is no MSI-X. */
 	void (*msi)(struct vpci *v, uint64_t addr, uint32_t data);
 	/*
+	 * A byte of shared memory at guest-physical *@gpa (16-aligned, 16 bytes its own) that
+	 * the driver reads as the ISR without an exit: it always says that there was an
+	 * interrupt, so the line must be the device's own or handlers must look further.
+	 * NULL, or a NULL answer: the ISR is a register.
+	 */
+	uint8_t *(*isr_byte)(struct vpci *v, uint32_t *gpa);
+	/*
 	 * Something changed in how queues interrupt (vectors, masks, MSI-X enable, device
 	 * start and reset), or in where notify registers answer: bring eventfds in line with
 	 * vpci_queue_irq() and vpci_notify_address(). May be NULL.
@@ -88,6 +95,7 @@ struct vpci {
 	unsigned irq_line; /* as given; the register is the guest's to write */
 
 	uint8_t status, generation, isr;
+	uint8_t *isr_byte; /* see vpci_host */
 	uint32_t device_feature_select, driver_feature_select;
 	uint64_t features; /* the driver's; only bits that were offered count */
 	uint64_t driver_features; /* as written, unjudged */
