@@ -19,6 +19,10 @@
 #define ISR_QUEUE  1u
 #define ISR_CONFIG 2u
 
+/* Where the ISR is a byte of memory. */
+#define ISR_BAR	     2u
+#define ISR_BAR_SIZE 16u
+
 #define MSIX_CTRL   (CAP_MSIX + PCI_MSIX_FLAGS)
 #define PCICFG_DATA (CAP_PCICFG + 16)
 
@@ -100,6 +104,8 @@ static void config_interrupt(struct vpci *v)
 		return;
 	}
 	v->isr |= ISR_CONFIG;
+	if (v->isr_byte)
+		WRITE_ONCE(*v->isr_byte, ISR_QUEUE | ISR_CONFIG);
 	vpci_update_intx(v);
 }
 
@@ -294,7 +300,9 @@ static void add_caps(struct vpci *v)
 
 	add_cap(v, CAP_COMMON, VIRTIO_PCI_CAP_COMMON_CFG, 0, compact ? COMMON_SIZE : COMMON_SIZE_12);
 	add_cap(v, CAP_NOTIFY, VIRTIO_PCI_CAP_NOTIFY_CFG, v->notify_off, notify_len);
-	add_cap(v, CAP_ISR, VIRTIO_PCI_CAP_ISR_CFG, compact ? COMPACT_ISR : WIDE_ISR, 1);
+	add_cap(v, CAP_ISR, VIRTIO_PCI_CAP_ISR_CFG, v->isr_byte ? 0 : compact ? COMPACT_ISR : WIDE_ISR, 1);
+	if (v->isr_byte)
+		v->pci.cfg[CAP_ISR + offsetof(struct virtio_pci_cap, bar)] = ISR_BAR;
 	add_cap(v, CAP_PCICFG, VIRTIO_PCI_CAP_PCI_CFG, 0, 0);
 	if (v->dev->config_len)
 		add_cap(v, CAP_DEVICE, VIRTIO_PCI_CAP_DEVICE_CFG,
@@ -338,7 +346,7 @@ void vpci_init(struct vpci *v, const struct vpci_device *dev, const struct vpci_
 		.class = dev->class,
 		.revision = 1,
 	};
-	uint32_t size = WIDE_SIZE;
+	uint32_t size = WIDE_SIZE, isr_at = 0;
 
 	v->dev = dev;
 	v->host = host;
@@ -358,6 +366,11 @@ void vpci_init(struct vpci *v, const struct vpci_device *dev, const struct vpci_
 			;
 	}
 	pci_add_bar(&v->pci, 0, size, take_bar(bar_next, size));
+	v->isr_byte = host->isr_byte ? host->isr_byte(v, &isr_at) : NULL;
+	if (v->isr_byte) {
+		WRITE_ONCE(*v->isr_byte, ISR_QUEUE);
+		pci_add_bar(&v->pci, ISR_BAR, ISR_BAR_SIZE, isr_at);
+	}
 	add_caps(v);
 	if (!host->compact) {
 		pci_add_bar(&v->pci, 1, MSIX_BAR_SIZE, take_bar(bar_next, MSIX_BAR_SIZE));
