@@ -37,7 +37,18 @@ static void intx(struct vpci *v, bool level)
 		lguest_irq(lguest_line(v));
 }
 
-static const struct vpci_host host = { .compact = true, .intx = intx };
+/* The last page of guest memory belongs to no RAM: on 4.x its bytes are ISRs. */
+#define ISR_BYTES 16u
+
+static uint8_t *isr_byte(struct vpci *v, uint32_t *gpa)
+{
+	const struct lguest *lg = v->host_owner;
+
+	*gpa = (uint32_t)lg->vm->c->mem_bytes - LGUEST_PAGE_SIZE + v->index * ISR_BYTES;
+	return shm_ptr(&lg->vm->mem, *gpa, ISR_BYTES);
+}
+
+static const struct vpci_host host = { .compact = true, .intx = intx, .isr_byte = isr_byte };
 
 /* Behind the last BAR, in whole pages. */
 static uint64_t window_end(const struct lguest *lg)
@@ -68,7 +79,7 @@ static int make_devices(struct lguest *lg)
 		queues += d->desc.nqueues;
 	}
 	lg->window_end = window_end(lg);
-	need = (uint64_t)lguest_page_need(queues) * LGUEST_PAGE_SIZE;
+	need = ((uint64_t)lguest_page_need(queues) + 1) * LGUEST_PAGE_SIZE;
 	if (need >= vm->c->mem_bytes)
 		return vm_fail(vm, GUEST_LOAD_FAILED, "too little memory for so many devices");
 	lg->ram = vm->c->mem_bytes - need;
@@ -105,7 +116,7 @@ static int initialize(struct lguest *lg)
 {
 	struct vm *vm = lg->vm;
 	const char *why;
-	uint64_t all = vm->c->mem_bytes;
+	uint64_t all = vm->c->mem_bytes, ram = all - LGUEST_PAGE_SIZE;
 	void *e820;
 
 	if (lguest_initialize((uintptr_t)vm->mem.r[0].hva, (unsigned long)(all / LGUEST_PAGE_SIZE),
@@ -119,10 +130,10 @@ static int initialize(struct lguest *lg)
 		 lg->dialect == LGUEST_PAGE ? "3.5 to 3.19" : "4.0 to 4.13");
 	if (lg->dialect == LGUEST_PAGE)
 		return lguest_legacy_create(lg);
-	e820 = shm_ptr(&vm->mem, E820_FIRST_SIZE, sizeof(all));
+	e820 = shm_ptr(&vm->mem, E820_FIRST_SIZE, sizeof(ram));
 	if (!e820)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "no memory map");
-	memcpy(e820, &all, sizeof(all));
+	memcpy(e820, &ram, sizeof(ram));
 	return 0;
 }
 
