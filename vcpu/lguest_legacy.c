@@ -67,7 +67,7 @@ int lguest_legacy_create(struct lguest *lg)
 	struct vm *vm = lg->vm;
 	uint8_t *bytes;
 
-	lguest_page_init(&lg->page, (uint32_t)lg->ram, (uint32_t)vm->c->mem_bytes);
+	lguest_page_init(&lg->page, (uint32_t)lg->ram, (uint32_t)vm->c->mem_bytes - LGUEST_PAGE_SIZE);
 	bytes = page(lg);
 	if (!bytes)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "no memory for the device page");
