@@ -53,6 +53,20 @@ static bool load(const struct lguest_insn *in, uint32_t v)
 	return lguest_set(r, lguest_insn_load_value(in, old, v));
 }
 
+/* A notification names its queue; where there is only one, nobody has to look. */
+static bool is_lone_notify(const struct lguest *lg, uint32_t addr, const struct lguest_insn *in)
+{
+	if (in->width != 2)
+		return false;
+	for (unsigned i = 0; i < lg->devices.n; i++) {
+		const struct vpci *v = &lg->devices.dev[i].v;
+
+		if (v->dev->nqueues == 1 && addr == pci_bar_address(&v->pci, 0) + v->notify_off)
+			return true;
+	}
+	return false;
+}
+
 static bool stored_value(const struct lguest_insn *in, uint32_t *v)
 {
 	uint32_t old = 0;
@@ -128,7 +142,8 @@ static bool handle_window(struct lguest *lg, const struct lguest_exit *x)
 		if (!load(&in, (uint32_t)wide))
 			return false;
 	} else {
-		if (!stored_value(&in, &v))
+		v = 0;
+		if (!is_lone_notify(lg, x->addr, &in) && !stored_value(&in, &v))
 			return false;
 		pthread_mutex_lock(&lg->lock);
 		pci_mem_write(bus, x->addr, in.width, v);
