@@ -232,18 +232,25 @@ static bool tied_to_qemu(const struct supervisor *s)
 	return false;
 }
 
+/* So many starts that end in a reset, with no output at all, are a panic that nobody sees. */
+#define MUTE_STARTS 3
+
 static int conclude_reboot(struct supervisor *s)
 {
 	int status;
 
+	/* A kernel that panics before its console's driver is there would start for ever. */
+	if (!s->heard && s->starts == MUTE_STARTS && !s->c->no_reboot && !s->c->max_reboots_set) {
+		sup_line(s, "the guest reset %u times without a word: its kernel panics before it has a console; look at its initrd and memory with console=ttyS0, or give --max-reboots=N if it is mute on purpose",
+			 MUTE_STARTS);
+		return EXIT_GUEST_PANIC;
+	}
 	if (may_reboot(s, &status)) {
 		if (tied_to_qemu(s)) {
 			sup_line(s, "the guest rebooted; it is ended, since with the qemu engine --vhost-user-blk lasts for one start");
 			return EXIT_REBOOTS;
 		}
 		sup_verbose(s, "the guest reboots (%u)", s->starts);
-		if (!s->heard && s->starts == 2)
-			sup_line(s, "the guest rebooted twice without a word; look at its initrd and memory with console=ttyS0 --no-reboot");
 		return -1;
 	}
 	if (status == EXIT_REBOOTS)
