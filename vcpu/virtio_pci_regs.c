@@ -27,6 +27,8 @@ void vpci_reset(struct vpci *v)
 		v->dev->stop(v);
 	v->running = false;
 	v->status = v->isr = 0;
+	if (v->isr_byte)
+		WRITE_ONCE(*v->isr_byte, 1);
 	v->device_feature_select = v->driver_feature_select = 0;
 	v->features = v->driver_features = 0;
 	v->refused = false;
