@@ -107,7 +107,7 @@ measure_blk_disk()
 new_tap() # NAME
 {
 	ip tuntap add "$1" mode tap vnet_hdr
-	sysctl -qw "net.ipv6.conf.$1.disable_ipv6=1"
+	echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"
 	ip link set "$1" up txqueuelen 1000
 }
 
@@ -122,7 +122,7 @@ start_testpmd()
 	pids+=($!)
 	wait_socket "$tmp/testpmd" || return 1
 	sleep 1
-	sysctl -qw net.ipv6.conf.bench2.disable_ipv6=1
+	echo 1 > /proc/sys/net/ipv6/conf/bench2/disable_ipv6
 	ip link set bench2 up
 	testpmd=$(pgrep -n dpdk-testpmd)
 	kill -STOP "$testpmd"

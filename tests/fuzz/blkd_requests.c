@@ -152,6 +152,10 @@ static void work(bool good_status)
 	uint64_t chains = vq->n_chains;
 	unsigned before = faults, writable = 0;
 
+	/* As it is offered: what is read from the disk may come to lie on the table. */
+	for (unsigned i = 0; i < WORLD_SIZE; i++)
+		if (vq->desc[i].flags & VRING_DESC_F_WRITE)
+			writable += vq->desc[i].len;
 	be.c.ops->queue_work(&be, vq, 8);
 	while (disk[PLAIN].busy[0])
 		blkd_pump(&disk[PLAIN], 0);
@@ -162,9 +166,6 @@ static void work(bool good_status)
 	}
 	PROMISE(vq->n_chains == chains + 1 && vq->in_flight == 0);
 	PROMISE((uint16_t)(vq->used->idx - used) == 1);
-	for (unsigned i = 0; i < WORLD_SIZE; i++)
-		if (vq->desc[i].flags & VRING_DESC_F_WRITE)
-			writable += vq->desc[i].len;
 	PROMISE(vq->used->ring[used % WORLD_SIZE].len <= writable);
 	if (good_status)
 		PROMISE(*(uint8_t *)shm_ptr(&w->mem, STATUS, 1) <= VIRTIO_BLK_S_UNSUPP);

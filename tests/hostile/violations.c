@@ -58,7 +58,7 @@ static pid_t launch(void)
 	dup2(fd, STDERR_FILENO);
 	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
 	execl(path, path, "--drop-to", "nobody", "--timeout=30",
-	      "--max-restarts=0", block, "--tunnet=10.99.8.1/24", "64",
+	      "--max-restarts=0", block, "--tunnet=10.99.8.1/24", "128",
 	      kernel, "console=hvc0", NULL);
 	_exit(95);
 }

@@ -11,7 +11,7 @@ setup_test()
 	[[ -x $load_dir/netload && -x $load_dir/blkload ]] || skip "no load generators: make bench"
 	cd "$BATS_TEST_TMPDIR" || return
 	ip tuntap add tap9 mode tap vnet_hdr
-	sysctl -qw net.ipv6.conf.tap9.disable_ipv6=1
+	echo 1 > /proc/sys/net/ipv6/conf/tap9/disable_ipv6
 	ip link set tap9 up
 	"$load_dir/blkload" --fill=disk --size=4M
 }
