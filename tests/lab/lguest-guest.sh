@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
 # /init of the lguest guest (tests/lab/lguest). "case=NAME" on the command line
 # says what to do; lines for the test begin with "T: ".
 /bin/busybox --install -s /bin
@@ -23,7 +24,7 @@ main)
 	up
 	# 32 MiB less 4 KiB of a pattern, then 4 KiB that are new: these kernels' urandom is slow
 	dd if=/dev/urandom of=/tmp/data bs=64k count=1 2>/dev/null
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		cat /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data > /tmp/more
 		mv /tmp/more /tmp/data
 	done
@@ -79,7 +80,7 @@ dd)
 		# shellcheck disable=SC2086
 		dd $args 2>/dev/null
 		b=$(cut -d ' ' -f 1 /proc/uptime)
-		say "dd $what $(echo "$b - $a" | bc)"
+		say "dd $what $(echo "($b - $a) * 100 / 1" | bc)"
 	done
 	;;
 esac

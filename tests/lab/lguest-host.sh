@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
 # The lguest host under QEMU (tests/lab/lguest): its initramfs becomes a tmpfs,
 # since a root that is "rootfs" cannot be left, and the same kernel runs as guest.
 # What is a test's result begins with "ok" or "not ok".
