@@ -214,3 +214,11 @@ broken_ring()
 	is_status 0
 	said "had kept"
 }
+
+@test "a kernel that panics before it has a console is not started for ever" {
+	head -c 65536 /dev/urandom > "$BATS_TEST_TMPDIR/junk"
+	initrd=$BATS_TEST_TMPDIR/junk
+	boot
+	is_status 3
+	grep -q 'lguest-sep: the guest reset 3 times without a word: ' "$out"
+}
