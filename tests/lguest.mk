@@ -29,4 +29,4 @@ $(B)/tests/host/lguest-double: $(DOUBLE)
 	$(call say,LD,$@)$(HOSTCC) -o $@ $^ $(FUSE_LIBS) -lpthread
 $(B)/tests/host/lguest-kernel: tests/host/lguest_kernel.S
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(HOSTCC) -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--build-id=none,-melf_i386 -o $@ $<
+	$(call say,LD,$@)$(HOSTCC) -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--build-id=none,--no-warn-rwx-segments,-melf_i386 -o $@ $<
