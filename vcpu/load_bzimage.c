@@ -9,7 +9,6 @@
 #include "vcpu/load_priv.h"
 
 #define HDR_OFF	      0x1f1u
-#define VERSION_PAYLOAD	  0x0208
 #define VERSION_INIT_SIZE 0x020a
 #define VERSION_XLOAD	  0x020c
 
@@ -94,54 +93,12 @@ static int read_payload(struct load_state *st, uint64_t load)
 	return 0;
 }
 
-/*
- * The ELF kernel that a bzImage carries (boot.rst, payload_offset), where it is
- * gzip-compressed: unpacked here, an lguest guest starts in half the time that
- * its own unpacker takes on emulated page tables. False: the usual way is the way.
- */
-static bool load_inside(struct load_state *st)
-{
-	const struct setup_header h = st->hdr;
-	const struct load_src file = st->src;
-	uint64_t off = ((h.setup_sects ? h.setup_sects : 4u) + 1u) * 512u + (uint64_t)h.payload_offset;
-	char magic[4];
-
-	if (st->rq->target != LOAD_FOR_LGUEST || h.version < VERSION_PAYLOAD || !h.payload_length ||
-	    file.gzip)
-		return false;
-	if (src_open_part(&st->src, file.fd, off, h.payload_length, file.limit, st->out) == 0 &&
-	    st->src.gzip && src_read(&st->src, 0, magic, sizeof(magic)) == 0 &&
-	    !memcmp(magic, "\177ELF", sizeof(magic)) && load_elf(st) == 0 && src_finish(&st->src) == 0) {
-		st->hdr = h;
-		st->src = file;
-		return true;
-	}
-	*st->out = (struct load_result){ 0 };
-	st->hdr = h;
-	st->src = file;
-	return false;
-}
-
-static void limits(struct load_state *st)
-{
-	const struct setup_header *h = &st->hdr;
-
-	st->initrd_max = h->version >= 0x0203 && h->initrd_addr_max ? h->initrd_addr_max : 0x37ffffff;
-	st->cmdline_max = h->version >= 0x0206 && h->cmdline_size ? h->cmdline_size : 255;
-}
-
 int load_bzimage(struct load_state *st)
 {
 	struct load_result *out = st->out;
 	uint64_t load;
 
-	if (read_setup(st) < 0)
-		return -1;
-	if (load_inside(st)) {
-		limits(st);
-		return 0;
-	}
-	if (place(st, &load) < 0 || read_payload(st, load) < 0)
+	if (read_setup(st) < 0 || place(st, &load) < 0 || read_payload(st, load) < 0)
 		return -1;
 	st->hdr.code32_start = (uint32_t)load;
 	out->mode = LOAD_ENTRY_32;
@@ -150,6 +107,10 @@ int load_bzimage(struct load_state *st)
 		out->mode = LOAD_ENTRY_64;
 		out->entry = load + 0x200;
 	}
-	limits(st);
+	st->initrd_max = st->hdr.version >= 0x0203 && st->hdr.initrd_addr_max ?
+				 st->hdr.initrd_addr_max :
+				 0x37ffffff;
+	st->cmdline_max = st->hdr.version >= 0x0206 && st->hdr.cmdline_size ? st->hdr.cmdline_size :
+									      255;
 	return 0;
 }

@@ -15,7 +15,6 @@ struct load_src {
 	int fd;
 	bool gzip;
 	uint64_t limit; /* most bytes that it may unpack to: the guest's RAM */
-	uint64_t start, end; /* the part of the file that it is */
 	struct load_result *out; /* for out->error */
 };
 
@@ -36,9 +35,6 @@ int load_fail(struct load_result *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Looks at the first bytes of @fd: gzip or plain. 0 or -1. */
 int src_open(struct load_src *s, int fd, uint64_t limit, struct load_result *out);
-/* The same for the part [start, start + len) of @fd. */
-int src_open_part(struct load_src *s, int fd, uint64_t start, uint64_t len, uint64_t limit,
-		  struct load_result *out);
 /*
  * [off, off + len) of the unpacked file into @buf. 0 or -1 (truncated, damaged,
  * unpacks to more than the limit).

@@ -44,7 +44,7 @@ static void arena_free(voidpf opaque, voidpf p)
 }
 
 /* pread() until @len bytes or the end of the file; the count, or -1 with errno. */
-static int64_t read_file(int fd, uint64_t off, void *buf, uint64_t len)
+static int64_t read_at(int fd, uint64_t off, void *buf, uint64_t len)
 {
 	uint64_t done = 0;
 
@@ -63,14 +63,6 @@ static int64_t read_file(int fd, uint64_t off, void *buf, uint64_t len)
 		done += (uint64_t)n;
 	}
 	return (int64_t)done;
-}
-
-/* The same inside the source's part of its file. */
-static int64_t read_at(const struct load_src *s, uint64_t off, void *buf, uint64_t len)
-{
-	if (off >= s->end - s->start)
-		return 0;
-	return read_file(s->fd, s->start + off, buf, MIN(len, s->end - s->start - off));
 }
 
 static int gz_restart(struct load_src *s)
@@ -94,7 +86,7 @@ static int gz_fill(struct load_src *s)
 
 	if (gz.z.avail_in)
 		return 0;
-	n = read_at(s, gz.file_pos, gz.in, CHUNK);
+	n = read_at(s->fd, gz.file_pos, gz.in, CHUNK);
 	if (n < 0)
 		return load_fail(s->out, "the kernel cannot be read: %m");
 	if (n == 0)
@@ -153,19 +145,12 @@ static int64_t gz_read(struct load_src *s, uint64_t off, void *buf, uint64_t len
 
 int src_open(struct load_src *s, int fd, uint64_t limit, struct load_result *out)
 {
-	return src_open_part(s, fd, 0, UINT64_MAX, limit, out);
-}
-
-int src_open_part(struct load_src *s, int fd, uint64_t start, uint64_t len, uint64_t limit,
-		  struct load_result *out)
-{
 	uint8_t magic[3];
 	int64_t n;
 
-	*s = (struct load_src){ .fd = fd, .limit = limit, .start = start, .out = out };
-	s->end = len > UINT64_MAX - start ? UINT64_MAX : start + len;
+	*s = (struct load_src){ .fd = fd, .limit = limit, .out = out };
 	gz.live = false;
-	n = read_at(s, 0, magic, sizeof(magic));
+	n = read_at(fd, 0, magic, sizeof(magic));
 	if (n < 0)
 		return load_fail(out, "the kernel cannot be read: %m");
 	if (n < (int64_t)sizeof(magic))
@@ -181,7 +166,7 @@ int64_t src_read_some(struct load_src *s, uint64_t off, void *buf, uint64_t len)
 
 	if (s->gzip)
 		return gz_read(s, off, buf, len);
-	n = read_at(s, off, buf, len);
+	n = read_at(s->fd, off, buf, len);
 	if (n < 0)
 		return load_fail(s->out, "the kernel cannot be read: %m");
 	return n;
@@ -207,7 +192,7 @@ static int gz_only_zeroes_left(struct load_src *s)
 		for (uInt i = 0; i < gz.z.avail_in; i++)
 			if (gz.z.next_in[i])
 				return load_fail(s->out, "data after the end of the kernel's gzip stream");
-		n = read_at(s, gz.file_pos, gz.in, CHUNK);
+		n = read_at(s->fd, gz.file_pos, gz.in, CHUNK);
 		if (n < 0)
 			return load_fail(s->out, "the kernel cannot be read: %m");
 		if (n == 0)
