@@ -11,6 +11,7 @@
 #define TRAP_GP	       13
 #define TRAP_PF	       14
 #define GUEST_CPL      1 /* the ring that lguest runs guest kernels in */
+#define KERNEL_SPACE   0xc0000000u /* the highest CONFIG_PAGE_OFFSET */
 #define PORT_I8042     0x64
 #define I8042_NOTHING  1 /* as the classic launcher has it: nobody finds a keyboard */
 
@@ -77,28 +78,44 @@ static bool stored_value(const struct lguest_insn *in, uint32_t *v)
 	return true;
 }
 
-static bool advance(const struct lguest_insn *in)
+static bool advance(const struct lguest_insn *in, uint32_t eip)
 {
-	uint32_t eip;
-
-	return lguest_get(LGUEST_EIP, &eip) && lguest_set(LGUEST_EIP, eip + in->len);
+	return lguest_set(LGUEST_EIP, eip + in->len);
 }
 
-/* A general protection fault of any privilege level of the guest comes here: only its kernel may use ports. */
+/*
+ * Only the guest's kernel may use ports; programs fault here too. Above
+ * KERNEL_SPACE no i386 Linux has a program's code, elsewhere the code segment tells.
+ */
+static bool is_kernel(uint32_t eip, bool *yes)
+{
+	uint32_t cs;
+
+	*yes = eip >= KERNEL_SPACE;
+	if (*yes)
+		return true;
+	if (!lguest_get(LGUEST_CS, &cs))
+		return false;
+	*yes = (cs & 3) == GUEST_CPL;
+	return true;
+}
+
+/* A general protection fault of any privilege level of the guest comes here. */
 static bool handle_port(struct lguest *lg, const struct lguest_exit *x)
 {
 	struct lguest_insn in;
-	uint32_t cs, dx, v = 0;
+	uint32_t eip, dx, v = 0;
 	uint16_t port;
+	bool kernel;
 
 	if (!lguest_decode(x->insn, false, &in))
 		return reinject(lg, TRAP_GP);
-	if (!lguest_get(LGUEST_CS, &cs))
+	if (!lguest_get(LGUEST_EIP, &eip) || !is_kernel(eip, &kernel))
 		return false;
-	if ((cs & 3) != GUEST_CPL)
+	if (!kernel)
 		return reinject(lg, TRAP_GP);
 	if (in.op == LGUEST_OP_SKIP)
-		return advance(&in);
+		return advance(&in, eip);
 	port = in.port;
 	if (in.port_is_dx) {
 		if (!lguest_get(LGUEST_EDX, &dx))
@@ -122,7 +139,7 @@ static bool handle_port(struct lguest *lg, const struct lguest_exit *x)
 		if (!load(&in, v))
 			return false;
 	}
-	return advance(&in);
+	return advance(&in, eip);
 }
 
 static bool handle_window(struct lguest *lg, const struct lguest_exit *x)
@@ -130,7 +147,7 @@ static bool handle_window(struct lguest *lg, const struct lguest_exit *x)
 	struct pci_bus *bus = &lg->devices.bus;
 	struct lguest_insn in;
 	uint64_t wide = 0;
-	uint32_t v;
+	uint32_t v, eip;
 
 	if (!lguest_decode(x->insn, true, &in))
 		return reinject(lg, TRAP_PF);
@@ -150,7 +167,7 @@ static bool handle_window(struct lguest *lg, const struct lguest_exit *x)
 		devices_push_input(&lg->devices);
 		pthread_mutex_unlock(&lg->lock);
 	}
-	return advance(&in);
+	return lguest_get(LGUEST_EIP, &eip) && advance(&in, eip);
 }
 
 bool lguest_handle_trap(struct lguest *lg, const struct lguest_exit *x)
