@@ -61,8 +61,16 @@ int lguest_initialize(uintptr_t base, unsigned long pfn_limit, unsigned long ent
 
 /* Offsets of registers for GETREG and SETREG (struct user_regs_struct of i386). */
 enum lguest_reg {
-	LGUEST_EBX = 0, LGUEST_ECX = 4, LGUEST_EDX = 8, LGUEST_ESI = 12, LGUEST_EDI = 16,
-	LGUEST_EBP = 20, LGUEST_EAX = 24, LGUEST_EIP = 48, LGUEST_CS = 52, LGUEST_ESP = 60,
+	LGUEST_EBX = 0,
+	LGUEST_ECX = 4,
+	LGUEST_EDX = 8,
+	LGUEST_ESI = 12,
+	LGUEST_EDI = 16,
+	LGUEST_EBP = 20,
+	LGUEST_EAX = 24,
+	LGUEST_EIP = 48,
+	LGUEST_CS = 52,
+	LGUEST_ESP = 60,
 };
 
 /*
@@ -89,7 +97,7 @@ enum lguest_event {
 	LGUEST_EV_DEAD,	  /* text */
 	LGUEST_EV_REBOOT,
 	LGUEST_EV_AGAIN,
-	LGUEST_EV_ERROR,  /* errno */
+	LGUEST_EV_ERROR, /* errno */
 };
 struct lguest_exit {
 	uint8_t trap;
@@ -102,18 +110,21 @@ enum lguest_event lguest_run(enum lguest_dialect d, struct lguest_exit *x);
 
 /* ---- lguest_trap.c: PCI ---- */
 
-/* Emulate, or give the guest its trap. False: the guest has ended, vm->end is set or the next read says why. */
+/* Emulate, or give the guest its trap. False: the guest has ended, vm->end is set or the next read
+ * says why. */
 bool lguest_handle_trap(struct lguest *lg, const struct lguest_exit *x);
 
 /* ---- lguest_legacy.c: PAGE ---- */
 
-/* Descriptor page and rings above RAM, EVENTFD for the helpers' queues. 0 or -1 with vm->end set. */
+/* Descriptor page and rings above RAM, EVENTFD for the helpers' queues. 0 or -1 with vm->end set.
+ */
 int lguest_legacy_create(struct lguest *lg);
 void lguest_legacy_notify(struct lguest *lg, uint32_t addr);
 
 /* ---- lguest_helper.c ---- */
 
-/* Watch the helpers' calls, then start the thread; it waits at its gates until the filters are on. */
+/* Watch the helpers' calls, then start the thread; it waits at its gates until the filters are on.
+ */
 int lguest_helper_create(struct lguest *lg);
 void lguest_send_stats(struct lguest *lg);
 

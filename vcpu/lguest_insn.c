@@ -70,7 +70,8 @@ static bool prefixes(struct bytes *b, uint8_t *opcode, bool *small)
 	}
 }
 
-/* ModRM, SIB and displacement of a memory operand (SDM tables 2-2, 2-3). False: it names a register. */
+/* ModRM, SIB and displacement of a memory operand (SDM tables 2-2, 2-3). False: it names a
+ * register. */
 static bool modrm(struct bytes *b, uint8_t *reg)
 {
 	uint8_t m = next(b), mod = m >> 6, rm = m & 7, base = rm;
@@ -168,20 +169,20 @@ static bool decode_memory(struct bytes *b, uint8_t opcode, unsigned word, struct
 
 bool lguest_decode(const uint8_t bytes[LGUEST_INSN_BYTES], bool memory, struct lguest_insn *in)
 {
-	struct bytes b = { .p = bytes };
+	struct bytes b = {.p = bytes};
 	bool small = false, known;
 	uint8_t opcode;
 
-	*in = (struct lguest_insn){ .op = LGUEST_OP_NONE };
+	*in = (struct lguest_insn){.op = LGUEST_OP_NONE};
 	if (prefixes(&b, &opcode, &small)) {
-		known = memory ? decode_memory(&b, opcode, small ? 2 : 4, in) :
-				 decode_port(&b, opcode, small ? 2 : 4, in);
+		known = memory ? decode_memory(&b, opcode, small ? 2 : 4, in)
+			       : decode_port(&b, opcode, small ? 2 : 4, in);
 		if (known && !b.overrun) {
 			in->len = (uint8_t)b.at;
 			return true;
 		}
 	}
-	*in = (struct lguest_insn){ .op = LGUEST_OP_NONE };
+	*in = (struct lguest_insn){.op = LGUEST_OP_NONE};
 	return false;
 }
 

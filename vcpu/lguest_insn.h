@@ -14,22 +14,23 @@
 #define LGUEST_INSN_BYTES 7
 
 enum lguest_op {
-	LGUEST_OP_NONE,	   /* not one of ours: the guest gets the trap */
-	LGUEST_OP_IN,	   /* port to al, ax or eax */
+	LGUEST_OP_NONE, /* not one of ours: the guest gets the trap */
+	LGUEST_OP_IN,	/* port to al, ax or eax */
 	LGUEST_OP_OUT,
-	LGUEST_OP_SKIP,	   /* cli, sti: the guest has its own flag for that */
-	LGUEST_OP_LOAD,	   /* memory to register */
-	LGUEST_OP_STORE,   /* register to memory */
+	LGUEST_OP_SKIP,	 /* cli, sti: the guest has its own flag for that */
+	LGUEST_OP_LOAD,	 /* memory to register */
+	LGUEST_OP_STORE, /* register to memory */
 	LGUEST_OP_STORE_IMM,
 };
 
 struct lguest_insn {
 	enum lguest_op op;
-	uint8_t len;	  /* of the whole instruction */
-	uint8_t width;	  /* bytes moved: 1, 2 or 4 */
-	uint8_t reg;	  /* 0 to 7 as in ModRM; with width 1 and no extension, 4 to 7 are ah ch dh bh */
-	uint8_t reg_width; /* bytes of the register that a load changes: more than width where it extends */
-	bool sign;	  /* a load that extends the sign */
+	uint8_t len;   /* of the whole instruction */
+	uint8_t width; /* bytes moved: 1, 2 or 4 */
+	uint8_t reg; /* 0 to 7 as in ModRM; with width 1 and no extension, 4 to 7 are ah ch dh bh */
+	uint8_t reg_width; /* bytes of the register that a load changes: more than width where it
+			      extends */
+	bool sign;	   /* a load that extends the sign */
 	bool port_is_dx;
 	uint8_t port;
 	uint32_t imm;

@@ -16,10 +16,12 @@
 
 #define BIT64(n) (1ull << (n))
 
-/* The longest line that a guest prints before its console is up (arch/x86/lguest/boot.c: 16 bytes at once). */
+/* The longest line that a guest prints before its console is up (arch/x86/lguest/boot.c: 16 bytes
+ * at once). */
 #define EARLY_MAX 256
 
-/* What an lguest guest of 3.x cannot use: its configuration writes are seen by nobody, and it has one CPU. */
+/* What an lguest guest of 3.x cannot use: its configuration writes are seen by nobody, and it has
+ * one CPU. */
 #define NOT_FOR_BLK (BIT64(VIRTIO_BLK_F_CONFIG_WCE) | BIT64(VIRTIO_BLK_F_MQ))
 
 static struct log_limit nonsense = LOG_LIMIT_INIT(5, 10000);
@@ -67,7 +69,8 @@ int lguest_legacy_create(struct lguest *lg)
 	struct vm *vm = lg->vm;
 	uint8_t *bytes;
 
-	lguest_page_init(&lg->page, (uint32_t)lg->ram, (uint32_t)vm->c->mem_bytes - LGUEST_PAGE_SIZE);
+	lguest_page_init(&lg->page, (uint32_t)lg->ram,
+			 (uint32_t)vm->c->mem_bytes - LGUEST_PAGE_SIZE);
 	bytes = page(lg);
 	if (!bytes)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "no memory for the device page");
@@ -107,13 +110,13 @@ static void start(struct lguest *lg, unsigned i)
 	v->features = lguest_page_accepted(&lg->page, page(lg), i);
 	for (unsigned q = 0; q < lg->page.dev[i].nqueues; q++) {
 		lguest_ring_layout(lg->page.dev[i].ring[q], &r);
-		v->queue[q] = (struct vpci_queue){ .max_size = LGUEST_RING_SIZE,
-						   .size = LGUEST_RING_SIZE,
-						   .vector = VPCI_NO_VECTOR,
-						   .enabled = true,
-						   .desc = r.desc,
-						   .avail = r.avail,
-						   .used = r.used };
+		v->queue[q] = (struct vpci_queue){.max_size = LGUEST_RING_SIZE,
+						  .size = LGUEST_RING_SIZE,
+						  .vector = VPCI_NO_VECTOR,
+						  .enabled = true,
+						  .desc = r.desc,
+						  .avail = r.avail,
+						  .used = r.used};
 	}
 	v->running = true;
 	if (!v->dev->start(v)) {

@@ -36,8 +36,7 @@ bool lguest_page_add(struct lguest_page *p, uint8_t bytes[LGUEST_PAGE_BYTES],
 
 	/* the list ends with a type of zero, so one byte stays free */
 	if (p->n >= LGUEST_PAGE_DEVICES || a->nqueues > LGUEST_PAGE_QUEUES ||
-	    !range_ok(p->used, need + 1, LGUEST_PAGE_BYTES) ||
-	    !range_ok(p->next, rings, p->limit))
+	    !range_ok(p->used, need + 1, LGUEST_PAGE_BYTES) || !range_ok(p->next, rings, p->limit))
 		return false;
 	d = &p->dev[p->n++];
 	d->nqueues = a->nqueues;

@@ -51,9 +51,9 @@ static inline uint32_t lguest_page_need(unsigned queues)
 void lguest_page_init(struct lguest_page *p, uint32_t address, uint32_t limit);
 
 struct lguest_page_add {
-	uint8_t type;	  /* virtio device id */
+	uint8_t type; /* virtio device id */
 	uint8_t nqueues;
-	uint8_t irq;	  /* all of its queues share it */
+	uint8_t irq; /* all of its queues share it */
 	uint32_t features;
 	const void *config;
 	uint8_t config_len;

@@ -8,16 +8,16 @@
 #include "vcpu/lguest.h"
 #include "vcpu/lguest_insn.h"
 
-#define TRAP_GP	       13
-#define TRAP_PF	       14
-#define GUEST_CPL      1 /* the ring that lguest runs guest kernels in */
-#define KERNEL_SPACE   0xc0000000u /* the highest CONFIG_PAGE_OFFSET */
-#define PORT_I8042     0x64
-#define I8042_NOTHING  1 /* as the classic launcher has it: nobody finds a keyboard */
+#define TRAP_GP	      13
+#define TRAP_PF	      14
+#define GUEST_CPL     1		  /* the ring that lguest runs guest kernels in */
+#define KERNEL_SPACE  0xc0000000u /* the highest CONFIG_PAGE_OFFSET */
+#define PORT_I8042    0x64
+#define I8042_NOTHING 1 /* as the classic launcher has it: nobody finds a keyboard */
 
 /* By ModRM number. */
-static const enum lguest_reg regs[8] = { LGUEST_EAX, LGUEST_ECX, LGUEST_EDX, LGUEST_EBX,
-					 LGUEST_ESP, LGUEST_EBP, LGUEST_ESI, LGUEST_EDI };
+static const enum lguest_reg regs[8] = {LGUEST_EAX, LGUEST_ECX, LGUEST_EDX, LGUEST_EBX,
+					LGUEST_ESP, LGUEST_EBP, LGUEST_ESI, LGUEST_EDI};
 
 static bool reinject(struct lguest *lg, unsigned trap)
 {

@@ -216,7 +216,8 @@ static int initialize(struct guest *g, const char *buf, size_t size)
 
 	if (g->initialised)
 		return -EBUSY;
-	/* the driver takes what it needs and does not look at the size; this one learns the width from it */
+	/* the driver takes what it needs and does not look at the size; this one learns the width
+	 * from it */
 	g->word = (unsigned)(size / 5);
 	if (g->word != 4 && g->word != 8)
 		return -EFAULT;
@@ -321,7 +322,8 @@ static int request(struct guest *g, const char *buf, size_t size)
 	return req == EVENTFD ? add_eventfd(g, a, (int)b) : -EINVAL;
 }
 
-static int file_write(const char *path, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+static int file_write(const char *path, const char *buf, size_t size, off_t off,
+		      struct fuse_file_info *fi)
 {
 	struct guest *g = (struct guest *)(uintptr_t)fi->fh;
 	int r;
@@ -334,7 +336,8 @@ static int file_write(const char *path, const char *buf, size_t size, off_t off,
 	pthread_mutex_lock(&g->lock);
 	r = request(g, buf, size);
 	pthread_mutex_unlock(&g->lock);
-	/* FUSE takes no answer over the size, and 0 for none of it: the real device's are in the least byte */
+	/* FUSE takes no answer over the size, and 0 for none of it: the real device's are in the
+	 * least byte */
 	return r > (int)size ? (int)size : r;
 }
 
@@ -466,7 +469,7 @@ static const struct fuse_operations operations = {
 
 int main(int argc, char **argv)
 {
-	char *args[] = { argv[0], (char *)"-f", (char *)"-o", (char *)"allow_other", NULL, NULL };
+	char *args[] = {argv[0], (char *)"-f", (char *)"-o", (char *)"allow_other", NULL, NULL};
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: %s SCRIPT REPORT FILE\n", argv[0]);

@@ -19,7 +19,25 @@
 #define EVENTS 128
 
 /* Indices into regs[]: offset / 4 in struct user_regs_struct of i386. */
-enum { EBX, ECX, EDX, ESI, EDI, EBP, EAX, XDS, XES, XFS, XGS, EIP = 12, CS, EFLAGS, ESP, XSS, NREGS };
+enum {
+	EBX,
+	ECX,
+	EDX,
+	ESI,
+	EDI,
+	EBP,
+	EAX,
+	XDS,
+	XES,
+	XFS,
+	XGS,
+	EIP = 12,
+	CS,
+	EFLAGS,
+	ESP,
+	XSS,
+	NREGS
+};
 
 enum happening { NOTHING, NOTIFY, TRAPPED };
 
@@ -27,15 +45,15 @@ struct guest {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t thread;
-	unsigned word;	/* bytes of the caller's unsigned long */
-	pid_t owner;	/* thread that did INITIALIZE */
-	int mem;	/* /proc/OWNER/mem */
+	unsigned word; /* bytes of the caller's unsigned long */
+	pid_t owner;   /* thread that did INITIALIZE */
+	int mem;       /* /proc/OWNER/mem */
 	uint64_t base, pfn_limit, entry, device_limit;
 	bool initialised, running, gone, ended;
 	enum happening event;
-	uint64_t addr;	/* of the event */
+	uint64_t addr; /* of the event */
 	uint8_t trap, insn[7];
-	int getreg;	/* -1: none pending */
+	int getreg; /* -1: none pending */
 	uint32_t regs[NREGS];
 	unsigned injected; /* traps that the launcher gave back */
 	uint8_t last_trap;
@@ -62,7 +80,8 @@ extern const struct script *script;
 /* ---- for scripts: all of them end the thread when the launcher has gone ---- */
 
 /* A promise of the launcher's: counted, and written to the report if it is broken. */
-void check_at(const char *file, int line, bool ok, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void check_at(const char *file, int line, bool ok, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 #define CHECK(ok, ...) check_at(__FILE__, __LINE__, ok, __VA_ARGS__)
 
 void peek(struct guest *g, uint64_t gpa, void *buf, size_t len);

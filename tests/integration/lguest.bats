@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154 # user is lib.bash's
 # The lguest engine, whole program, on the double of /dev/lguest (tests/host/lguest_double.c):
 # the double's guest drives the devices and checks every interrupt and byte.
 
@@ -14,13 +15,11 @@ setup()
 	need_root
 	[[ -x $double ]] || skip "no double (libfuse3-dev, make lguest-double)"
 	[[ -c /dev/fuse ]] || skip "no /dev/fuse"
-	# a /dev of the test's own: lguest's device is a file of the double's in it
-	dev=$BATS_TEST_TMPDIR/lguest
+	# the device is a file, on which the double is mounted
 	report=$BATS_TEST_TMPDIR/report
 	out=$BATS_TEST_TMPDIR/out
 	disk=$BATS_TEST_TMPDIR/disk
 	disk2=$BATS_TEST_TMPDIR/disk2
-	: > "$dev"
 	[[ -e /dev/lguest ]] || { : > /dev/lguest; touch "$BATS_TEST_TMPDIR/made"; }
 	truncate -s 1M "$disk" "$disk2"
 }
@@ -55,10 +54,9 @@ guest()
 	sed 's/^/double: /' "$report"
 }
 
-all_devices=(--rng --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.66.0.1:$mac --block="$BATS_TEST_TMPDIR/disk2")
 devices()
 {
-	all_devices=(--rng --block="$disk" --tunnet=10.66.0.1/24:$mac --block="$disk2")
+	all_devices=(--rng --block="$disk" "--tunnet=10.66.0.1/24:$mac" --block="$disk2")
 }
 
 promises_kept() { grep -Eq '^[0-9]+ checks, 0 broken$' "$report"; }
@@ -104,7 +102,7 @@ works() # SCRIPT: all devices of a guest, twice
 
 @test "lguest 4.x: what is not understood is given back, ports are the guest kernel's" {
 	guest pci-traps < /dev/null
-	! grep -q broken "$report" || promises_kept
+	# no promise is broken; there is no count, since the launcher ends this guest
 	[[ ! -s $report ]]
 	[[ $status == 3 ]]
 	grep -q 'unhandled trap 13 at 0x123450' "$out"

@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=dash
+# shellcheck disable=SC2013,SC2018 # words of the command line; plain letters
 # /init of the lguest guest (tests/lab/lguest). "case=NAME" on the command line
 # says what to do; lines for the test begin with "T: ".
 /bin/busybox --install -s /bin
