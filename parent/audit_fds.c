@@ -43,7 +43,6 @@ static const struct slot table[] = {
 	{ VFD_ENGINE, 1, P(VCPU), FD_ENGINE },
 	{ VFD_EPOLL, 1, P(VCPU), FD_EPOLL },
 	{ VFD_VM, 1, P(VCPU), FD_VM },
-	{ VFD_TIMER, 1, P(VCPU), FD_TIMERFD },
 	{ VFD_WAKE, 1, P(VCPU), FD_EVENTFD },
 	{ VFD_REPLY, 1, P(VCPU), FD_EPOLL },
 	{ VFD_FRONT0, MAX_DEVICES, P(VCPU), FD_SOCKET },

@@ -93,7 +93,6 @@ static const struct symbol symbols[] = {
 	S(VFD_SERIAL),
 	S(VFD_EPOLL),
 	S(VFD_VM),
-	S(VFD_TIMER),
 	S(VFD_WAKE),
 	S(VFD_REPLY),
 	S(VFD_RANDOM),
