@@ -90,15 +90,13 @@ static int tunnet_ip(struct parse *p, struct net_option *n, const char *value, c
 	return -1;
 }
 
-int parse_tunnet(struct parse *p, const char *value)
+/* The value of --tunnet= into @n. -1, or the exit status. */
+static int tunnet(struct parse *p, struct net_option *n, const char *value)
 {
-	struct net_option *n = new_net(p);
 	char field[FIELD_MAX];
 	const char *why;
 	char *colon;
 
-	if (!n)
-		return too_many(p, value);
 	if (strlen(value) >= sizeof(field))
 		return complain(EXIT_USAGE, "%s: the value is too long", p->opt);
 	memcpy(field, value, strlen(value) + 1);
@@ -185,16 +183,14 @@ static const char *set_value(struct net_option *n, const char *key, const char *
 	return "there is no such setting (mac=, mtu=, offload=, spoof-check=, queues=, rate=, bandwidth=)";
 }
 
-int parse_net(struct parse *p, const char *value)
+/* The value of --net= into @n. -1, or the exit status. */
+static int net(struct parse *p, struct net_option *n, const char *value)
 {
-	struct net_option *n = new_net(p);
 	const char *rest = value;
 	char field[FIELD_MAX];
 	bool first = true;
 	int got;
 
-	if (!n)
-		return too_many(p, value);
 	while ((got = next_field(&rest, field, sizeof(field))) != 0) {
 		const char *why;
 		char *eq;
@@ -215,6 +211,49 @@ int parse_net(struct parse *p, const char *value)
 	if (n->kind == NET_FD && n->queues > 1)
 		return bad(p, value, "queues", "one descriptor is one queue pair");
 	return -1;
+}
+
+/* Two NICs of a guest cannot be one and the same: what @n has in common with an earlier one, or NULL. */
+static const char *twice(const struct config *c, const struct net_option *n)
+{
+	for (const struct net_option *o = c->net; o < n; o++) {
+		if (n->have_mac && o->have_mac && !memcmp(n->mac, o->mac, ETH_ALEN))
+			return "another NIC of this guest has that hardware address already";
+		if (n->kind != o->kind)
+			continue;
+		if (n->kind == NET_TUNNET_IP && n->ip.s_addr == o->ip.s_addr)
+			return "another NIC of this guest has that address already";
+		if ((n->kind == NET_TAP && !strcmp(n->ifname, o->ifname)) ||
+		    (n->kind == NET_FD && n->fd == o->fd))
+			return "another NIC of this guest has that tap already";
+	}
+	return NULL;
+}
+
+static int add_nic(struct parse *p, const char *value,
+		   int (*parse)(struct parse *p, struct net_option *n, const char *value))
+{
+	struct net_option *n = new_net(p);
+	const char *why;
+	int status;
+
+	if (!n)
+		return too_many(p, value);
+	status = parse(p, n, value);
+	if (status >= 0)
+		return status;
+	why = twice(p->c, n);
+	return why ? complain(EXIT_USAGE, "%s=%s: %s; take another", p->opt, value, why) : -1;
+}
+
+int parse_tunnet(struct parse *p, const char *value)
+{
+	return add_nic(p, value, tunnet);
+}
+
+int parse_net(struct parse *p, const char *value)
+{
+	return add_nic(p, value, net);
 }
 
 int parse_vhost_user_net(struct parse *p, const char *value)
