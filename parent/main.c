@@ -3,6 +3,7 @@
  * lguest-sep: parse the command line, open everything in one short privileged
  * window, and supervise what was started, without any privilege, to its end.
  */
+#include <signal.h>
 #include <string.h>
 
 #include "audit.h"
@@ -29,6 +30,7 @@ int main(int argc, char **argv)
 	config.parsed_us = now_us();
 	log_to_fd(2, "lguest-sep", config.verbose ? LOG_DEBUG : LOG_INFO);
 	status = EXIT_HOST;
+	(void)signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error to be told, no death */
 	inherited_note();
 	if (host_open(&host, &config) == 0) {
 		inherited_close(&config);

@@ -10,7 +10,11 @@
 #include <sys/types.h>
 
 #include "common/ctl.h"
+#include "common/fdtab.h"
 #include "common/spawn_proto.h"
+
+/* Descriptors of a spawner: a whole table of the vCPU process, and as many on their way to it. */
+#define SPAWNER_NOFILE (2 * VFD_LIMIT)
 
 /* How one role's room is furnished. */
 struct room {
@@ -81,6 +85,9 @@ size_t spawn_end_text(const struct spawn_msg *m, char *buf, size_t size);
  * -1 having said why.
  */
 int confine_self(uid_t uid, gid_t gid);
+
+/* What keeps this process from becoming user @uid and group @gid; NULL: nothing. */
+const char *cannot_become(uid_t uid, gid_t gid);
 
 /*
  * The first range of subordinate user ids that @file (/etc/subuid) gives to
