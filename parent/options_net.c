@@ -57,6 +57,17 @@ static const char *judge_address(struct in_addr ip, unsigned prefix)
 	return NULL;
 }
 
+/* What follows after a colon, if anything does. -1, or the exit status. */
+static int tunnet_mac(struct parse *p, struct net_option *n, const char *value, const char *colon)
+{
+	const char *why = colon ? parse_mac(colon + 1, n->mac) : NULL;
+
+	if (why)
+		return bad(p, value, colon + 1, why);
+	n->have_mac = colon != NULL;
+	return -1;
+}
+
 /* IP[/LEN][:MAC] */
 static int tunnet_ip(struct parse *p, struct net_option *n, const char *value, char *field)
 {
@@ -81,13 +92,7 @@ static int tunnet_ip(struct parse *p, struct net_option *n, const char *value, c
 	why = judge_address(n->ip, n->prefix);
 	if (why)
 		return bad(p, value, field, why);
-	if (!colon)
-		return -1;
-	why = parse_mac(colon + 1, n->mac);
-	if (why)
-		return bad(p, value, colon + 1, why);
-	n->have_mac = true;
-	return -1;
+	return tunnet_mac(p, n, value, colon);
 }
 
 /* The value of --tunnet= into @n. -1, or the exit status. */
@@ -110,13 +115,7 @@ static int tunnet(struct parse *p, struct net_option *n, const char *value)
 	why = parse_ifname(field + strlen(BRIDGE_PFX), n->ifname);
 	if (why)
 		return bad(p, value, "the bridge's name", why);
-	if (!colon)
-		return -1;
-	why = parse_mac(colon + 1, n->mac);
-	if (why)
-		return bad(p, value, colon + 1, why);
-	n->have_mac = true;
-	return -1;
+	return tunnet_mac(p, n, value, colon);
 }
 
 /* What the NIC is connected to: the first field of --net=. NULL, or what is wrong. */

@@ -14,19 +14,17 @@
 #include <unistd.h>
 
 #include "parent/config.h"
+#include "tests/unit/said.h"
 
 #define MAX_ARGS 12
 
 static struct config c;
-static char said[8192]; /* on standard error, during the last parse() */
 
 /* Parse a command line of words; standard output and error are caught. */
 static int parse(const char *const *words)
 {
 	char *argv[MAX_ARGS + 2], copy[MAX_ARGS][256];
-	int argc = 0, status, catch = memfd_create("said", 0), null = memfd_create("null", 0);
-	int err = dup(2), out = dup(1);
-	ssize_t n;
+	int argc = 0, status, null = memfd_create("null", 0), out = dup(1);
 
 	argv[argc++] = (char *)(uintptr_t)"lguest-sep";
 	for (; *words; words++) {
@@ -36,16 +34,12 @@ static int parse(const char *const *words)
 		argc++;
 	}
 	argv[argc] = NULL;
-	dup2(catch, 2);
+	said_begin();
 	dup2(null, 1);
 	status = options_parse(argc, argv, &c);
-	dup2(err, 2);
 	dup2(out, 1);
-	n = pread(catch, said, sizeof(said) - 1, 0);
-	said[n > 0 ? n : 0] = '\0';
-	close(err);
+	said_end();
 	close(out);
-	close(catch);
 	close(null);
 	return status;
 }
