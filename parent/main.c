@@ -19,6 +19,8 @@ int main(int argc, char **argv)
 	uint64_t began = now_us();
 	int status;
 
+	if (!log_fill_standard())
+		return complain(EXIT_HOST, "/dev/null: cannot open it: %m");
 	if (argc > 1 && !strcmp(argv[1], "audit"))
 		return audit_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "doctor"))
