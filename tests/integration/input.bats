@@ -122,6 +122,8 @@ refused()
 	[[ $status == 1 ]]
 	one_line
 	[[ $output == *"--drop-to=nobody: no such user is mapped"* ]]
+	run unshare --user --map-root-user "$L" doctor
+	[[ $status == 1 && $output == *"no such user is mapped"* ]]
 	run setpriv --bounding-set=-setuid --inh-caps=-setuid "$L" --block=disk 64 "$K" < /dev/null
 	[[ $status == 1 ]]
 	one_line
