@@ -22,6 +22,8 @@ struct room {
 	enum role role;
 	uid_t uid;		/* what the role runs as; -1: unprivileged, stay who we are */
 	gid_t gid;
+	uid_t own_uid;		/* who we are, for spawner_begin() to fill in: in a new */
+	gid_t own_gid;		/* user namespace nobody has an id by which he could tell */
 	int exe;		/* the role's executable, O_RDONLY|O_CLOEXEC */
 	int init_exe;		/* lguest-sep-init */
 	bool qemu;		/* root shows QEMU's files; policy_start_qemu */
@@ -54,7 +56,7 @@ struct spawner {
  * Several rooms are furnished at once by beginning all of them before the first
  * is finished. A spawner whose begin failed needs no finish.
  */
-int spawner_begin(struct spawner *s, const struct room *r);
+int spawner_begin(struct spawner *s, const struct room *asked);
 int spawner_finish(struct spawner *s);
 int spawner_create(struct spawner *s, const struct room *r); /* both */
 

@@ -115,8 +115,8 @@ static void default_signals(void)
 void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing)
 {
 	bool privileged = r->uid != (uid_t)-1, root = geteuid() == 0 || own_user;
-	uid_t uid = privileged ? r->uid : getuid();
-	gid_t gid = privileged ? r->gid : getgid();
+	uid_t uid = privileged ? r->uid : r->own_uid;
+	gid_t gid = privileged ? r->gid : r->own_gid;
 	char digits[16], name[] = "lguest-sep-init", *argv[] = {name, digits, NULL};
 	char *envp[] = {NULL};
 	int listen_fd[MAX_DEVICES], exe;
