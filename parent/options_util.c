@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Pieces of the command line: interfaces' names, lists with commas, users. Runs in the parent before it has opened anything; must never
- * act on what it reads, only judge it.
+ * Pieces of the command line: interfaces' names, lists with commas, users. Runs
+ * in the parent before it has opened anything; must never act on what it reads,
+ * only judge it.
  */
 #include <ctype.h>
 #include <errno.h>
