@@ -12,6 +12,11 @@
 
 #include <string.h>
 
+/* The bus has slots for so many devices that are alone in one; the others are functions of one slot. */
+#define ALONE	     24
+#define SHARED_SLOT  0x1a /* the one after theirs */
+#define PLACE_LENGTH 40
+_Static_assert(MAX_DEVICES - ALONE <= 8, "a slot has 8 functions");
 
 static void add(struct qemu_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void add(struct qemu_args *a, const char *fmt, ...)
@@ -100,9 +105,19 @@ static void add_console(struct qemu_args *a, const struct vcpu_config *c, bool s
 	}
 }
 
+/* Where device @i goes, as options; mostly QEMU counts the slots. */
+static const char *place(unsigned i, char text[PLACE_LENGTH])
+{
+	text[0] = '\0';
+	if (i >= ALONE)
+		fmt_line(text, PLACE_LENGTH, ",addr=0x%x.%u,multifunction=on", SHARED_SLOT, i - ALONE);
+	return text;
+}
+
 static void add_disk(struct qemu_args *a, const struct vcpu_device *d, unsigned i)
 {
 	unsigned queues = MAX(d->queues, 1);
+	char where[PLACE_LENGTH];
 
 	add(a, "-chardev");
 	if (d->listening)
@@ -110,7 +125,7 @@ static void add_disk(struct qemu_args *a, const struct vcpu_device *d, unsigned 
 	else
 		add(a, "socket,id=c%u,fd=%d", i, VFD_FRONT0 + (int)i);
 	add(a, "-device");
-	add(a, "vhost-user-blk-pci,chardev=c%u,num-queues=%u,disable-legacy=on", i, queues);
+	add(a, "vhost-user-blk-pci,chardev=c%u,num-queues=%u,disable-legacy=on%s", i, queues, place(i, where));
 }
 
 /*
@@ -121,7 +136,7 @@ static void add_disk(struct qemu_args *a, const struct vcpu_device *d, unsigned 
 static void add_nic(struct qemu_args *a, const struct vcpu_device *d, unsigned i)
 {
 	unsigned pairs = MAX(d->queues / 2u, 1u);
-	char mtu[24] = "";
+	char mtu[24] = "", where[PLACE_LENGTH];
 
 	if (d->mtu && d->mtu != 1500)
 		fmt_line(mtu, sizeof(mtu), ",host_mtu=%u", d->mtu);
@@ -131,9 +146,9 @@ static void add_nic(struct qemu_args *a, const struct vcpu_device *d, unsigned i
 	add(a, "vhost-user,id=n%u,chardev=c%u,queues=%u", i, i, pairs);
 	add(a, "-device");
 	add(a, "virtio-net-pci,netdev=n%u,mac=%02x:%02x:%02x:%02x:%02x:%02x,vectors=0,romfile=,"
-	       "disable-legacy=on%s%s",
+	       "disable-legacy=on%s%s%s",
 	    i, d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5],
-	    pairs > 1 ? ",mq=on" : "", mtu);
+	    pairs > 1 ? ",mq=on" : "", mtu, place(i, where));
 }
 
 int qemu_args(struct qemu_args *a, const struct vcpu_config *c, bool serial, bool monitor)

@@ -126,3 +126,26 @@ setup_test()
 	said "reads 0"
 	(($(du -k disk | cut -f 1) <= before - 4000))
 }
+
+@test "as many devices as a guest can have come up in their order" {
+	local i devices=()
+	for i in {1..31}; do
+		printf 'disk%s' "$i" | dd of="$BATS_TEST_TMPDIR/d$i" bs=512 conv=sync status=none
+		chmod 666 "$BATS_TEST_TMPDIR/d$i"
+		devices+=(--block="$BATS_TEST_TMPDIR/d$i")
+	done
+	devices+=(--tunnet=10.99.9.1/24:02:00:00:00:00:20)
+	guest_script <<-'END'
+		for d in vda vdz vdaa vdae; do
+			say "$d $(dd if=/dev/$d bs=8 count=1 2>/dev/null | tr -d '\0')"
+		done
+		say "eth0 $(cat /sys/class/net/eth0/address)"
+	END
+	boot --engine=qemu --rng "${devices[@]}"
+	is_status 0
+	said "vda disk1"
+	said "vdz disk26"
+	said "vdaa disk27"
+	said "vdae disk31"
+	said "eth0 02:00:00:00:00:20"
+}

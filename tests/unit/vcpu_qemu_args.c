@@ -125,7 +125,9 @@ static void as_many_as_there_can_be(void **state)
 						      .index = (uint16_t)i };
 	assert_int_equal(qemu_args(&args, &config, true, true), 0);
 	assert_false(args.full);
-	assert_true(find("virtio-net-pci,netdev=n31", 0) > 0);
+	assert_null(strstr(args.argv[find("virtio-net-pci,netdev=n23", 0)], "addr="));
+	assert_non_null(strstr(args.argv[find("virtio-net-pci,netdev=n24", 0)], ",addr=0x1a.0,multifunction=on"));
+	assert_non_null(strstr(args.argv[find("virtio-net-pci,netdev=n31", 0)], ",addr=0x1a.7,multifunction=on"));
 }
 
 int main(void)
