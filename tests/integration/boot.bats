@@ -228,6 +228,29 @@ kill_vcpu()
 	grep -a 'lguest-sep: .*vcpu' "$out.clean"
 }
 
+@test "a guest that is stopped and goes on (as when the host sleeps) loses no process" {
+	new_image disk 1
+	guest_script <<-'END'
+		say ready
+		for i in $(seq 60); do [ -e /tmp/asked ] || sleep 0.2; dd if=/dev/vda of=/dev/null bs=512 count=1 iflag=direct 2>/dev/null; done
+		say "goes on"
+	END
+	boot_bg --max-restarts=0 --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.6.1/24
+	wait_for "T: ready"
+	for _ in 1 2 3; do
+		kill -0 "$pid" || break
+		# shellcheck disable=SC2046
+		kill -STOP $(our_pids)
+		sleep 0.3
+		# shellcheck disable=SC2046
+		kill -CONT $(our_pids)
+		sleep 0.3
+	done
+	finish 40
+	is_status 0
+	said "goes on"
+}
+
 @test "when the supervisor is killed, every other process goes with it" {
 	new_image disk 4
 	guest_script <<< 'say ready; sleep 100'
