@@ -211,7 +211,7 @@ static void unprivileged(void)
 {
 	struct room room = a_room();
 	struct running r = { .ctl = -1 };
-	char got[128];
+	char got[128], want[128];
 
 	room.uid = (uid_t)-1;
 	if (spawner_create(&r.s, &room) < 0)
@@ -223,7 +223,8 @@ static void unprivileged(void)
 	start_in(&r, NULL);
 	expect_confined(r.role);
 	status_field(r.role, "Uid", got, sizeof(got));
-	_exit(strcmp(got, "65534\t65534\t65534\t65534") != 0);
+	fmt_line(want, sizeof(want), "%u\t%u\t%u\t%u", ROLE_UID, ROLE_UID, ROLE_UID, ROLE_UID);
+	_exit(strcmp(got, want) != 0);
 }
 
 static void test_unprivileged(void **state)
@@ -235,7 +236,9 @@ static void test_unprivileged(void **state)
 	need_root();
 	pid = fork();
 	if (pid == 0) {
-		if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+		/* Not 65534, which in a new user namespace is everybody. */
+		if (setgroups(0, NULL) || setresgid(ROLE_GID, ROLE_GID, ROLE_GID) ||
+		    setresuid(ROLE_UID, ROLE_UID, ROLE_UID))
 			_exit(11);
 		/* ids changed: this clears "dumpable", and with it the right to map ids */
 		execl("/proc/self/exe", "parent_spawn", "--unprivileged", folder, NULL);
