@@ -43,7 +43,7 @@ PKG_CONFIG := $(if $(filter i386,$(ARCH)),PKG_CONFIG_LIBDIR=/usr/lib/i386-linux-
 NL_CFLAGS := $(shell $(PKG_CONFIG) --cflags libnl-route-3.0 2>/dev/null)
 NL_LIBS   := $(shell $(PKG_CONFIG) --libs libnl-route-3.0 2>/dev/null)
 PARENT_LIBS := $(NL_LIBS) -lcap-ng
-PARENT_CFLAGS := $(ROLE_CFLAGS) $(NL_CFLAGS) -DLIBEXECDIR='"$(PREFIX)/libexec/lguest-sep"'
+PARENT_CFLAGS := $(ROLE_CFLAGS) $(NL_CFLAGS)
 PARENT_LDFLAGS := $(MARCH) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
 
 src  = $(sort $(wildcard $(1)/*.c))

@@ -59,7 +59,10 @@ int open_boot_file(const char *path, const char *what)
 	return fd;
 }
 
-/* @name in our own folder, or in LIBEXECDIR. */
+/* From the folder of lguest-sep, as make install lays it out, whatever the prefix. */
+#define LIBEXEC "../libexec/lguest-sep"
+
+/* @name in our own folder, or in LIBEXEC. */
 static int open_program(const char *folder, const char *name)
 {
 	char path[PATH_MAX + 64];
@@ -68,16 +71,15 @@ static int open_program(const char *folder, const char *name)
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
-		snprintf(path, sizeof(path), LIBEXECDIR "/%s", name);
+		snprintf(path, sizeof(path), "%s/" LIBEXEC "/%s", folder, name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	if (fd < 0 && errno != ENOENT)
 		return complain(-1, "%s: cannot open it: %m", path);
 	if (fd < 0)
 		return complain(-1,
-				"%s is neither in %s nor in " LIBEXECDIR
-				" (make install puts it there)",
-				name, folder);
+				"%s is neither in %s nor in %s/" LIBEXEC " (make install puts it there)", name,
+				folder, folder);
 	return fd;
 }
 

@@ -164,6 +164,17 @@ refused()
 	done
 }
 
+@test "what make install lays out works wherever it is" {
+	need_kernel
+	make -s -C "$top" install DESTDIR="$BATS_TEST_TMPDIR/root" PREFIX=/opt/sep > /dev/null || skip "nothing built"
+	mv root/opt/sep moved
+	echo "just some words" > words
+	L=$BATS_TEST_TMPDIR/moved/bin/lguest-sep
+	refused 1 "a text file" --block=disk 64 words
+	rm moved/libexec/lguest-sep/lguest-sep-blkd
+	refused 1 "lguest-sep-blkd is neither in" --block=disk 64 words
+}
+
 @test "an ordinary user boots a guest with a disk; what needs a privilege is named" {
 	need_kernel
 	# Not nobody: its number is also what everybody has in a new user namespace.
