@@ -268,14 +268,7 @@ uint64_t kill_blkd(const char *exe, unsigned kills, const char *image, bool dire
 		load(rnd(8000), false);
 		helper_kill(&h);
 		check_image(check);
-		helper_start(&h);
-		/* Now and then it does not live to see the first message, or half of the handshake. */
-		while (rnd(5) == 0) {
-			helper_half_attach(&h);
-			nap_us(rnd(6000));
-			helper_kill(&h);
-			helper_start(&h);
-		}
+		helper_start_anew(&h);
 		attach();
 	}
 	load(10000000, true);

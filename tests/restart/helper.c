@@ -188,7 +188,8 @@ void helper_attach(struct helper *h, uint64_t features, uint64_t protocol)
 		fail("%s (generation %u) cannot be attached", h->rc.name, h->rc.generation);
 }
 
-void helper_half_attach(struct helper *h)
+/* Words of a front-end that nobody will answer. */
+static void half_attach(struct helper *h)
 {
 	uint64_t generation = h->rc.generation;
 	const uint32_t half[2] = { VHU_GET_FEATURES, VHU_VERSION };
@@ -199,4 +200,15 @@ void helper_half_attach(struct helper *h)
 	/* A message that its reader may be killed in the middle of. */
 	if (rnd(2))
 		front_raw(h->f, half, 4 + rnd(5), &h->f->memfd, 1);
+}
+
+void helper_start_anew(struct helper *h)
+{
+	helper_start(h);
+	while (rnd(5) == 0) {
+		half_attach(h);
+		nap_us(rnd(6000));
+		helper_kill(h);
+		helper_start(h);
+	}
 }

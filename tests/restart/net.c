@@ -236,13 +236,7 @@ uint64_t kill_netd(const char *exe, unsigned kills)
 		from_guest();
 		tx_floor = tx_acked;
 		killed = true;
-		helper_start(&h);
-		while (rnd(5) == 0) {
-			helper_half_attach(&h);
-			nap_us(rnd(6000));
-			helper_kill(&h);
-			helper_start(&h);
-		}
+		helper_start_anew(&h);
 		attach();
 		must_flow();
 	}

@@ -35,8 +35,8 @@ void helper_start(struct helper *h);
 void helper_kill(struct helper *h);
 /* The front-end's words up to the rings: resume (after a restart), features, memory. */
 void helper_attach(struct helper *h, uint64_t features, uint64_t protocol);
-/* Words of a front-end that nobody will answer. */
-void helper_half_attach(struct helper *h);
+/* The next one; now and then it does not live to see the first message, or half of the handshake. */
+void helper_start_anew(struct helper *h);
 /* What it has said so far: its lines go to standard error. */
 void helper_listen(struct helper *h);
 
