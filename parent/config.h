@@ -98,6 +98,7 @@ enum exit_status {
 	EXIT_RESTARTS = 8,  /* --max-restarts used up */
 	EXIT_SIGHUP = 129,
 	EXIT_THREE_CTRL_C = 130, /* also SIGINT */
+	EXIT_SIGQUIT = 131,
 	EXIT_SIGTERM = 143,
 };
 

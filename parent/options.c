@@ -261,7 +261,7 @@ static int print_help(struct parse *p, const char *value)
 	     "Exit status: 0 the guest powered off, 1 the host could not start it, 2 usage,\n"
 	     "3 the guest crashed, 4 one of our processes died, 5 --timeout,\n"
 	     "6 --on-fault=kill, 7 --max-reboots, 8 --max-restarts, 129 SIGHUP,\n"
-	     "130 three ^C or SIGINT, 143 SIGTERM. man lguest-sep says more.");
+	     "130 three ^C or SIGINT, 131 SIGQUIT, 143 SIGTERM. man lguest-sep says more.");
 	return printed(p);
 }
 

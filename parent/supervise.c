@@ -93,6 +93,10 @@ static void on_signal(struct supervisor *s)
 	case SIGHUP:
 		sup_power_button(s, EXIT_SIGHUP);
 		break;
+	case SIGQUIT:
+		sup_line(s, "SIGQUIT: the guest is ended");
+		sup_force(s, EXIT_SIGQUIT);
+		break;
 	case SIGTSTP:
 		stop_ourselves(s);
 		break;
@@ -199,6 +203,9 @@ static void on_crash(int sig)
 static int open_signals(struct supervisor *s)
 {
 	static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	/* They mean nothing here, and would end us with the terminal as it is. */
+	static const int idle[] = { SIGPIPE, SIGTTOU, SIGALRM, SIGUSR2, SIGVTALRM,
+				    SIGPROF, SIGIO,   SIGPWR,  SIGXCPU };
 	struct sigaction crash = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
@@ -206,12 +213,13 @@ static int open_signals(struct supervisor *s)
 	crash_terminal = &s->h->term;
 	for (unsigned i = 0; i < ARRAY_SIZE(fatal); i++)
 		sigaction(fatal[i], &crash, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(SIGTTOU, &ignore, NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(idle); i++)
+		sigaction(idle[i], &ignore, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTSTP);
 	sigaddset(&set, SIGCONT);
 	sigaddset(&set, SIGUSR1);

@@ -174,6 +174,26 @@ kill_vcpu()
 	cmp "$before" "$after"
 }
 
+quit_it()
+{
+	local signal
+	for signal in ALRM USR2 PROF IO XCPU; do
+		kill -"$signal" "$(role_pids lguest-sep)"
+	done
+	sleep 0.5
+	touch "$BATS_TEST_TMPDIR/still"
+	kill -QUIT "$(role_pids lguest-sep)" || rm "$BATS_TEST_TMPDIR/still"
+	sleep 2
+}
+
+@test "SIGQUIT ends with status 131 and restores the terminal; stray signals do nothing" {
+	guest_script <<< 'say ready; sleep 100'
+	on_terminal quit_it
+	[[ -e $BATS_TEST_TMPDIR/still ]]
+	is_status 131
+	cmp "$before" "$after"
+}
+
 @test "what is typed reaches the guest byte for byte" {
 	guest_script <<-'END'
 		stty raw -echo
