@@ -88,6 +88,8 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		blkd_begin(d, r);
 		if (budget % BLK_BATCH == 0)
 			flush_dirty(be, d);
+		if (ring_batch_due(&d->ring))
+			blkd_pump(d, UINT32_MAX);
 	}
 	return true;
 }

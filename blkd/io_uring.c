@@ -107,6 +107,7 @@ static int map_rings(struct ring *r, const struct io_uring_params *p)
 	r->sq_flags = (unsigned *)(void *)(m + p->sq_off.flags);
 	r->cq_head = (unsigned *)(void *)(m + p->cq_off.head);
 	r->cq_tail = (unsigned *)(void *)(m + p->cq_off.tail);
+	r->cq_flags = (unsigned *)(void *)(m + p->cq_off.flags);
 	r->cqes = (struct io_uring_cqe *)(void *)(m + p->cq_off.cqes);
 	r->sq_mask = p->sq_entries - 1;
 	r->cq_mask = p->cq_entries - 1;
@@ -204,6 +205,11 @@ unsigned ring_unsubmitted(const struct ring *r)
 	return r->queued + (*r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE));
 }
 
+bool ring_batch_due(const struct ring *r)
+{
+	return r->ok && ring_unsubmitted(r) > r->in_flight / 2;
+}
+
 int ring_submit(struct ring *r, unsigned wait)
 {
 	unsigned flags = wait || r->deferred ? IORING_ENTER_GETEVENTS : 0;
@@ -212,6 +218,8 @@ int ring_submit(struct ring *r, unsigned wait)
 
 	__atomic_store_n(r->sq_tail, *r->sq_tail + todo, __ATOMIC_RELEASE);
 	r->queued = 0;
+	/* Linux 5.8: what we reap at once needs no event, which would only wake us again. */
+	__atomic_store_n(r->cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_RELAXED);
 	todo = *r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
 	r->enters++;
 	took = (int)syscall(__NR_io_uring_enter, r->fd, todo, wait, flags, NULL, 0);
@@ -219,6 +227,15 @@ int ring_submit(struct ring *r, unsigned wait)
 		return -errno;
 	r->in_flight += (unsigned)took;
 	return (unsigned)took == todo ? 0 : -EAGAIN;
+}
+
+bool ring_listen(struct ring *r)
+{
+	if (!r->ok)
+		return false;
+	__atomic_store_n(r->cq_flags, 0, __ATOMIC_SEQ_CST);
+	smp_mb();
+	return ring_has_news(r);
 }
 
 bool ring_has_news(const struct ring *r)

@@ -324,5 +324,6 @@ void blkd_pump(struct blkd *d, unsigned leave)
 		else if (++tries > 64 || (err != -EAGAIN && err != -EBUSY && err != -EINTR))
 			give_up_ring(d, err);
 	} while (ring_unsubmitted(&d->ring) ||
-		 (d->ring.in_flight > leave && !(d->ring_broken && tries)));
+		 (d->ring.in_flight > leave && !(d->ring_broken && tries)) ||
+		 (!d->ring_broken && ring_listen(&d->ring)));
 }
