@@ -203,6 +203,7 @@ static int confine(struct vm *vm)
 	for (unsigned i = 0; i < k->ncpus; i++)
 		sem_wait(&k->confined);
 	errno = k->confine_errno;
+	sandbox_forget_code();
 	if (errno || sandbox_filter(&policy_vcpu_kvm, &vm->missing) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "filter: %m");
 	return 0;
