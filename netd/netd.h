@@ -95,6 +95,7 @@ struct netd_options {
 	bool have_mac, spoof_check_asked, help, version, capabilities;
 	uint32_t poll_us;
 	struct net_config net;
+	bool allow_unsealed; /* guest memory without seals is taken */
 };
 /* options.c: 0; or -1 with one line in @err. No side effects. */
 int netd_parse(int argc, char **argv, struct netd_options *o, char *err, size_t errlen);
