@@ -39,7 +39,7 @@ backend()
 plain_qemu()
 {
 	out=$BATS_TEST_TMPDIR/out
-	timeout 60 qemu-system-x86_64 -machine q35,accel=tcg,memory-backend=mem,hpet=off -cpu max,la57=off \
+	timeout "${limit:-60}" qemu-system-x86_64 -machine q35,accel=tcg,memory-backend=mem,hpet=off -cpu max,la57=off \
 		-m 192 -object "${qemu_memory:-memory-backend-memfd},id=mem,size=192M,share=on" -nodefaults -nographic -no-reboot \
 		-serial stdio -kernel "$K" -initrd "$initrd" -append "console=ttyS0 quiet" "$@" \
 		< /dev/null > "$out" 2>&1 3>&-
@@ -89,7 +89,7 @@ plain_qemu()
 	shm=$(mktemp -p /dev/shm unsealed.XXXXXX)
 	backend blkd --blk-file=disk
 	qemu_memory=memory-backend-file,mem-path=$shm
-	plain_qemu -chardev socket,id=c,path=blkd.sock -device vhost-user-blk-pci,chardev=c,num-queues=1 || true
+	limit=8 plain_qemu -chardev socket,id=c,path=blkd.sock -device vhost-user-blk-pci,chardev=c,num-queues=1 || true
 	grep -q 'not sealed against shrinking (--allow-unsealed-memory takes it)' blkd.log
 	never said "sectors 2048"
 	kill "${backends##* }" && wait "${backends##* }" || true
