@@ -65,6 +65,8 @@ static void receive_stand_alone(struct blkd_options *o)
 {
 	bool listening;
 
+	if (!log_fill_standard())
+		die("cannot open /dev/null: %m");
 	serve_open(o, &listening);
 	if (listening)
 		serve_connections(o);

@@ -5,10 +5,11 @@
  */
 #include "blkd/options.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/words.h"
 
 const char blkd_help_text[] =
 	"lguest-sep-blkd: a confined vhost-user block back-end on a file or block device\n"
@@ -89,18 +90,6 @@ static const struct {
 	[O_VERSION] = { "version", false },
 };
 
-/* All of @s is a decimal number in [min, max]. */
-static bool number(const char *s, uint64_t min, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	if (*s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	*out = strtoull(s, &end, 10);
-	return !errno && !*end && *out >= min && *out <= max;
-}
-
 static bool one_of(const char *s, const char *const names[], unsigned n, uint8_t *out)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -162,7 +151,7 @@ static bool set_value(struct blkd_options *o, enum option opt, const char *v)
 		o->image = v;
 		return *v;
 	case O_FD:
-		ok = number(v, 0, INT32_MAX, &n);
+		ok = parse_number(v, 0, INT32_MAX, &n);
 		o->fd = (int)n;
 		return ok;
 	case O_SERIAL:
@@ -175,15 +164,15 @@ static bool set_value(struct blkd_options *o, enum option opt, const char *v)
 	case O_IO:
 		return one_of(v, ios, ARRAY_SIZE(ios), &o->blk.io);
 	case O_QUEUES:
-		ok = number(v, 1, MAX_QUEUES, &n);
+		ok = parse_number(v, 1, MAX_QUEUES, &n);
 		o->blk.queues = (uint8_t)n;
 		return ok;
 	case O_RATE:
-		return number(v, 1, INT64_MAX, &o->blk.rate_ops);
+		return parse_number(v, 1, INT64_MAX, &o->blk.rate_ops);
 	case O_BANDWIDTH:
-		return number(v, 1, INT64_MAX, &o->blk.rate_bytes);
+		return parse_number(v, 1, INT64_MAX, &o->blk.rate_bytes);
 	case O_POLL:
-		ok = number(v, 0, 1000000, &n);
+		ok = parse_number(v, 0, 1000000, &n);
 		o->poll_us = (unsigned)n;
 		return ok;
 	default:

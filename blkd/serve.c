@@ -6,19 +6,17 @@
  */
 #include "blkd/serve.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "blkd/image.h"
 #include "common/log.h"
+#include "common/vhost_user.h"
 
 /* Out of the way of the table's numbers, until everything is there. */
 static int high(int fd)
@@ -35,32 +33,6 @@ static void place(int fd, int number)
 {
 	if (fd >= 0 && dup3(fd, number, O_CLOEXEC) < 0)
 		die("cannot place descriptor %d: %m", number);
-}
-
-/* A name that nobody listens on any more is left over from a killed back-end. */
-static void remove_stale(const struct sockaddr_un *sun)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;
-	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 && errno == ECONNREFUSED)
-		unlink(sun->sun_path);
-	close(fd);
-}
-
-static int listen_on(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (strlen(path) >= sizeof(sun.sun_path))
-		die("the path of the socket is too long: %s", path);
-	memcpy(sun.sun_path, path, strlen(path) + 1);
-	remove_stale(&sun);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(fd, 1) < 0)
-		die("cannot listen on %s: %m", path);
-	return fd;
 }
 
 static bool is_listening(int fd)
@@ -96,7 +68,7 @@ void serve_open(struct blkd_options *o, bool *listening)
 		delta = high(delta);
 	}
 	if (o->socket_path) {
-		sock = high(listen_on(o->socket_path));
+		sock = high(vhu_listen(o->socket_path));
 		*listening = true;
 	} else {
 		*listening = is_listening(o->fd);

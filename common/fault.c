@@ -8,7 +8,7 @@
 #include "log.h"
 #include "vring.h"
 
-const char *guest_fault_text(enum guest_fault f)
+static const char *guest_fault_text(enum guest_fault f)
 {
 	static const char *const text[FAULT_COUNT] = {
 		[FAULT_NONE] = "no fault",

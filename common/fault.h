@@ -41,7 +41,6 @@ enum guest_fault {
 	FAULT_COUNT,
 };
 
-const char *guest_fault_text(enum guest_fault f);   /* for people */
 const char *guest_fault_symbol(enum guest_fault f); /* "HEAD_RANGE" */
 
 struct vq;

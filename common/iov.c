@@ -39,18 +39,6 @@ size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t off, const void 
 	return done;
 }
 
-size_t iov_zero(const struct iovec *iov, unsigned n, size_t off, size_t len)
-{
-	size_t done = 0, piece;
-	uint8_t *guest;
-
-	FOR_PIECES(iov, n, off, len, done, guest, piece) {
-		memset(guest, 0, piece);
-		done += piece;
-	}
-	return done;
-}
-
 int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to,
 	      unsigned cap)
 {

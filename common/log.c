@@ -5,6 +5,7 @@
  * One system call a line, and never a wait: a line that cannot be taken is lost.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +48,19 @@ static void say(enum log_level level, const char *fmt, va_list ap)
 	n = fmt_line(line, sizeof(line), "%.*s: %s\n", 24, log_to.name, text);
 	while (write(log_to.fd, line, n) < 0 && errno == EINTR)
 		;
+}
+
+bool log_fill_standard(void)
+{
+	int fd;
+
+	/* The lowest number that is free is what is given out. */
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return fd >= 0;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

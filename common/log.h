@@ -26,6 +26,14 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_to_fd(int fd, const char *name, enum log_level max);
 void log_to_ctl(int fd, const char *name, enum log_level max);
 
+/*
+ * Puts something into those of the descriptors 0, 1 and 2 that are not open, so
+ * that no file which is opened later gets one of these numbers, and with it the
+ * lines that are written there. Reads find the end, writes fail. The first thing
+ * in a program that a person starts. False if there is nothing to put there.
+ */
+bool log_fill_standard(void);
+
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* One LOG_ERROR line, then exit status 1. Only before the guest runs. */

@@ -164,4 +164,11 @@ bool vhu_shape_ok(const struct vhu_msg *m);
 enum vhu_status vhu_send(int sock, const struct vhu_msg *m);
 const char *vhu_request_name(uint32_t request); /* "SET_VRING_NUM", or "?" */
 
+/*
+ * common/listen.c: a listening socket at @path, close-on-exec; the name is the
+ * caller's to remove. A socket that nobody listens on is replaced. Dies, having
+ * said why, where that cannot be done.
+ */
+int vhu_listen(const char *path);
+
 #endif

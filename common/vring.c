@@ -296,13 +296,6 @@ void vq_unpop(struct vq *vq, unsigned n)
 	}
 }
 
-uint16_t vq_available(struct vq *vq)
-{
-	if (!vq->running || !look(vq))
-		return 0;
-	return (uint16_t)(vq->avail_seen - vq->last_avail);
-}
-
 void vq_push(struct vq *vq, uint16_t head, uint32_t written)
 {
 	struct vring_used_elem *e;

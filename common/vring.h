@@ -106,8 +106,6 @@ enum vq_pop vq_pop(struct vq *vq, struct iovec *iov, unsigned cap, struct vq_cha
  * room): the ones popped last, none of them pushed.
  */
 void vq_unpop(struct vq *vq, unsigned n);
-/* How many chains are available now (bounded by size; 0 after a fault). */
-uint16_t vq_available(struct vq *vq);
 
 /*
  * Put a chain on the used ring without publishing it; @written: bytes written
@@ -121,8 +119,8 @@ bool vq_wants_call(struct vq *vq);
 
 /*
  * Ask the driver for kicks, or not (2.7.10.1). vq_enable_kicks() returns true
- * if chains came in that vq_pop() and vq_available() have not seen: then work
- * on, a kick may have been missed.
+ * if chains came in that vq_pop() has not seen: then work on, a kick may have
+ * been missed.
  */
 bool vq_enable_kicks(struct vq *vq);
 void vq_disable_kicks(struct vq *vq);
@@ -132,7 +130,6 @@ bool vq_has_news(const struct vq *vq);
 /* Copy between iovecs and a flat buffer; returns the bytes copied. Skips @off bytes first. */
 size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, size_t len);
 size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t off, const void *buf, size_t len);
-size_t iov_zero(const struct iovec *iov, unsigned n, size_t off, size_t len);
 /*
  * The part [off, off + len) of @iov as a new list of at most @cap; returns its
  * count, or -1 if it does not fit or is not all there.

@@ -36,6 +36,8 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--supervised") == 0)
 		return serve_supervised();
 	log_to_fd(STDERR_FILENO, "lguest-sep-netd", LOG_INFO);
+	if (!log_fill_standard())
+		die("cannot open /dev/null: %m");
 	if (netd_parse(argc, argv, &o, err, sizeof(err)) != 0) {
 		log_line(LOG_ERROR, "%s", err);
 		return 2;

@@ -4,11 +4,11 @@
  * back-end programs ("Backend program conventions"), with what a NIC needs
  * besides. Runs before anything is opened; has no side effects.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/words.h"
 #include "netd.h"
 
 const char netd_help_text[] =
@@ -38,48 +38,6 @@ static int fail(char *err, size_t errlen, const char *what, const char *arg)
 	return -1;
 }
 
-/* All of @s is a decimal number in [min, max]. */
-static bool number(const char *s, uint64_t min, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	if (*s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	*out = strtoull(s, &end, 10);
-	return !errno && !*end && *out >= min && *out <= max;
-}
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool parse_mac(const char *s, uint8_t mac[ETH_ALEN])
-{
-	uint8_t any = 0;
-
-	for (int i = 0; i < ETH_ALEN; i++, s += 3) {
-		int hi = hex(s[0]), lo = hi < 0 ? -1 : hex(s[1]);
-
-		if (lo < 0 || s[2] != (i < ETH_ALEN - 1 ? ':' : '\0'))
-			return false;
-		mac[i] = (uint8_t)(hi << 4 | lo);
-		any |= mac[i];
-	}
-	/* A station has an address of its own: not zero, not a group. */
-	return any && !(mac[0] & 1);
-}
-
-static bool on_off(const char *s, bool *out)
-{
-	*out = strcmp(s, "on") == 0;
-	return *out || strcmp(s, "off") == 0;
-}
-
 /* One word of the command line, and the next one, which may be its value. */
 struct word {
 	const char *arg, *next;
@@ -105,23 +63,23 @@ static bool parse_number_option(struct word *w, struct netd_options *o, bool *go
 	uint64_t n = 0;
 
 	if ((v = value(w, "--fd"))) {
-		*good = number(v, 0, INT32_MAX, &n);
+		*good = parse_number(v, 0, INT32_MAX, &n);
 		o->fd = (int)n;
 	} else if ((v = value(w, "--tap-fd"))) {
-		*good = number(v, 0, INT32_MAX, &n);
+		*good = parse_number(v, 0, INT32_MAX, &n);
 		o->tap_fd = (int)n;
 	} else if ((v = value(w, "--queue-pairs"))) {
-		*good = number(v, 1, NETD_MAX_PAIRS, &n);
+		*good = parse_number(v, 1, NETD_MAX_PAIRS, &n);
 		o->net.queue_pairs = (uint8_t)n;
 	} else if ((v = value(w, "--mtu"))) {
-		*good = number(v, 68, UINT16_MAX, &n);
+		*good = parse_number(v, 68, UINT16_MAX, &n);
 		o->net.mtu = (uint16_t)n;
 	} else if ((v = value(w, "--rate"))) {
-		*good = number(v, 1, RATE_MAX, &o->net.rate_packets);
+		*good = parse_number(v, 1, RATE_MAX, &o->net.rate_packets);
 	} else if ((v = value(w, "--bandwidth"))) {
-		*good = number(v, 1, RATE_MAX, &o->net.rate_bytes);
+		*good = parse_number(v, 1, RATE_MAX, &o->net.rate_bytes);
 	} else if ((v = value(w, "--poll-us"))) {
-		*good = number(v, 0, 1000000, &n);
+		*good = parse_number(v, 0, 1000000, &n);
 		o->poll_us = (uint32_t)n;
 	} else {
 		return false;
@@ -140,12 +98,12 @@ static bool parse_other_option(struct word *w, struct netd_options *o, bool *goo
 		*good = *v != '\0' && strlen(v) < IFNAMSIZ && !strchr(v, '/') && !strchr(v, '%');
 		o->tap_name = v;
 	} else if ((v = value(w, "--mac"))) {
-		*good = parse_mac(v, o->net.mac);
+		*good = !parse_mac(v, o->net.mac);
 		o->have_mac = true;
 	} else if ((v = value(w, "--offload"))) {
-		*good = on_off(v, &o->net.offload);
+		*good = parse_on_off(v, &o->net.offload);
 	} else if ((v = value(w, "--spoof-check"))) {
-		*good = on_off(v, &o->net.spoof_check);
+		*good = parse_on_off(v, &o->net.spoof_check);
 		o->spoof_check_asked = o->net.spoof_check;
 	} else if (strcmp(w->arg, "--print-capabilities") == 0) {
 		o->capabilities = true;

@@ -14,9 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,32 +63,6 @@ static int move_out(int fd, const char *option)
 		die("%s=%d: %m", option, fd);
 	close(fd);
 	return n;
-}
-
-static int listen_at(const char *path)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	size_t len = strlen(path);
-	struct stat st;
-	int fd;
-
-	if (len >= sizeof(a.sun_path))
-		die("%s: the path is too long for a socket", path);
-	memcpy(a.sun_path, path, len + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		die("socket: %m");
-	/* One that a killed program left behind answers nobody. */
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-			die("%s: somebody is listening there", path);
-		unlink(path);
-		close(fd);
-		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	}
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, 1) != 0)
-		die("%s: %m", path);
-	return fd;
 }
 
 static const char *tap_hint(int err, unsigned pairs)
@@ -276,7 +248,7 @@ int netd_standalone(struct netd_options *o)
 	set_tap_up(o, &c);
 	if (!c.spoof_check && !o->have_mac)
 		log_line(LOG_INFO, "no --mac: source addresses of frames are not checked");
-	sock = o->socket_path ? listen_at(o->socket_path) : o->fd;
+	sock = o->socket_path ? vhu_listen(o->socket_path) : o->fd;
 	status = serve(o, &c, sock);
 	if (o->socket_path)
 		unlink(o->socket_path);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -31,12 +32,55 @@ static int drop_bounds(void)
 	return 0;
 }
 
-/* Where that cannot be told it is tried: what fails then is said. */
-static bool may(int cap)
+/*
+ * Where that cannot be told it is tried: what fails then is said. Not by
+ * libcap-ng, which would remember this process in what is cloned from it.
+ */
+static bool may(unsigned cap)
 {
-	if (capng_get_caps_process() < 0)
+	struct __user_cap_header_struct self = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &self, have) < 0)
 		return true;
-	return capng_have_capability(CAPNG_EFFECTIVE, (unsigned)cap);
+	return have[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
+}
+
+/* Does @id exist in this user namespace? "inside outside count", a line each. */
+static bool is_mapped(const char *map, unsigned id)
+{
+	char text[4096], *line, *save = NULL;
+	int fd = open(map, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	if (n < 0)
+		return true; /* a host without user namespaces */
+	text[n] = '\0';
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *end;
+		unsigned long first = strtoul(line, &end, 10), count;
+
+		(void)strtoul(end, &end, 10);
+		count = strtoul(end, &end, 10);
+		if (id >= first && id - first < count)
+			return true;
+	}
+	return false;
+}
+
+const char *cannot_become(uid_t uid, gid_t gid)
+{
+	if (!may(CAP_SETUID) || !may(CAP_SETGID))
+		return "root may not become another user here (CAP_SETUID and CAP_SETGID are missing)";
+	if (!is_mapped("/proc/self/uid_map", uid))
+		return "no such user is mapped into this user namespace";
+	if (!is_mapped("/proc/self/gid_map", gid))
+		return "no such group is mapped into this user namespace";
+	return NULL;
 }
 
 static int drop_ids(uid_t uid, gid_t gid)

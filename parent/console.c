@@ -52,6 +52,7 @@ bool outbuf_write(struct outbuf *o, int fd, size_t most)
 		return false;
 	if (done < 0) {
 		o->gone = true;
+		o->error = fd < 0 ? 0 : errno;
 		o->dropped += o->len;
 		o->head = o->len = 0;
 		return false;

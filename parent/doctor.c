@@ -4,6 +4,7 @@
  * host, as the one who asks would meet them. A program of its own.
  */
 #include <grp.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "doctor.h"
 #include "options.h"
 #include "setup.h"
+#include "spawn.h"
 
 #define MAX_FINDINGS 64
 
@@ -102,11 +104,15 @@ static void programs(void)
 
 static void caller(void)
 {
+	const struct passwd *nobody = getpwnam("nobody");
 	struct utsname u;
 
 	if (uname(&u) == 0)
 		found("caller", "kernel", FOUND, NULL, "%s %s", u.release, u.machine);
-	if (geteuid() == 0)
+	if (geteuid() == 0 && nobody && cannot_become(nobody->pw_uid, nobody->pw_gid))
+		found("caller", "user", MISSING, "start as an ordinary user, or where root may do it",
+		      "root, but %s", cannot_become(nobody->pw_uid, nobody->pw_gid));
+	else if (geteuid() == 0)
 		found("caller", "user", FOUND, NULL,
 		      "root: everything can be set up; guests run as nobody, or as --drop-to says");
 	else
@@ -160,7 +166,13 @@ static void print_json(bool can)
 	printf("],\n \"guests_can_run\": %s}\n", can ? "true" : "false");
 }
 
-/* A guest needs an engine, the programs and filters; all else is done without. */
+/* What a guest needs besides an engine; all else is done without. */
+static bool is_needed(const struct finding *f)
+{
+	return !strcmp(f->what, "user") || !strcmp(f->what, "programs") ||
+	       !strcmp(f->what, "system call filters");
+}
+
 static bool guests_can_run(unsigned *missing)
 {
 	bool engine = false, rest = true;
@@ -171,7 +183,7 @@ static bool guests_can_run(unsigned *missing)
 		*missing += f->state == MISSING && strcmp(f->group, "engine") != 0;
 		if (!strcmp(f->group, "engine"))
 			engine = engine || f->state != MISSING;
-		else if (!strcmp(f->what, "programs") || !strcmp(f->what, "system call filters"))
+		else if (is_needed(f))
 			rest = rest && f->state != MISSING;
 	}
 	return engine && rest;

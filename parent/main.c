@@ -3,6 +3,7 @@
  * lguest-sep: parse the command line, open everything in one short privileged
  * window, and supervise what was started, without any privilege, to its end.
  */
+#include <signal.h>
 #include <string.h>
 
 #include "audit.h"
@@ -18,6 +19,8 @@ int main(int argc, char **argv)
 	uint64_t began = now_us();
 	int status;
 
+	if (!log_fill_standard())
+		return complain(EXIT_HOST, "/dev/null: cannot open it: %m");
 	if (argc > 1 && !strcmp(argv[1], "audit"))
 		return audit_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "doctor"))
@@ -29,6 +32,7 @@ int main(int argc, char **argv)
 	config.parsed_us = now_us();
 	log_to_fd(2, "lguest-sep", config.verbose ? LOG_DEBUG : LOG_INFO);
 	status = EXIT_HOST;
+	(void)signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error to be told, no death */
 	inherited_note();
 	if (host_open(&host, &config) == 0) {
 		inherited_close(&config);

@@ -149,6 +149,14 @@ static int parse_poll_us(struct parse *p, const char *value)
 
 static int print_help(struct parse *p, const char *value);
 
+/* After the last line on standard output. */
+static int printed(const struct parse *p)
+{
+	if (fflush(stdout) != 0)
+		return complain(EXIT_HOST, "%s: cannot write to standard output: %m", p->opt);
+	return EXIT_POWEROFF;
+}
+
 static int print_version(struct parse *p, const char *value)
 {
 	static const struct policy *const policies[] = {
@@ -158,7 +166,6 @@ static int print_version(struct parse *p, const char *value)
 		&policy_start_qemu,
 	};
 
-	(void)p;
 	(void)value;
 	puts("lguest-sep " LGUEST_SEP_VERSION);
 	puts("system calls that each process may make once it is confined (policy/BUDGET):");
@@ -166,7 +173,7 @@ static int print_version(struct parse *p, const char *value)
 		printf("  %-13s %3u calls, %3u rules, %3u of them bound to their arguments\n",
 		       policies[i]->name, policies[i]->ncalls, policies[i]->nrules,
 		       policies[i]->nconditions);
-	return EXIT_POWEROFF;
+	return printed(p);
 }
 
 static const struct option_row table[] = {
@@ -206,7 +213,8 @@ static const struct option_row table[] = {
 	{ "stats", 0, NULL, "counters of every process at the end, and on SIGUSR1", parse_stats },
 	{ "verbose", 'v', NULL, "say what is done, how, and how long it took", parse_verbose },
 	{ "help", 'h', NULL, "this text", print_help },
-	{ "version", 0, NULL, "the version", print_version },
+	{ "version", 0, NULL, "the version, and how many system calls each process may make",
+	  print_version },
 	{ NULL, 0, NULL, NULL, NULL },
 };
 
@@ -229,15 +237,14 @@ static void print_wrapped(const char *text)
 
 static int print_help(struct parse *p, const char *value)
 {
-	(void)p;
 	(void)value;
 	puts("Usage: lguest-sep [OPTION…] MEM-MB KERNEL [KERNEL-ARGUMENT…]\n"
-	     "       lguest-sep audit [NAME|PID] [--json]   is every process as confined as promised?\n"
-	     "       lguest-sep doctor [--json]             what this host offers, and what would be used\n"
+	     "       lguest-sep audit [NAME|PID] [--json]  is it as confined as promised?\n"
+	     "       lguest-sep doctor [--json]            what does this host offer?\n"
 	     "\n"
 	     "Boots KERNEL with MEM-MB mebibytes in a guest that nobody has to trust: each\n"
 	     "disk, each NIC and the CPU have a confined process of their own. Three ^C within\n"
-	     "one second leave.\n");
+	     "one second leave. A value follows after = or as the next word.\n");
 	for (const struct option_row *o = table; o->name; o++) {
 		printf("  --%s%s%s", o->name, o->arg ? "=" : "", o->arg ? o->arg : "");
 		if (o->letter)
@@ -246,12 +253,16 @@ static int print_help(struct parse *p, const char *value)
 		print_wrapped(o->help);
 	}
 	puts("\n"
+	     "Examples:\n"
+	     "  lguest-sep --block=disk.img --tunnet=10.77.0.1/24 --initrd=initrd 256 vmlinuz\n"
+	     "  lguest-sep --name=web --block=web.img,snapshot --tunnet=bridge:br0 512 vmlinuz\n"
+	     "  lguest-sep audit web\n"
+	     "\n"
 	     "Exit status: 0 the guest powered off, 1 the host could not start it, 2 usage,\n"
-	     "3 the guest crashed, 4 one of our processes died, 5 --timeout, 6 --on-fault=kill,\n"
-	     "7 --max-reboots, 8 --max-restarts, 129 SIGHUP, 130 three ^C or SIGINT, 143 SIGTERM.");
-	if (fflush(stdout) != 0)
-		return complain(EXIT_HOST, "cannot write the help text: %m");
-	return EXIT_POWEROFF;
+	     "3 the guest crashed, 4 one of our processes died, 5 --timeout,\n"
+	     "6 --on-fault=kill, 7 --max-reboots, 8 --max-restarts, 129 SIGHUP,\n"
+	     "130 three ^C or SIGINT, 143 SIGTERM. man lguest-sep says more.");
+	return printed(p);
 }
 
 static const struct option_row *find_row(const char *arg, size_t len)
@@ -311,37 +322,45 @@ static bool add_word(struct config *c, const char *word)
 	return true;
 }
 
-/* True if one of the kernel's words begins with @key. */
+/* True if one of the kernel's own words, which end at "--", begins with @key. */
 static bool has_word(char **words, const char *key)
 {
 	for (; *words; words++) {
-		const char *s = *words;
-
-		while (s) {
+		for (const char *s = *words; s; s = strchr(s, ' ')) {
+			s += *s == ' ';
 			if (!strncmp(s, key, strlen(key)))
 				return true;
-			s = strchr(s, ' ');
-			if (s)
-				s++;
+			if (!strncmp(s, "--", 2) && (!s[2] || s[2] == ' '))
+				return false;
 		}
 	}
 	return false;
 }
 
+/* The first of @words that is one of our options: there it would be the kernel's, or its init's. */
+static const char *misplaced(char **words)
+{
+	for (; *words && strcmp(*words, "--") != 0; words++)
+		if (!strncmp(*words, "--", 2) && find_row(*words + 2, strcspn(*words + 2, "=")))
+			return *words;
+	return NULL;
+}
+
 /*
- * The kernel's words, and two of our own where the user says nothing: the
- * console that always exists, and a reboot after a panic, which is how it is seen.
+ * The kernel's words, and before them, since what follows after "--" is its
+ * init's, two of our own where the user says nothing: the console that always
+ * exists, and a reboot after a panic, which is how it is seen.
  */
 static int parse_cmdline(struct config *c, char **words)
 {
 	bool fits = true;
 
-	for (char **w = words; *w; w++)
-		fits = fits && add_word(c, *w);
 	if (!has_word(words, "console="))
-		fits = fits && add_word(c, "console=hvc0");
+		fits = add_word(c, "console=hvc0");
 	if (!has_word(words, "panic="))
 		fits = fits && add_word(c, "panic=-1");
+	for (char **w = words; *w; w++)
+		fits = fits && add_word(c, *w);
 	if (!fits)
 		return complain(EXIT_USAGE,
 				"the kernel's command line is longer than %d characters; shorten it",
@@ -352,6 +371,7 @@ static int parse_cmdline(struct config *c, char **words)
 int options_parse(int argc, char **argv, struct config *c)
 {
 	int i = 1, status;
+	const char *late;
 	uint64_t mb;
 
 	memset(c, 0, sizeof(*c));
@@ -382,6 +402,11 @@ int options_parse(int argc, char **argv, struct config *c)
 	c->kernel = argv[i + 1];
 	if (!*c->kernel)
 		return complain(EXIT_USAGE, "KERNEL: the name of a file is missing");
+	late = misplaced(argv + i + 1);
+	if (late)
+		return complain(EXIT_USAGE,
+				"%s: options come before MEM-MB (a kernel's init gets its own after --)",
+				late);
 	status = parse_cmdline(c, argv + i + 2);
 	if (status >= 0)
 		return status;

@@ -6,6 +6,7 @@
 #ifndef PARENT_OPTIONS_H
 #define PARENT_OPTIONS_H
 
+#include "common/words.h"
 #include "config.h"
 
 /*
@@ -20,12 +21,6 @@ struct parse {
 	const char *opt; /* "--block" */
 };
 
-/* An unsigned decimal number in [min, max], nothing before or after it. */
-bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *out);
-/* The same with an optional suffix k, M or G (powers of 1024). */
-bool parse_size(const char *s, uint64_t min, uint64_t max, uint64_t *out);
-/* Six pairs of hex digits with colons; not a group address, not all zero. NULL, or what is wrong. */
-const char *parse_mac(const char *s, uint8_t mac[ETH_ALEN]);
 /* A name that an interface can have. NULL, or what is wrong with it. */
 const char *parse_ifname(const char *s, char name[IFNAMSIZ]);
 /* Room for @size bytes in config.text, or NULL when it is full. */

@@ -29,17 +29,6 @@ static int bad(const struct parse *p, const char *value, const char *field, cons
 	return complain(EXIT_USAGE, "%s=%s: %s: %s", p->opt, value, field, why);
 }
 
-static bool on_off(const char *s, bool *on)
-{
-	if (!strcmp(s, "on"))
-		*on = true;
-	else if (!strcmp(s, "off"))
-		*on = false;
-	else
-		return false;
-	return true;
-}
-
 static const char *set_serial(struct disk_option *d, const char *s)
 {
 	size_t len = strlen(s);
@@ -92,13 +81,13 @@ static const char *set_value(struct disk_option *d, const char *key, const char 
 	if (!strcmp(key, "io"))
 		return set_io(d, v);
 	if (!strcmp(key, "lock")) {
-		if (!on_off(v, &on))
+		if (!parse_on_off(v, &on))
 			return "say lock=on or lock=off";
 		d->no_lock = !on;
 		return NULL;
 	}
 	if (!strcmp(key, "direct"))
-		return on_off(v, &d->direct) ? NULL : "say direct=on or direct=off";
+		return parse_on_off(v, &d->direct) ? NULL : "say direct=on or direct=off";
 	if (!strcmp(key, "queues")) {
 		if (!parse_number(v, 1, MAX_QUEUES, &n))
 			return "the number of queues is 1 to 16";

@@ -57,6 +57,17 @@ static const char *judge_address(struct in_addr ip, unsigned prefix)
 	return NULL;
 }
 
+/* What follows after a colon, if anything does. -1, or the exit status. */
+static int tunnet_mac(struct parse *p, struct net_option *n, const char *value, const char *colon)
+{
+	const char *why = colon ? parse_mac(colon + 1, n->mac) : NULL;
+
+	if (why)
+		return bad(p, value, colon + 1, why);
+	n->have_mac = colon != NULL;
+	return -1;
+}
+
 /* IP[/LEN][:MAC] */
 static int tunnet_ip(struct parse *p, struct net_option *n, const char *value, char *field)
 {
@@ -81,24 +92,16 @@ static int tunnet_ip(struct parse *p, struct net_option *n, const char *value, c
 	why = judge_address(n->ip, n->prefix);
 	if (why)
 		return bad(p, value, field, why);
-	if (!colon)
-		return -1;
-	why = parse_mac(colon + 1, n->mac);
-	if (why)
-		return bad(p, value, colon + 1, why);
-	n->have_mac = true;
-	return -1;
+	return tunnet_mac(p, n, value, colon);
 }
 
-int parse_tunnet(struct parse *p, const char *value)
+/* The value of --tunnet= into @n. -1, or the exit status. */
+static int tunnet(struct parse *p, struct net_option *n, const char *value)
 {
-	struct net_option *n = new_net(p);
 	char field[FIELD_MAX];
 	const char *why;
 	char *colon;
 
-	if (!n)
-		return too_many(p, value);
 	if (strlen(value) >= sizeof(field))
 		return complain(EXIT_USAGE, "%s: the value is too long", p->opt);
 	memcpy(field, value, strlen(value) + 1);
@@ -112,13 +115,7 @@ int parse_tunnet(struct parse *p, const char *value)
 	why = parse_ifname(field + strlen(BRIDGE_PFX), n->ifname);
 	if (why)
 		return bad(p, value, "the bridge's name", why);
-	if (!colon)
-		return -1;
-	why = parse_mac(colon + 1, n->mac);
-	if (why)
-		return bad(p, value, colon + 1, why);
-	n->have_mac = true;
-	return -1;
+	return tunnet_mac(p, n, value, colon);
 }
 
 /* What the NIC is connected to: the first field of --net=. NULL, or what is wrong. */
@@ -185,16 +182,14 @@ static const char *set_value(struct net_option *n, const char *key, const char *
 	return "there is no such setting (mac=, mtu=, offload=, spoof-check=, queues=, rate=, bandwidth=)";
 }
 
-int parse_net(struct parse *p, const char *value)
+/* The value of --net= into @n. -1, or the exit status. */
+static int net(struct parse *p, struct net_option *n, const char *value)
 {
-	struct net_option *n = new_net(p);
 	const char *rest = value;
 	char field[FIELD_MAX];
 	bool first = true;
 	int got;
 
-	if (!n)
-		return too_many(p, value);
 	while ((got = next_field(&rest, field, sizeof(field))) != 0) {
 		const char *why;
 		char *eq;
@@ -215,6 +210,49 @@ int parse_net(struct parse *p, const char *value)
 	if (n->kind == NET_FD && n->queues > 1)
 		return bad(p, value, "queues", "one descriptor is one queue pair");
 	return -1;
+}
+
+/* Two NICs of a guest cannot be one and the same: what @n has in common with an earlier one, or NULL. */
+static const char *twice(const struct config *c, const struct net_option *n)
+{
+	for (const struct net_option *o = c->net; o < n; o++) {
+		if (n->have_mac && o->have_mac && !memcmp(n->mac, o->mac, ETH_ALEN))
+			return "another NIC of this guest has that hardware address already";
+		if (n->kind != o->kind)
+			continue;
+		if (n->kind == NET_TUNNET_IP && n->ip.s_addr == o->ip.s_addr)
+			return "another NIC of this guest has that address already";
+		if ((n->kind == NET_TAP && !strcmp(n->ifname, o->ifname)) ||
+		    (n->kind == NET_FD && n->fd == o->fd))
+			return "another NIC of this guest has that tap already";
+	}
+	return NULL;
+}
+
+static int add_nic(struct parse *p, const char *value,
+		   int (*parse)(struct parse *p, struct net_option *n, const char *value))
+{
+	struct net_option *n = new_net(p);
+	const char *why;
+	int status;
+
+	if (!n)
+		return too_many(p, value);
+	status = parse(p, n, value);
+	if (status >= 0)
+		return status;
+	why = twice(p->c, n);
+	return why ? complain(EXIT_USAGE, "%s=%s: %s; take another", p->opt, value, why) : -1;
+}
+
+int parse_tunnet(struct parse *p, const char *value)
+{
+	return add_nic(p, value, tunnet);
+}
+
+int parse_net(struct parse *p, const char *value)
+{
+	return add_nic(p, value, net);
 }
 
 int parse_vhost_user_net(struct parse *p, const char *value)

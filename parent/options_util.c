@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Pieces of the command line: numbers, hardware addresses, names, lists with
- * commas, users. Runs in the parent before it has opened anything; must never
- * act on what it reads, only judge it.
+ * Pieces of the command line: interfaces' names, lists with commas, users. Runs
+ * in the parent before it has opened anything; must never act on what it reads,
+ * only judge it.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -36,73 +36,6 @@ int complain(int status, const char *fmt, ...)
 	if (write(STDERR_FILENO, line, have) < 0)
 		return status;
 	return status;
-}
-
-static bool number(const char *s, bool suffix, uint64_t min, uint64_t max, uint64_t *out)
-{
-	uint64_t v = 0;
-	unsigned shift = 0;
-
-	if (!isdigit((unsigned char)*s))
-		return false;
-	for (; isdigit((unsigned char)*s); s++) {
-		unsigned digit = (unsigned)(*s - '0');
-
-		if (v > (UINT64_MAX - digit) / 10)
-			return false;
-		v = v * 10 + digit;
-	}
-	if (suffix && *s) {
-		shift = *s == 'k' || *s == 'K' ? 10 : *s == 'M' ? 20 : *s == 'G' ? 30 : 0;
-		if (!shift)
-			return false;
-		s++;
-	}
-	if (*s || v > UINT64_MAX >> shift)
-		return false;
-	v <<= shift;
-	if (v < min || v > max)
-		return false;
-	*out = v;
-	return true;
-}
-
-bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *out)
-{
-	return number(s, false, min, max, out);
-}
-
-bool parse_size(const char *s, uint64_t min, uint64_t max, uint64_t *out)
-{
-	return number(s, true, min, max, out);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-const char *parse_mac(const char *s, uint8_t mac[ETH_ALEN])
-{
-	static const char zero[ETH_ALEN];
-
-	for (unsigned i = 0; i < ETH_ALEN; i++) {
-		int high = hex_digit(s[0]);
-		int low = high < 0 ? -1 : hex_digit(s[1]);
-
-		if (low < 0 || s[2] != (i == ETH_ALEN - 1 ? '\0' : ':'))
-			return "is no hardware address (write it as 02:11:22:33:44:55)";
-		mac[i] = (uint8_t)(high << 4 | low);
-		s += 3;
-	}
-	if (mac[0] & 1)
-		return "is a group address; the first byte of a NIC's own address is even";
-	if (!memcmp(mac, zero, ETH_ALEN))
-		return "is all zero; give the guest an address of its own";
-	return NULL;
 }
 
 const char *parse_ifname(const char *s, char name[IFNAMSIZ])

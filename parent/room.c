@@ -36,6 +36,7 @@ const char *room_step_text(uint32_t step)
 {
 	static const char *const text[STEP_COUNT] = {
 		[STEP_NONE] = "ended",
+		[STEP_NAMESPACES] = "QEMU's room needs a mount namespace of its own: give root CAP_SYS_ADMIN, or let ordinary users make user namespaces",
 		[STEP_ROOT] = "empty root folder",
 		[STEP_QEMU_FILES] = "showing QEMU's files",
 		[STEP_LISTEN] = "listening socket",

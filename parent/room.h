@@ -11,6 +11,7 @@
 /* Where furnishing failed; said by the parent, since the child has no voice. */
 enum room_step {
 	STEP_NONE,
+	STEP_NAMESPACES,
 	STEP_ROOT,
 	STEP_QEMU_FILES,
 	STEP_LISTEN,

@@ -35,16 +35,32 @@ static int check_memory(const struct config *c)
 			(unsigned long long)((uint64_t)si.totalram * si.mem_unit >> 20));
 }
 
-/* Three channels a role, the taps' queues: more than the usual soft limit of 1024 in the end. */
-static void raise_descriptor_limit(void)
+static int check_user(const struct config *c)
 {
-	struct rlimit r;
+	const char *why = c->change_user ? cannot_become(c->uid, c->gid) : NULL;
 
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-		r.rlim_cur = MIN(r.rlim_max, 65536);
-		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
-			complain(0, "limit of descriptors: %m");
-	}
+	if (!why)
+		return 0;
+	return complain(-1, "--drop-to=%s: %s; start as an ordinary user, or where root may do it",
+			c->drop_name, why);
+}
+
+/*
+ * Three channels a role, the taps' queues: more than the usual soft limit of
+ * 1024 in the end; and a role's whole table must fit below the hard one.
+ */
+static int raise_descriptor_limit(void)
+{
+	struct rlimit r, more;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return 0;
+	more.rlim_max = MAX(r.rlim_max, SPAWNER_NOFILE);
+	more.rlim_cur = MIN(more.rlim_max, 65536);
+	if (r.rlim_cur >= more.rlim_cur || setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return 0;
+	return complain(-1, "this process may have %llu open files (ulimit -Hn), and %u are needed; raise that limit",
+			(unsigned long long)r.rlim_max, SPAWNER_NOFILE);
 }
 
 static int open_disks(struct host *h)
@@ -88,8 +104,9 @@ static int make_memory(struct host *h)
 {
 	h->mem = shm_create(h->c->mem_bytes, &h->mem_sealed);
 	if (h->mem < 0)
-		return complain(-1, "guest memory of %llu MiB: %m",
-				(unsigned long long)(h->c->mem_bytes >> 20));
+		return complain(-1, "guest memory of %llu MiB: %m%s",
+				(unsigned long long)(h->c->mem_bytes >> 20),
+				errno == EFBIG ? " (ulimit -f)" : "");
 	return 0;
 }
 
@@ -280,9 +297,9 @@ int host_open(struct host *h, const struct config *c)
 		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].listener = -1;
 		h->net[i].listener = -1;
 	}
-	if (check_memory(c) < 0 || open_programs(h) < 0)
+	if (check_memory(c) < 0 || check_user(c) < 0 || raise_descriptor_limit() < 0 ||
+	    open_programs(h) < 0)
 		return -1;
-	raise_descriptor_limit();
 	from = now_us();
 	if (window_first(h) < 0)
 		return -1;

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
+#include <linux/major.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +76,8 @@ static int open_failed(const struct disk_option *o, const struct stat *st)
 		return complain(-1,
 				"--block=%s: cannot open it for writing: %m; say ro or snapshot, or change its permissions",
 				o->path);
-	return complain(-1, "--block=%s: cannot open it: %m", o->path);
+	return complain(-1, "--block=%s: cannot open it: %m%s", o->path,
+			errno == EACCES ? "; change its permissions" : "");
 }
 
 /* Hosts before 3.15 have no locks of that kind: then flock(2), which has the same owner. */
@@ -265,6 +268,28 @@ static int fill(const struct disk_option *o, struct disk_host *d, const struct s
 	return 0;
 }
 
+/* What disk[].dev and .ino are of: the file, the device, or what is behind a loop device. */
+static void identify(int look, const struct stat *st, struct disk_host *d)
+{
+	struct loop_info64 loop;
+	char self[40];
+	int fd;
+
+	d->dev = S_ISBLK(st->st_mode) ? st->st_rdev : st->st_dev;
+	d->ino = S_ISBLK(st->st_mode) ? 0 : st->st_ino;
+	if (!S_ISBLK(st->st_mode) || major(st->st_rdev) != LOOP_MAJOR)
+		return;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+	fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return; /* opening it for real says why */
+	if (ioctl(fd, LOOP_GET_STATUS64, &loop) == 0) {
+		d->dev = loop.lo_rdevice ? loop.lo_rdevice : loop.lo_device;
+		d->ino = loop.lo_rdevice ? 0 : loop.lo_inode;
+	}
+	close(fd);
+}
+
 /* Index of an earlier disk that is the same as disk[@i], or -1. */
 static int disk_same(const struct disk_host *disk, unsigned i)
 {
@@ -285,8 +310,7 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 	look = look_at(o->path, &st);
 	if (look < 0)
 		return -1;
-	d->dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
-	d->ino = S_ISBLK(st.st_mode) ? 0 : st.st_ino;
+	identify(look, &st, d);
 	same = disk_same(disk, i);
 	if (same >= 0) {
 		close(look);

@@ -67,14 +67,16 @@ static int open_program(const char *folder, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	snprintf(path, sizeof(path), LIBEXECDIR "/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		snprintf(path, sizeof(path), LIBEXECDIR "/%s", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd < 0 && errno != ENOENT)
+		return complain(-1, "%s: cannot open it: %m", path);
 	if (fd < 0)
 		return complain(-1,
 				"%s is neither in %s nor in " LIBEXECDIR
-				" (make install puts it there): %m",
+				" (make install puts it there)",
 				name, folder);
 	return fd;
 }

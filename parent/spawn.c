@@ -47,10 +47,14 @@ static pid_t clone_room(const struct room *r, int sock)
 	return pid;
 }
 
-int spawner_begin(struct spawner *s, const struct room *r)
+int spawner_begin(struct spawner *s, const struct room *asked)
 {
+	struct room room = *asked;
+	const struct room *r = &room;
 	int pair[2];
 
+	room.own_uid = getuid();
+	room.own_gid = getgid();
 	memset(s, 0, sizeof(*s));
 	s->name = r->name;
 	s->role = r->role;

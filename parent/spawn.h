@@ -10,7 +10,11 @@
 #include <sys/types.h>
 
 #include "common/ctl.h"
+#include "common/fdtab.h"
 #include "common/spawn_proto.h"
+
+/* Descriptors of a spawner: a whole table of the vCPU process, and as many on their way to it. */
+#define SPAWNER_NOFILE (2 * VFD_LIMIT)
 
 /* How one role's room is furnished. */
 struct room {
@@ -18,6 +22,8 @@ struct room {
 	enum role role;
 	uid_t uid;		/* what the role runs as; -1: unprivileged, stay who we are */
 	gid_t gid;
+	uid_t own_uid;		/* who we are, for spawner_begin() to fill in: in a new */
+	gid_t own_gid;		/* user namespace nobody has an id by which he could tell */
 	int exe;		/* the role's executable, O_RDONLY|O_CLOEXEC */
 	int init_exe;		/* lguest-sep-init */
 	bool qemu;		/* root shows QEMU's files; policy_start_qemu */
@@ -50,7 +56,7 @@ struct spawner {
  * Several rooms are furnished at once by beginning all of them before the first
  * is finished. A spawner whose begin failed needs no finish.
  */
-int spawner_begin(struct spawner *s, const struct room *r);
+int spawner_begin(struct spawner *s, const struct room *asked);
 int spawner_finish(struct spawner *s);
 int spawner_create(struct spawner *s, const struct room *r); /* both */
 
@@ -81,6 +87,9 @@ size_t spawn_end_text(const struct spawn_msg *m, char *buf, size_t size);
  * -1 having said why.
  */
 int confine_self(uid_t uid, gid_t gid);
+
+/* What keeps this process from becoming user @uid and group @gid; NULL: nothing. */
+const char *cannot_become(uid_t uid, gid_t gid);
 
 /*
  * The first range of subordinate user ids that @file (/etc/subuid) gives to

@@ -19,9 +19,6 @@
 #include "policy/policies.h"
 #include "room.h"
 
-/* Room for a whole table of the vCPU process and as many descriptors on their way to it. */
-#define SPAWNER_NOFILE (2 * VFD_LIMIT)
-
 static NORETURN void no_room(int sock, uint32_t step)
 {
 	struct spawn_msg m = {.type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step};
@@ -118,8 +115,8 @@ static void default_signals(void)
 void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing)
 {
 	bool privileged = r->uid != (uid_t)-1, root = geteuid() == 0 || own_user;
-	uid_t uid = privileged ? r->uid : getuid();
-	gid_t gid = privileged ? r->gid : getgid();
+	uid_t uid = privileged ? r->uid : r->own_uid;
+	gid_t gid = privileged ? r->gid : r->own_gid;
 	char digits[16], name[] = "lguest-sep-init", *argv[] = {name, digits, NULL};
 	char *envp[] = {NULL};
 	int listen_fd[MAX_DEVICES], exe;
@@ -131,8 +128,11 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 	missing |= root ? room_namespaces() : LAYER_BIT(LAYER_NAMESPACES) | LAYER_BIT(LAYER_ROOT);
 	if (!(missing & LAYER_BIT(LAYER_ROOT)) && room_root(r, uid, gid, listen_fd, &step) < 0)
 		no_room(sock, step);
-	if (r->nlisten &&
-	    (missing & LAYER_BIT(LAYER_ROOT) || hand_back(sock, listen_fd, r->nlisten) < 0))
+	if (r->nlisten && missing & LAYER_BIT(LAYER_ROOT)) {
+		errno = EPERM;
+		no_room(sock, STEP_NAMESPACES);
+	}
+	if (r->nlisten && hand_back(sock, listen_fd, r->nlisten) < 0)
 		no_room(sock, STEP_LISTEN);
 	if (!(missing & LAYER_BIT(LAYER_NAMESPACES)) &&
 	    (sethostname("", 0) < 0 || setdomainname("", 0) < 0))

@@ -106,7 +106,7 @@ void sup_role_ended(struct supervisor *s, struct sup_role *r)
 	if (s->phase == PHASE_RUNNING && sup_restart_later(s, r, ended_well(r)))
 		return;
 	s->blamed = r;
-	if (s->phase == PHASE_STARTING)
+	if (s->phase == PHASE_STARTING && !ended_well(r))
 		blame(s);
 	else
 		s->blame_at = now_ms() + BLAME_MS;

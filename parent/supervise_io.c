@@ -83,7 +83,7 @@ void sup_flush(struct supervisor *s, bool out_ready, bool err_ready, bool in_rea
 		outbuf_write(&s->in, s->con_in, 4096);
 }
 
-void sup_flush_all(struct supervisor *s)
+static void flush_all(struct supervisor *s)
 {
 	uint64_t until = now_ms() + DRAIN_MS;
 
@@ -105,4 +105,17 @@ void sup_flush_all(struct supervisor *s)
 		if (s->out.len + s->err.len < before)
 			until = now_ms() + DRAIN_MS;
 	}
+}
+
+void sup_flush_all(struct supervisor *s)
+{
+	flush_all(s);
+	/* A reader that went away, or none from the beginning, is how the user wants it. */
+	if (!s->out.dropped || !s->out.error || s->out.error == EPIPE || s->out.error == EBADF)
+		return;
+	errno = s->out.error;
+	sup_line(s, "standard output: %m; %llu bytes that the guest wrote are lost",
+		 (unsigned long long)s->out.dropped);
+	s->out.dropped = 0;
+	flush_all(s);
 }

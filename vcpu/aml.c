@@ -66,7 +66,7 @@ void aml_int(struct aml *a, uint32_t v)
 	}
 }
 
-void aml_string(struct aml *a, const char *s)
+static void aml_string(struct aml *a, const char *s)
 {
 	aml_byte(a, STRING_PREFIX);
 	aml_bytes(a, s, strlen(s) + 1);

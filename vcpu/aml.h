@@ -18,7 +18,6 @@ void aml_bytes(struct aml *a, const void *p, size_t n);
 void aml_byte(struct aml *a, uint8_t v);
 void aml_name(struct aml *a, const char *seg);	/* four characters, or with a leading backslash */
 void aml_int(struct aml *a, uint32_t v);
-void aml_string(struct aml *a, const char *s);
 /* A scope whose package length is known only at its end: open returns what close wants. */
 size_t aml_open(struct aml *a);
 void aml_close(struct aml *a, size_t at);

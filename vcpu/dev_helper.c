@@ -54,7 +54,7 @@ bool dev_start(struct vpci *v)
 	return true;
 }
 
-void dev_stop_queue(struct vpci *v, unsigned q)
+static void dev_stop_queue(struct vpci *v, unsigned q)
 {
 	struct device *d = (struct device *)v;
 

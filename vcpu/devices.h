@@ -101,7 +101,6 @@ void dev_blk_init(struct device *d, const struct vcpu_device *c);
 /* Both: start and stop of the helper's queues. */
 bool dev_start(struct vpci *v);
 bool dev_start_queue(struct vpci *v, unsigned q);
-void dev_stop_queue(struct vpci *v, unsigned q);
 void dev_stop(struct vpci *v);
 void dev_notify(struct vpci *v, unsigned q);
 void vq_from_vpci(const struct vpci *v, unsigned q, struct vq_setup *s);

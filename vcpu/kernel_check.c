@@ -31,6 +31,12 @@ static const struct magic {
 	{ 0, 4, "hsqs", "a squashfs image" },
 	{ 257, 5, "ustar", "a tar archive" },
 	{ 0, 2, "#!", "a script" },
+	/* Documentation/arch/arm64/booting.rst, arch/riscv/boot-image-header.rst; arm's zImage, U-Boot's uImage */
+	{ 0x38, 4, "ARM\x64", "a kernel for another machine (arm64)" },
+	{ 0x30, 5, "RISCV", "a kernel for another machine (RISC-V)" },
+	{ 0x24, 4, "\x18\x28\x6f\x01", "a kernel for another machine (arm)" },
+	{ 0, 4, "\x27\x05\x19\x56", "a uImage (for U-Boot)" },
+	{ 0, 8, "MZ\0\0zimg", "a compressed EFI kernel, for another machine" },
 	{ 0, 2, "MZ", "an EFI or Windows program" },
 	{ 0x1fe, 2, "\x55\xaa", "a disk image (boot sector)" },
 };

@@ -61,7 +61,7 @@ static int place(struct load_state *st, uint64_t *load)
 		base = h->pref_address;
 	}
 	if (!load_ram(st, *load, 1) || (need && !load_ram(st, base, need)))
-		return load_fail(st->out, "the kernel needs memory up to %llu MiB",
+		return load_fail(st->out, "the kernel needs memory up to %llu MiB; give the guest more (MEM-MB)",
 				 (unsigned long long)((base >> 20) + (need >> 20) + 1));
 	st->out->kernel_end = need ? base + need : 0;
 	return 0;

@@ -57,7 +57,6 @@ bool pc_in(struct pc *pc, uint16_t port, unsigned len, uint32_t *v);
 bool pc_out(struct pc *pc, uint16_t port, unsigned len, uint32_t v);
 /* Input for the serial port: the number of bytes taken. */
 size_t pc_serial_input(struct pc *pc, const uint8_t *buf, size_t len);
-size_t pc_serial_room(const struct pc *pc);
 /* Output drained: the transmitter is ready again. */
 void pc_serial_drained(struct pc *pc);
 /* The user asks the guest to power off. */

@@ -178,7 +178,7 @@ void pc_uart_write(struct pc *pc, unsigned reg, uint8_t v)
 	update_irq(pc);
 }
 
-size_t pc_serial_room(const struct pc *pc)
+static size_t pc_serial_room(const struct pc *pc)
 {
 	return loopback(pc) ? 0 : PC_SERIAL_FIFO - pc->uart.count;
 }

@@ -21,7 +21,7 @@ uint32_t pci_get32(const struct pci_dev *d, unsigned off)
 	return pci_get16(d, off) | (uint32_t)pci_get16(d, off + 2) << 16;
 }
 
-void pci_put16(struct pci_dev *d, unsigned off, uint16_t v)
+static void pci_put16(struct pci_dev *d, unsigned off, uint16_t v)
 {
 	d->cfg[off] = (uint8_t)v;
 	d->cfg[off + 1] = (uint8_t)(v >> 8);

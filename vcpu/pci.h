@@ -64,7 +64,6 @@ void pci_attach(struct pci_bus *b, unsigned devfn, struct pci_dev *d);
 /* Little-endian fields of cfg. */
 uint16_t pci_get16(const struct pci_dev *d, unsigned off);
 uint32_t pci_get32(const struct pci_dev *d, unsigned off);
-void pci_put16(struct pci_dev *d, unsigned off, uint16_t v);
 void pci_put32(struct pci_dev *d, unsigned off, uint32_t v);
 
 /* Where BAR @bar answers now; 0 if it is absent, unassigned or not decoded. */

@@ -32,7 +32,7 @@ void vpci_rewire(struct vpci *v)
 		v->host->rewire(v);
 }
 
-bool vpci_msix_enabled(const struct vpci *v)
+static bool vpci_msix_enabled(const struct vpci *v)
 {
 	return v->nvectors && (pci_get16(&v->pci, MSIX_CTRL) & PCI_MSIX_FLAGS_ENABLE);
 }

@@ -34,6 +34,5 @@ void vpci_bar0_write(struct vpci *v, uint64_t off, unsigned len, uint64_t val);
 /* The ISR changed, or what gates it: bring the INTx line in line. */
 void vpci_update_intx(struct vpci *v);
 void vpci_rewire(struct vpci *v);
-bool vpci_msix_enabled(const struct vpci *v);
 
 #endif

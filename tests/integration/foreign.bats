@@ -105,3 +105,30 @@ plain_qemu()
 	run "$B/lguest-sep-netd" --print-capabilities
 	[[ $status == 0 && $output == *'"type": "net"'* ]]
 }
+
+@test "--socket-path takes the place of a dead socket alone, never of a file" {
+	new_image disk 1
+	was=$(sum disk)
+	for program in "blkd --blk-file=disk" "netd --tap=tap9"; do
+		run timeout 5 "$B"/lguest-sep-$program --socket-path=disk
+		[[ $status == 1 && $output == *"--socket-path=disk: something that is no socket"* ]]
+		[[ $(sum disk) == "$was" ]]
+	done
+	backend blkd --blk-file=disk
+	new_image other 1
+	run timeout 5 "$B/lguest-sep-blkd" --blk-file=other --socket-path=blkd.sock
+	[[ $status == 1 && $output == *"another program listens there"* ]]
+	# Killed, it leaves its name behind; the next one takes it.
+	kill -9 ${backends:?}
+	wait $backends || true
+	[[ -S blkd.sock ]]
+	"$B/lguest-sep-blkd" --blk-file=other --socket-path=blkd.sock 3>&- &
+	backends=$!
+	sleep 0.5
+	kill $backends
+	status=0
+	wait $backends || status=$?
+	is_status 0
+	[[ ! -e blkd.sock ]]
+	backends=
+}

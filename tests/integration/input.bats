@@ -11,6 +11,11 @@ setup_test()
 	new_image disk 1
 }
 
+teardown_test()
+{
+	[[ -z ${loop:-} ]] || losetup -d "$loop"
+}
+
 # refused STATUS TEXT ARGUMENT…
 refused()
 {
@@ -73,6 +78,10 @@ refused()
 	refused 1 disk --block=disk --block=disk 64 "$K"
 	refused 1 hard --block=disk --block=hard 64 "$K"
 	refused 1 soft --block=disk --block=soft 64 "$K"
+	loop=$(losetup -f --show disk) || skip "no loop devices"
+	refused 1 "$loop: this disk is there already, as --block=disk" --block=disk --block="$loop" 64 "$K"
+	refused 1 "disk: this disk is there already, as --block=$loop" --block="$loop" --block=disk 64 "$K"
+	refused 1 "$loop: this disk is there already" --block="$loop" --block="$loop" 64 "$K"
 }
 
 @test "host: more memory than there is; a bridge that is not there; an address in use" {
@@ -97,13 +106,50 @@ refused()
 	refused 1 "short.gz" 64 short.gz
 	refused 1 "cut off" --engine=qemu 128 short
 	refused 1 "give it more" --engine=qemu 48 "$K"
-	# Beside a disk, whose process is ended before it has begun.
-	refused 1 "a text file" --block=disk 64 words
+	head -c 4096 /dev/zero > arm64
+	printf 'ARM\x64' | dd of=arm64 bs=1 seek=56 conv=notrunc status=none
+	refused 1 "another machine (arm64)" 64 arm64
+	# Beside a disk, whose process ends with the connection, before it has begun.
+	for engine in qemu kvm; do
+		[[ $engine == qemu || -e /dev/kvm ]] || continue
+		refused 1 "a text file" --engine=$engine --block=disk 64 words
+	done
+}
+
+@test "a host that does not let root do what it needs: one line that says so" {
+	need_kernel
+	run unshare --user --map-root-user "$L" --block=disk 64 "$K" < /dev/null
+	[[ $status == 1 ]]
+	one_line
+	[[ $output == *"--drop-to=nobody: no such user is mapped"* ]]
+	run unshare --user --map-root-user "$L" doctor
+	[[ $status == 1 && $output == *"no such user is mapped"* ]]
+	run setpriv --bounding-set=-setuid --inh-caps=-setuid "$L" --block=disk 64 "$K" < /dev/null
+	[[ $status == 1 ]]
+	one_line
+	[[ $output == *"--drop-to=nobody: "*CAP_SETUID* ]]
+	run setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$L" --engine=qemu --block=disk 64 "$K" < /dev/null
+	[[ $status == 1 ]]
+	one_line
+	[[ $output == *CAP_SYS_ADMIN* ]]
+	run setpriv --bounding-set=-sys_resource --inh-caps=-sys_resource \
+		bash -c 'ulimit -n 100; exec "$@"' sh "$L" --block=disk 64 "$K" < /dev/null
+	[[ $status == 1 ]]
+	one_line
+	[[ $output == *"ulimit -Hn"* ]]
+	run bash -c 'ulimit -f 100; exec "$@"' sh "$L" --block=disk 64 "$K" < /dev/null
+	[[ $status == 1 ]]
+	one_line
+	[[ $output == *"ulimit -f"* ]]
 }
 
 @test "help and version" {
 	run "$L" --help
 	[[ $status == 0 && $output == *"--tunnet"* && $output == *"--block"* ]]
+	local LC_ALL=C.UTF-8
+	for line in "${lines[@]}"; do
+		((${#line} <= 80)) || { echo "longer than 80 columns: $line"; return 1; }
+	done
 	run "$L" --version
 	[[ $status == 0 && ${lines[0]} == "lguest-sep $(cat "$top/VERSION")" ]]
 	# The budget: one line a policy, as policy/BUDGET has it (on x86-64).
@@ -112,13 +158,18 @@ refused()
 		grep -qE "^ +$name +$calls calls, +$rules rules, +$bound of them" <<< "$output" ||
 			{ echo "not said: $name $calls $rules $bound"; return 1; }
 	done < <(grep -v '^#' "$top/policy/BUDGET")
+	for option in --help --version; do
+		run bash -c '"$@" > /dev/full' sh "$L" $option
+		[[ $status == 1 && $output == *"$option: cannot write"* ]]
+	done
 }
 
 @test "an ordinary user boots a guest with a disk; what needs a privilege is named" {
 	need_kernel
-	as=(setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all)
-	"${as[@]}" test -r "$K" -a -x "$L" || skip "$K cannot be read by nobody"
-	chown nobody disk
+	# Not nobody: its number is also what everybody has in a new user namespace.
+	as=(setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all)
+	"${as[@]}" test -r "$K" -a -x "$L" || skip "$K cannot be read by everybody"
+	chown 1234 disk
 	guest_script <<< 'say "disk $(cat /sys/block/vda/size)"'
 	chmod 777 "$BATS_TEST_TMPDIR"
 	user=()

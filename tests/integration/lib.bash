@@ -189,3 +189,30 @@ never() # COMMAND...
 		return 1
 	fi
 }
+
+# on_terminal COMMAND…: run a guest on a terminal of its own, with COMMAND (whose
+# output is what is typed) from the moment it says "ready". Leaves $out, $status, and the
+# terminal's settings in $before and $after. $inside: what the shell does when the guest stops.
+on_terminal()
+{
+	out=$BATS_TEST_TMPDIR/out
+	before=$BATS_TEST_TMPDIR/before after=$BATS_TEST_TMPDIR/after
+	cat > "$BATS_TEST_TMPDIR/inside" <<-END
+		${inside:+set -m}
+		cd "$BATS_TEST_TMPDIR"
+		stty -g > before
+		$L ${user[*]} --initrd=$initrd $mem $K console=hvc0 quiet
+		${inside:-}
+		echo \$? > status
+		stty -g > after
+	END
+	{
+		for _ in $(seq 300); do
+			sleep 0.1
+			grep -aq 'T: ready' "$out" && break
+		done
+		"$@"
+	} | timeout 60 script -qefc "bash $BATS_TEST_TMPDIR/inside" "$out" > /dev/null 2>&1 3>&-
+	cat "$out"
+	status=$(cat "$BATS_TEST_TMPDIR/status")
+}

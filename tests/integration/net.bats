@@ -12,6 +12,7 @@ setup_test()
 teardown_test()
 {
 	ip link del br9 2>/dev/null || true
+	ip link del tap8 2>/dev/null || true
 }
 
 net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
@@ -86,4 +87,28 @@ net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
 	is_status 0
 	said "no answer"
 	grep -a 'not the guest.s MAC' "$out.clean"
+}
+
+@test "an ordinary user's guest on a tap that root made for that user" {
+	ip tuntap add dev tap8 mode tap user 1234
+	ip addr add 10.99.8.1/24 dev tap8
+	ip link set tap8 up
+	guest_script <<-'END'
+		ip link set eth0 up; ip addr add 10.99.8.2/24 dev eth0
+		ping -c 3 -W 5 10.99.8.1 > /tmp/ping 2>&1 && say "guest pings host"
+	END
+	as=(setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all)
+	"${as[@]}" test -r "$K" -a -x "$L" || skip "$K cannot be read by everybody"
+	out=$BATS_TEST_TMPDIR/out
+	"${as[@]}" "$L" --net=tap=tap8 --initrd="$initrd" "$mem" "$K" quiet < /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	finish
+	is_status 0
+	said "guest pings host"
+	# Another one's tap is refused.
+	as[2]=1236
+	run "${as[@]}" "$L" --net=tap=tap8 "$mem" "$K" < /dev/null
+	[[ $status == 1 ]]
+	one_line
+	[[ $output == *"--net=tap=tap8: no permission for this tap"* ]]
 }

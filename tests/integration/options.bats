@@ -148,33 +148,21 @@ broken_ring()
 	grep -E 'lguest-sep: net0 ' "$out.clean"
 }
 
+stop_it()
+{
+	kill -TSTP "$(role_pids lguest-sep)"
+	sleep 8
+}
+
 @test "SIGTSTP gives the terminal back, SIGCONT takes it again" {
 	guest_script <<< 'say ready; sleep 4; say later'
-	out=$BATS_TEST_TMPDIR/out
-	cat > "$BATS_TEST_TMPDIR/inside" <<-END
-		set -m
-		stty -g > $BATS_TEST_TMPDIR/before
-		$L ${user[*]} --initrd=$initrd $mem $K console=hvc0 quiet
-		stty -g > $BATS_TEST_TMPDIR/stopped
-		jobs > $BATS_TEST_TMPDIR/jobs
-		fg
-		echo \$? > $BATS_TEST_TMPDIR/status
-		stty -g > $BATS_TEST_TMPDIR/after
-	END
-	{
-		for _ in $(seq 300); do
-			sleep 0.1
-			grep -aq 'T: ready' "$out" && break
-		done
-		kill -TSTP "$(role_pids lguest-sep)"
-		sleep 8
-	} | timeout 60 script -qefc "bash $BATS_TEST_TMPDIR/inside" "$out" > /dev/null 2>&1 3>&-
-	cat "$out"
+	inside='stty -g > stopped; jobs > jobs; fg'
+	on_terminal stop_it
 	grep -a 'T: later' "$out"
 	grep Stopped "$BATS_TEST_TMPDIR/jobs"
-	cmp "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/stopped"
-	cmp "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
-	[[ $(cat "$BATS_TEST_TMPDIR/status") == 0 ]]
+	cmp "$before" "$BATS_TEST_TMPDIR/stopped"
+	cmp "$before" "$after"
+	is_status 0
 }
 
 @test "a foreign disk with the qemu engine: a QCOW2 image behind qemu-storage-daemon, for one start" {

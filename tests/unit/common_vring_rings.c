@@ -11,33 +11,9 @@
 
 #include <string.h>
 
-#include "common/log.h"
-#include "tests/lib/world.h"
-
-#define SIZE WORLD_SIZE
+#include "tests/unit/common_vring_rig.h"
 
 #define W VRING_DESC_F_WRITE
-
-static void start(struct world *w, bool event_idx, bool indirect)
-{
-	assert_true(world_start(w, event_idx, indirect));
-}
-
-static int setup(void **state)
-{
-	struct world *w = world_new();
-
-	start(w, false, true);
-	log_to_fd(-1, "test", LOG_ERROR);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
 
 static void available_index_is_bounded(void **state)
 {
@@ -61,10 +37,6 @@ static void available_index_is_bounded(void **state)
 				 c[i].ok ? VQ_POP_CHAIN : VQ_POP_FAULT);
 		if (!c[i].ok)
 			assert_int_equal(w->last, FAULT_AVAIL_IDX);
-		start(w, false, true);
-		w->vq.last_avail = w->vq.avail_seen = c[i].last;
-		assert_int_equal(vq_available(&w->vq),
-				 c[i].ok ? (uint16_t)(c[i].idx - c[i].last) : 0);
 	}
 }
 
@@ -160,6 +132,8 @@ static void kicks_are_asked_for_without_a_gap(void **state)
 {
 	struct world *w = *state;
 	uint16_t *avail_event = (uint16_t *)&w->vq.used->ring[SIZE];
+	struct iovec iov[SIZE];
+	struct vq_chain got;
 
 	vq_disable_kicks(&w->vq);
 	assert_int_equal(w->vq.used->flags, VRING_USED_F_NO_NOTIFY);
@@ -186,12 +160,13 @@ static void kicks_are_asked_for_without_a_gap(void **state)
 	w->vq.avail->idx--;
 	assert_false(vq_enable_kicks(&w->vq));
 	world_offer(w, 0);
+	world_offer(w, 0);
 	assert_true(vq_has_news(&w->vq));
 	assert_true(vq_enable_kicks(&w->vq));
 	/* Seen but not taken is no news. */
-	assert_int_equal(vq_available(&w->vq), 1);
+	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
 	assert_false(vq_enable_kicks(&w->vq));
-	assert_int_equal(*avail_event, 4);
+	assert_int_equal(*avail_event, 5);
 }
 
 /* ---- lists ---- */
@@ -214,12 +189,7 @@ static void lists_are_copied_within_their_lengths(void **state)
 	assert_int_equal(part[1].iov_len, 2);
 	assert_int_equal(iov_slice(iov, 2, 3, 5, part, 2), -1);
 	assert_int_equal(iov_slice(iov, 2, 3, 3, part, 1), -1);
-	assert_int_equal(iov_zero(iov, 2, 6, 9), 1);
-	assert_int_equal(b[2], 0);
-	assert_int_equal(b[1], 'e');
 }
-
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,10 +164,21 @@ static void full_and_gone_takers(void **state)
 	/* Nobody there: everything is dropped, and the giver is never held up. */
 	assert_false(outbuf_write(&o, -1, SIZE_MAX));
 	assert_true(o.gone);
+	assert_int_equal(o.error, 0);
 	assert_int_equal(outbuf_put(&o, data, sizeof(data)), sizeof(data));
 	assert_int_equal(o.len, 0);
 	close(fd[0]);
 	close(fd[1]);
+	/* One that takes nothing any more: why, and how much it did not get. */
+	fd[0] = open("/dev/full", O_WRONLY);
+	o = (struct outbuf){ .buf = room, .size = sizeof(room) };
+	outbuf_put(&o, data, 10);
+	assert_false(outbuf_write(&o, fd[0], SIZE_MAX));
+	assert_true(o.gone);
+	assert_int_equal(o.error, ENOSPC);
+	outbuf_put(&o, data, 5);
+	assert_int_equal(o.dropped, 15);
+	close(fd[0]);
 }
 
 int main(void)

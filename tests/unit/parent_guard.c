@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "parent/setup.h"
+#include "tests/unit/said.h"
 
 #define HDR 12 /* the tap's own header, zeroes */
 #define FRAME 60
@@ -145,17 +146,9 @@ static void with_it_the_guests_own_alone(void **state)
 /* Standard error goes to a file while @fn runs; true if it then holds @text. */
 static bool says(int *result, const char *text, const struct net_host *n)
 {
-	char said[512];
-	int catch = memfd_create("said", 0), err = dup(2);
-	ssize_t got;
-
-	dup2(catch, 2);
+	said_begin();
 	*result = net_guard(&config, 0, n);
-	dup2(err, 2);
-	got = pread(catch, said, sizeof(said) - 1, 0);
-	said[got > 0 ? got : 0] = '\0';
-	close(err);
-	close(catch);
+	said_end();
 	return strstr(said, text) != NULL;
 }
 

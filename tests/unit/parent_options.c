@@ -14,19 +14,17 @@
 #include <unistd.h>
 
 #include "parent/config.h"
+#include "tests/unit/said.h"
 
 #define MAX_ARGS 12
 
 static struct config c;
-static char said[8192]; /* on standard error, during the last parse() */
 
 /* Parse a command line of words; standard output and error are caught. */
 static int parse(const char *const *words)
 {
 	char *argv[MAX_ARGS + 2], copy[MAX_ARGS][256];
-	int argc = 0, status, catch = memfd_create("said", 0), null = memfd_create("null", 0);
-	int err = dup(2), out = dup(1);
-	ssize_t n;
+	int argc = 0, status, null = memfd_create("null", 0), out = dup(1);
 
 	argv[argc++] = (char *)(uintptr_t)"lguest-sep";
 	for (; *words; words++) {
@@ -36,16 +34,12 @@ static int parse(const char *const *words)
 		argc++;
 	}
 	argv[argc] = NULL;
-	dup2(catch, 2);
+	said_begin();
 	dup2(null, 1);
 	status = options_parse(argc, argv, &c);
-	dup2(err, 2);
 	dup2(out, 1);
-	n = pread(catch, said, sizeof(said) - 1, 0);
-	said[n > 0 ? n : 0] = '\0';
-	close(err);
+	said_end();
 	close(out);
-	close(catch);
 	close(null);
 	return status;
 }
@@ -73,6 +67,10 @@ static const struct bad bad[] = {
 	{ { "+64", "k" }, "MEM-MB +64:" },
 	{ { "18446744073709551680", "k" }, "MEM-MB 18446744073709551680:" },
 	{ { "64", "" }, "KERNEL: the name of a file is missing" },
+	/* Else a guest would start without what was asked for, and nobody would know. */
+	{ { "64", "--rng", "k" }, "--rng: options come before MEM-MB" },
+	{ { "64", "k", "quiet", "--strict" }, "--strict: options come before MEM-MB" },
+	{ { "64", "k", "--block=d,ro" }, "--block=d,ro: options come before MEM-MB" },
 	{ { "--block=", "64", "k" }, "--block=: the name of a file is missing" },
 	{ { "--block=d,what", "64", "k" }, "--block=d,what: what: there is no such setting" },
 	{ { "--block=d,", "64", "k" }, "(nothing): there is no such setting" },
@@ -124,6 +122,11 @@ static const struct bad bad[] = {
 	{ { "--net=tap=t,rate=-1", "64", "k" }, "packets a second" },
 	{ { "--net=tap=t,bandwidth=x", "64", "k" }, "bytes a second" },
 	{ { "--net=tap=t,speed=1", "64", "k" }, "speed=1: there is no such setting" },
+	{ { "--tunnet=10.0.0.1", "--tunnet=10.0.0.1/16", "64", "k" }, "has that address already" },
+	{ { "--tunnet=10.0.0.1:02:00:00:00:00:01", "--net=tap=t,mac=02:00:00:00:00:01", "64", "k" },
+	  "has that hardware address already" },
+	{ { "--net=tap=t", "--net=tap=t,queues=2", "64", "k" }, "has that tap already" },
+	{ { "--net=fd=5", "--net=fd=5", "64", "k" }, "has that tap already" },
 	{ { "--initrd=", "64", "k" }, "--initrd: the name of a file is missing" },
 	{ { "--drop-to=nosuchuser", "64", "k" }, "there is no user nosuchuser" },
 	{ { "--drop-to=nobody:nosuchgroup", "64", "k" }, "there is no group nosuchgroup" },
@@ -202,6 +205,8 @@ static void tunnet_takes_address_and_bridge(void **state)
 	assert_int_equal(n->kind, NET_BRIDGE);
 	assert_string_equal(n->ifname, "br-lan");
 	assert_memory_equal(n->mac, mac, ETH_ALEN);
+	/* Two on one bridge are two. */
+	assert_int_equal(WITH("--tunnet=bridge:br0", "--tunnet=bridge:br0"), -1);
 	/* Both ends of a point-to-point network are usable. */
 	assert_int_equal(WITH("--tunnet=10.0.0.0/31"), -1);
 }
@@ -300,11 +305,15 @@ static void users_by_name_and_number(void **state)
 static void words_after_the_kernel_are_its_own(void **state)
 {
 	(void)state;
-	assert_int_equal(PARSE("64", "vmlinuz", "--rng", "root=/dev/vda", "console=ttyS0"), -1);
+	assert_int_equal(PARSE("64", "vmlinuz", "root=/dev/vda", "console=ttyS0", "--", "--rng"), -1);
 	assert_false(c.rng);
-	assert_string_equal(c.cmdline, "--rng root=/dev/vda console=ttyS0 panic=-1");
+	assert_string_equal(c.cmdline, "panic=-1 root=/dev/vda console=ttyS0 -- --rng");
+	assert_int_equal(PARSE("64", "vmlinuz", "--what", "-v"), -1);
 	assert_int_equal(PARSE("64", "vmlinuz", "panic=5"), -1);
-	assert_string_equal(c.cmdline, "panic=5 console=hvc0");
+	assert_string_equal(c.cmdline, "console=hvc0 panic=5");
+	/* What its init gets is no word of the kernel's. */
+	assert_int_equal(PARSE("64", "vmlinuz", "panic=5 -- console=x"), -1);
+	assert_string_equal(c.cmdline, "console=hvc0 panic=5 -- console=x");
 	assert_int_equal(PARSE("64", "vmlinuz", "quiet panic=7 console=hvc0"), -1);
 	assert_string_equal(c.cmdline, "quiet panic=7 console=hvc0");
 	assert_int_equal(PARSE("--", "64", "vmlinuz"), -1);
@@ -319,7 +328,7 @@ static void a_command_line_that_is_too_long_is_refused(void **state)
 			 (char *)(uintptr_t)"k", word, NULL };
 
 	(void)state;
-	/* " console=hvc0 panic=-1" and the NUL must fit behind it. */
+	/* "console=hvc0 panic=-1 " and the NUL must fit too. */
 	memset(word, 'x', CMDLINE_MAX - 23);
 	assert_int_equal(options_parse(4, argv, &c), -1);
 	assert_int_equal(strlen(c.cmdline), CMDLINE_MAX - 1);

@@ -167,6 +167,30 @@ static void named(void **state)
 	assert_int_equal(judge(3), KERNEL_GZIP);
 }
 
+static void kernels_of_other_machines(void **state)
+{
+	static const struct {
+		size_t off;
+		const char *bytes;
+		const char *text;
+	} cases[] = {
+		{ 0x38, "ARM\x64", "arm64" },
+		{ 0x30, "RISCV", "RISC-V" },
+		{ 0x24, "\x18\x28\x6f\x01", "(arm)" },
+		{ 0, "\x27\x05\x19\x56", "U-Boot" },
+		{ 4, "zimg", "compressed EFI kernel" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memset(buf, 0, sizeof(buf));
+		memcpy(buf, "MZ", 2); /* they are EFI programs as well */
+		memcpy(buf + cases[i].off, cases[i].bytes, strlen(cases[i].bytes));
+		assert_int_equal(judge(sizeof(buf)), KERNEL_NONE);
+		assert_non_null(strstr(what, cases[i].text));
+	}
+}
+
 /* A 64-bit ELF file with one note segment of @len bytes; returns its descriptor. */
 static int elf_with_notes(const void *notes, size_t len)
 {
@@ -225,6 +249,7 @@ int main(void)
 		cmocka_unit_test_setup(bzimage, clear),
 		cmocka_unit_test_setup(what_a_bzimage_needs, clear),	    cmocka_unit_test_setup(boot_sector, clear),
 		cmocka_unit_test_setup(elf, clear),	    cmocka_unit_test_setup(named, clear),
+		cmocka_unit_test_setup(kernels_of_other_machines, clear),
 		cmocka_unit_test_setup(any_length, clear),  cmocka_unit_test(pvh_note),
 	};
 
