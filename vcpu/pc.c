@@ -175,7 +175,7 @@ static bool out8(struct pc *pc, uint16_t port, uint8_t v)
 	else if (port == PC_I8042_PORT && v == PC_RESET_VALUE)
 		pc->ops->end(pc->owner, GUEST_REBOOT, "reboot");
 	else if (port == PC_PVPANIC_PORT && (v & (PVPANIC_PANICKED | PVPANIC_CRASHLOADED)))
-		pc->ops->end(pc->owner, GUEST_PANIC, "the guest's kernel panicked (pvpanic)");
+		pc->ops->end(pc->owner, GUEST_PANIC, "reported through pvpanic");
 	else
 		return false;
 	return true;
