@@ -87,9 +87,12 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	[[ $(count blk0 'ring faults of the guest') -ge 9 ]]
 }
 
-@test "guest: every register and width is touched, and the disk works after it" {
-	probe sweep "$(disk)"
+@test "guest: every register and width of every device is touched, and the disk works after it" {
+	ip link add br9 type bridge
+	probe sweep "$(disk)" --rng --net=bridge=br9,queues=2
+	ip link del br9
 	passed
+	grep -qx 'devices: 4' "$out.clean"
 }
 
 @test "guest: BARs may lie on anything, and move with their doorbells" {
