@@ -380,13 +380,12 @@ void devices_watch_call(struct device *d, unsigned q, bool on)
 		d->watching[q] = on;
 }
 
-/* Take what an eventfd holds, so that it is not ready any more. */
-static void drain(int fd)
+/* Take what an eventfd holds, so that it is not ready any more. False: somebody else was faster. */
+static bool drain(int fd)
 {
 	uint64_t n;
 
-	if (read(fd, &n, sizeof(n)) < 0)
-		return; /* somebody else was faster */
+	return read(fd, &n, sizeof(n)) == sizeof(n);
 }
 
 static struct device *helper(struct devices *ds, unsigned i)
@@ -424,9 +423,9 @@ bool devices_event(struct devices *ds, int fd, uint32_t events)
 		return true;
 	}
 	if (fd >= VFD_QERR0 && fd < VFD_QERR0 + MAX_DEVICES) {
-		drain(fd);
 		d = helper(ds, (unsigned)(fd - VFD_QERR0));
-		if (d)
+		/* nothing there: the driver has reset the device meanwhile (dev_stop()) */
+		if (drain(fd) && d)
 			vpci_needs_reset(&d->v);
 		return true;
 	}
@@ -455,11 +454,23 @@ bool devices_event(struct devices *ds, int fd, uint32_t events)
 	return false;
 }
 
+bool devices_have_work(const struct devices *ds)
+{
+	bool any = ds->console_again || ds->rng_again;
+
+	for (unsigned i = 0; i < ds->n; i++)
+		any |= ds->dev[i].ctl_again;
+	return any;
+}
+
 bool devices_work(struct devices *ds)
 {
 	if (ds->console_again)
 		send_transmit(ds);
 	if (ds->rng_again)
 		ds->rng_again = rng_work(&ds->rng);
-	return ds->console_again || ds->rng_again;
+	for (unsigned i = 0; i < ds->n; i++)
+		if (ds->dev[i].ctl_again)
+			dev_net_work_ctl(&ds->dev[i]);
+	return devices_have_work(ds);
 }
