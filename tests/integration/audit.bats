@@ -122,6 +122,7 @@ weaker()
 	start
 	weaker blk0 "seccomp filters: 1 \(promised: 2 or more\)"
 	grep -F "taken: behind the end: -1, too large" "$out"
+	grep -F "taken: room behind the end: refused" "$out"
 	grep -F "taken: executable memory: refused" "$out"
 	[[ $(stat -c %s "$BATS_TEST_TMPDIR/disk") == 4194304 ]]
 }
