@@ -207,8 +207,10 @@ void sup_deadlines(struct supervisor *s)
 		kill_all(s);
 	if (s->phase >= PHASE_ENDING && !s->let_go_at && sup_all_ended(s))
 		s->let_go_at = now + LET_GO_MS;
-	if (s->let_go_at && now >= s->let_go_at)
+	if (s->let_go_at && now >= s->let_go_at) {
 		let_go(s);
+		s->let_go_at = UINT64_MAX; /* once */
+	}
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (s->role[i].live && s->role[i].said_at &&
 		    now >= s->role[i].said_at + SAID_MS)
