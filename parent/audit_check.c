@@ -253,6 +253,15 @@ static void check_limit(struct audit_process *p, enum limit_kind k, const char *
 	    amount(f->limit[k].hard, hard));
 }
 
+/* The vCPU process of the lguest engine: a request to the device counts as a few bytes of a file. */
+static bool has_lguest(const struct facts *f)
+{
+	for (unsigned i = 0; i < f->nfds; i++)
+		if (f->fd[i].number == VFD_ENGINE && !strcmp(f->fd[i].target, "/dev/lguest"))
+			return true;
+	return false;
+}
+
 static void check_limits(struct audit_process *p)
 {
 	bool helper = p->part == PART_NETD || p->part == PART_BLKD;
@@ -270,7 +279,8 @@ static void check_limits(struct audit_process *p)
 		check_limit(p, LIM_NPROC, "process limit", 0);
 	/* A block device cannot grow; a limit of file sizes means nothing there. */
 	if (p->part != PART_BLKD)
-		check_limit(p, LIM_FSIZE, "file size limit", 0);
+		check_limit(p, LIM_FSIZE, "file size limit",
+			    p->part == PART_VCPU && has_lguest(&p->f) ? 4096 : 0);
 	else if (p->f.disk_size || !p->f.disk_block)
 		check_limit(p, LIM_FSIZE, "file size limit",
 			    p->f.have_fds ? p->f.disk_size : LIM_INFINITY - 1);

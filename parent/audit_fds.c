@@ -45,6 +45,7 @@ static const struct slot table[] = {
 	{ VFD_VM, 1, P(VCPU), FD_VM },
 	{ VFD_WAKE, 1, P(VCPU), FD_EVENTFD },
 	{ VFD_REPLY, 1, P(VCPU), FD_EPOLL },
+	{ VFD_RANDOM, 1, P(VCPU), FD_CHAR },
 	{ VFD_FRONT0, MAX_DEVICES, P(VCPU), FD_SOCKET },
 	{ VFD_VCPU0, MAX_VCPUS, P(VCPU), FD_CPU },
 	{ VFD_OWNKICK0, MAX_QUEUES, P(VCPU), FD_EVENTFD },

@@ -96,11 +96,15 @@ static void print_stats(struct supervisor *s, const struct sup_role *r)
 
 static void role_fault(struct supervisor *s, struct sup_role *r, const struct ctl_msg *m)
 {
+	char text[LOG_LINE_MAX / 2];
+
 	if (m->value == FAULT_NONE || m->value >= FAULT_COUNT)
 		return;
 	/* guest_fault() has said the rest, in a line of its own. */
-	sup_verbose(s, "%s: queue %u stops until the guest resets the device", r->host->name,
-		    m->queue);
+	if (s->c->verbose) {
+		fmt_line(text, sizeof(text), "queue %u stops until the guest resets the device", m->queue);
+		role_line(s, r, text);
+	}
 	if (s->c->kill_on_fault && s->status < 0) {
 		sup_line(s, "the guest is ended (--on-fault=kill)");
 		sup_force(s, EXIT_GUEST_FAULT);
@@ -176,8 +180,9 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 			sup_guest_end(s, (enum guest_end)m->value, m->text);
 		break;
 	case CTL_RUNNING:
-		if (r != sup_vcpu(s))
+		if (r != sup_vcpu(s) || s->ran)
 			break;
+		s->ran = true;
 		if (s->starts == 1 && s->h->engine == ENGINE_QEMU)
 			sup_line(s, "vcpu: QEMU emulates the CPU; an emulator is not a security boundary: "
 				    "namespaces, Landlock and a filter around it are what holds");
@@ -306,8 +311,9 @@ static void monitor_news(struct supervisor *s, enum qmp_news news)
 {
 	switch (news) {
 	case QMP_GREETING:
-		if (sup_command(s, QMP_CAPABILITIES) < 0)
+		if (!s->greeted && sup_command(s, QMP_CAPABILITIES) < 0)
 			sup_verbose(s, "vcpu: QEMU's monitor takes no command: %m");
+		s->greeted = true;
 		break;
 	case QMP_GUEST_RESET:
 		sup_guest_end(s, GUEST_REBOOT, "");

@@ -77,6 +77,31 @@ works() # SCRIPT: all devices of a guest, twice
 @test "lguest 3.x: console, rng, disks and a NIC, started and reset twice" { works page-boot; }
 @test "lguest 4.x: console, rng, disks and a NIC, started and reset twice" { works pci-boot; }
 
+# A guest that waits for input while it is looked at.
+audited() # SCRIPT
+{
+	devices
+	start_double "$1"
+	mkfifo "$BATS_TEST_TMPDIR/silence"
+	sleep 30 > "$BATS_TEST_TMPDIR/silence" 3>&- &
+	silence=$!
+	"$L" --engine=lguest --name=one "${user[@]}" "${all_devices[@]}" 16 "$kernel" < "$BATS_TEST_TMPDIR/silence" > "$out" 2>&1 3>&- &
+	pid=$!
+	for _ in {1..100}; do
+		! grep -q 'hello from the double' "$out" || break
+		sleep 0.1
+	done
+	cat "$out"
+	grep -q 'hello from the double' "$out"
+	run "$L" audit one
+	kill -9 "$pid" "$silence"
+	echo "$output" | grep -E '^(weaker|verdict)'
+	[[ $status == 0 ]]
+}
+
+@test "lguest 3.x: audit finds every process as promised" { audited page-boot; }
+@test "lguest 4.x: audit finds every process as promised" { audited pci-boot; }
+
 @test "lguest 3.x: a driver without any feature has ten bytes of header" {
 	devices
 	guest page-plain-net "${all_devices[@]}" < /dev/null

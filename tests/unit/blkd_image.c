@@ -217,6 +217,8 @@ static void ring_does_only_its_work(void **state)
 	/* Another operation, another slot, and a plain descriptor are all refused by the kernel. */
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_NOP, 0, &r), 0, 0, 0), -EACCES);
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_OPENAT, 0, &r), (uintptr_t)"/", 0, 0), -EACCES);
+	/* It would allocate behind the end of the image. */
+	assert_int_equal(one(&r, ring_push(&r, IORING_OP_FALLOCATE, 0, &r), 4096, 1, 1 << 20), -EACCES);
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_READ, 1, &r), (uintptr_t)buf, 512, 0), -EBADF);
 	sqe = ring_push(&r, IORING_OP_READ, 0, &r);
 	sqe->flags = 0;

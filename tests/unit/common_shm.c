@@ -306,6 +306,37 @@ static void a_lying_inflight_area_is_harmless(void **state)
 	close(fd);
 }
 
+/* Its flags of one mapping, "VmFlags: rd wr … dd": left out of core dumps. */
+static bool left_out_of_dumps(const void *at)
+{
+	char line[512];
+	unsigned long start, end, from = 0;
+	bool dd = false;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			from = start;
+		else if (strncmp(line, "VmFlags:", 8) == 0 && from == (uintptr_t)at)
+			dd = strstr(line, " dd") != NULL;
+	}
+	fclose(f);
+	return dd;
+}
+
+static void stays_out_of_core_dumps(void **state)
+{
+	struct guest_mem m = { 0 };
+	int fd = front_memfd(SIZE, true);
+
+	(void)state;
+	assert_int_equal(add(&m, fd, 0, SIZE, 0, 0), SHM_OK);
+	assert_true(left_out_of_dumps(m.r[0].map));
+	shm_clear(&m);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +349,7 @@ int main(void)
 		cmocka_unit_test(eight_regions_and_no_more),
 		cmocka_unit_test(addresses_become_pointers_only_whole),
 		cmocka_unit_test(a_lying_inflight_area_is_harmless),
+		cmocka_unit_test(stays_out_of_core_dumps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
