@@ -8,6 +8,9 @@
 
 #include "spawn.h"
 
+/* Room for a whole table of the vCPU process and as many descriptors on their way to it. */
+#define SPAWNER_NOFILE (2 * VFD_LIMIT)
+
 /* Where furnishing failed; said by the parent, since the child has no voice. */
 enum room_step {
 	STEP_NONE,

@@ -15,6 +15,7 @@
 
 #include "common/shm.h"
 #include "options.h"
+#include "room.h"
 #include "setup.h"
 
 static void close_fd(int *fd)
@@ -35,16 +36,27 @@ static int check_memory(const struct config *c)
 			(unsigned long long)((uint64_t)si.totalram * si.mem_unit >> 20));
 }
 
-/* Three channels a role, the taps' queues: more than the usual soft limit of 1024 in the end. */
-static void raise_descriptor_limit(void)
+/*
+ * Three channels a role, the taps' queues: more than the usual soft limit of 1024 in the end.
+ * A hard limit that is lower than a role's table can be raised here alone, while there is the right.
+ */
+static int raise_descriptor_limit(void)
 {
 	struct rlimit r;
+	rlim_t hard;
 
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-		r.rlim_cur = MIN(r.rlim_max, 65536);
-		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
-			complain(0, "limit of descriptors: %m");
-	}
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return complain(-1, "limit of descriptors: %m");
+	hard = r.rlim_max;
+	r.rlim_max = MAX(hard, (rlim_t)SPAWNER_NOFILE);
+	r.rlim_cur = MAX(r.rlim_cur, MIN(r.rlim_max, (rlim_t)65536));
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return 0;
+	if (hard < VFD_LIMIT)
+		return complain(-1, "the hard limit of descriptors is %llu, and cannot be raised to the %u that are needed (ulimit -Hn)",
+				(unsigned long long)hard, SPAWNER_NOFILE);
+	r.rlim_cur = r.rlim_max = hard;
+	return setrlimit(RLIMIT_NOFILE, &r) < 0 ? complain(-1, "limit of descriptors: %m") : 0;
 }
 
 static int open_disks(struct host *h)
@@ -280,9 +292,8 @@ int host_open(struct host *h, const struct config *c)
 		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].listener = -1;
 		h->net[i].listener = -1;
 	}
-	if (check_memory(c) < 0 || open_programs(h) < 0)
+	if (check_memory(c) < 0 || open_programs(h) < 0 || raise_descriptor_limit() < 0)
 		return -1;
-	raise_descriptor_limit();
 	from = now_us();
 	if (window_first(h) < 0)
 		return -1;

@@ -19,9 +19,6 @@
 #include "policy/policies.h"
 #include "room.h"
 
-/* Room for a whole table of the vCPU process and as many descriptors on their way to it. */
-#define SPAWNER_NOFILE (2 * VFD_LIMIT)
-
 static NORETURN void no_room(int sock, uint32_t step)
 {
 	struct spawn_msg m = {.type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step};
@@ -100,8 +97,7 @@ static int limits(const struct room *r, bool privileged)
 		(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (getrlimit(RLIMIT_NOFILE, &old) < 0)
 		return -1;
-	if (!privileged)
-		files.rlim_cur = files.rlim_max = MIN(files.rlim_max, old.rlim_max);
+	files.rlim_cur = files.rlim_max = MIN(files.rlim_max, old.rlim_max);
 	return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ? -1 : 0;
 }
 

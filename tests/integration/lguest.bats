@@ -28,6 +28,7 @@ teardown()
 {
 	umount -l /dev/lguest 2>/dev/null || true
 	[[ ! -e $BATS_TEST_TMPDIR/made ]] || rm -f /dev/lguest
+	ip link del lgq0 2>/dev/null || true
 	[[ -z ${double_pid:-} ]] || kill "$double_pid" 2>/dev/null || true
 }
 
@@ -76,6 +77,22 @@ works() # SCRIPT: all devices of a guest, twice
 
 @test "lguest 3.x: console, rng, disks and a NIC, started and reset twice" { works page-boot; }
 @test "lguest 4.x: console, rng, disks and a NIC, started and reset twice" { works pci-boot; }
+
+one_queue() # SCRIPT: the guest has one CPU, whatever was asked for
+{
+	ip tuntap add dev lgq0 mode tap multi_queue
+	ip addr add 10.66.0.1/24 dev lgq0
+	ip link set lgq0 up
+	all_devices=(--rng --block="$disk,queues=4" --net=tap=lgq0,mac=$mac,queues=2 --block="$disk2")
+	guest "$1" "${all_devices[@]}" < <(typed)
+	[[ $status == 0 ]]
+	grep -q 'blk0: one of its 4 queues is used' "$out"
+	grep -q 'net0: one of its 2 queue pairs is used' "$out"
+	promises_kept
+}
+
+@test "lguest 3.x: of several queues one is used" { one_queue page-queues; }
+@test "lguest 4.x: of several queues one is used" { one_queue pci-queues; }
 
 @test "lguest 3.x: a driver without any feature has ten bytes of header" {
 	devices
@@ -128,6 +145,21 @@ works() # SCRIPT: all devices of a guest, twice
 	promises_kept
 	[[ $status == 0 ]]
 	[[ $(grep -c '^start ' "$out") == 3 ]]
+}
+
+@test "lguest: more reboots than this process may have descriptors" {
+	ulimit -n 4096
+	guest page-reboot --max-reboots=3840 < /dev/null
+	[[ $status == 1 ]]
+	grep -q -- '--max-reboots=3840: .*(4096) allows 3839$' "$out"
+}
+
+@test "lguest: as many reboots as it may have descriptors" {
+	ulimit -n 4096
+	devices
+	guest page-reboot --max-reboots=3839 "${all_devices[@]}" < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
 }
 
 @test "lguest: --max-reboots used up is said" {
