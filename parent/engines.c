@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "room.h"
 #include "setup.h"
 
 #ifdef HAVE_ENGINE_KVM
@@ -50,17 +51,19 @@ static int keep(struct host *h, unsigned n, char *why)
 /* What else this process opens: each role's channels, taps, images. */
 #define OTHER_DESCRIPTORS 256u
 
+/* A room begins as a copy of this process, with the table of a spawner. */
 static bool too_many(unsigned starts, char *why)
 {
+	unsigned most = SPAWNER_NOFILE - OTHER_DESCRIPTORS;
 	struct rlimit r;
 
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY ||
-	    starts + OTHER_DESCRIPTORS <= r.rlim_cur)
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < SPAWNER_NOFILE)
+		most = r.rlim_cur > OTHER_DESCRIPTORS ? (unsigned)r.rlim_cur - OTHER_DESCRIPTORS : 1;
+	if (starts <= most)
 		return false;
 	snprintf(why, WHY_MAX,
-		 "--max-reboots=%u: /dev/lguest is opened once for every start; the limit of descriptors (%llu) allows %lld",
-		 starts - 1, (unsigned long long)r.rlim_cur,
-		 MAX((long long)r.rlim_cur - OTHER_DESCRIPTORS - 1, 0LL));
+		 "--max-reboots=%u: /dev/lguest is opened once for every start, and the most descriptors there is room for is %u; say %u or less",
+		 starts - 1, most, most - 1);
 	return true;
 }
 
