@@ -93,6 +93,10 @@ static int try_lguest(struct host *h, char *why)
 		return -1;
 	}
 #endif
+	if (h->c->smp > 1) {
+		snprintf(why, WHY_MAX, "--smp=%u: an lguest guest has one CPU", h->c->smp);
+		return -1;
+	}
 	fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EACCES || errno == EPERM)

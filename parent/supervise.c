@@ -247,7 +247,6 @@ static int confine(struct supervisor *s)
 {
 	struct sandbox_options o = { 0 };
 	uint32_t missing = sandbox_enter(&o);
-	char text[LOG_LINE_MAX / 2];
 
 	if (sandbox_filter(&policy_supervisor, &missing) < 0) {
 		sup_line(s, "the supervisor's filter cannot be put on: %m");
@@ -255,9 +254,7 @@ static int confine(struct supervisor *s)
 	}
 	if (!missing)
 		return 0;
-	sandbox_missing_text(missing, text, sizeof(text));
-	sup_line(s, "supervisor: this host lacks: %s%s", text,
-		 s->c->strict ? " (--strict: not started)" : "");
+	sup_lacks(s, "supervisor", missing);
 	return s->c->strict ? -1 : 0;
 }
 

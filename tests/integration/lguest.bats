@@ -147,6 +147,12 @@ one_queue() # SCRIPT: the guest has one CPU, whatever was asked for
 	[[ $(grep -c '^start ' "$out") == 3 ]]
 }
 
+@test "lguest: --smp is refused" {
+	guest page-boot --smp=2 < /dev/null
+	[[ $status == 1 ]]
+	grep -q -- '--smp=2: an lguest guest has one CPU' "$out"
+}
+
 @test "lguest: more reboots than this process may have descriptors" {
 	ulimit -n 4096
 	guest page-reboot --max-reboots=2816 < /dev/null
