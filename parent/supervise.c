@@ -252,6 +252,9 @@ static int confine(struct supervisor *s)
 		sup_line(s, "the supervisor's filter cannot be put on: %m");
 		return -1;
 	}
+	/* a file in its place (before 3.17): the inode alone says that it is the guest's */
+	if (!s->h->mem_sealed)
+		missing |= LAYER_BIT(LAYER_MEMFD_SEAL);
 	if (!missing)
 		return 0;
 	sup_lacks(s, "supervisor", missing);
