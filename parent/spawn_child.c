@@ -97,8 +97,7 @@ static int limits(const struct room *r, bool privileged)
 		(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (getrlimit(RLIMIT_NOFILE, &old) < 0)
 		return -1;
-	if (!privileged)
-		files.rlim_cur = files.rlim_max = MIN(files.rlim_max, old.rlim_max);
+	files.rlim_cur = files.rlim_max = MIN(files.rlim_max, old.rlim_max);
 	return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ? -1 : 0;
 }
 

@@ -114,6 +114,8 @@ void sup_let_out(struct supervisor *s, struct sup_role *r);
 /* One line for the user; never waits. sup_verbose(): only with --verbose. */
 void sup_line(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sup_verbose(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Say which layers (LAYER_BIT) @who has to do without, in as many lines as it takes. */
+void sup_lacks(struct supervisor *s, const char *who, uint32_t missing);
 
 /* parent/supervise_io.c: the console. */
 void sup_read_stdin(struct supervisor *s);

@@ -111,19 +111,36 @@ static void role_fault(struct supervisor *s, struct sup_role *r, const struct ct
 	}
 }
 
+void sup_lacks(struct supervisor *s, const char *who, uint32_t missing)
+{
+	const char *note = s->c->strict ? " (--strict: not started)" : "";
+	char text[LOG_LINE_MAX - 96];
+
+	while (missing) {
+		uint32_t some = 0;
+
+		/* as many to a line as fit: no name is ever cut */
+		for (unsigned l = 0; l < LAYER_COUNT; l++) {
+			uint32_t more = some | (missing & LAYER_BIT(l));
+
+			if (sandbox_missing_text(more, text, sizeof(text)) < sizeof(text) - 1)
+				some = more;
+		}
+		sandbox_missing_text(some, text, sizeof(text));
+		missing &= ~some;
+		sup_line(s, "%s: this host lacks: %s%s", who, text, missing ? "," : note);
+	}
+}
+
 /* The last role that was waited for makes the guest a running one. */
 static void role_ready(struct supervisor *s, struct sup_role *r, uint32_t missing)
 {
-	char text[LOG_LINE_MAX / 2];
-
 	if (r->ready)
 		return;
 	r->ready = true;
 	r->missing = (missing | r->host->spawner.missing) & (LAYER_BIT(LAYER_COUNT) - 1);
 	if (r->missing && s->starts == 1 && !r->generation) {
-		sandbox_missing_text(r->missing, text, sizeof(text));
-		sup_line(s, "%s: this host lacks: %s%s", r->host->name, text,
-			 s->c->strict ? " (--strict: not started)" : "");
+		sup_lacks(s, r->host->name, r->missing);
 		if (s->c->strict)
 			sup_force(s, EXIT_HOST);
 	}

@@ -277,6 +277,18 @@ static struct device *add_device(struct devices *ds, enum device_role role)
 	return d;
 }
 
+/* A compact host's guest has one CPU: one disk queue or one pair is all that it can use. */
+static unsigned useful_queues(const struct devices *ds, const struct vcpu_device *c, const char *name)
+{
+	unsigned most = c->kind == DEV_BLK ? 1 : 2;
+
+	if (!ds->host->compact || c->queues <= most)
+		return c->queues;
+	log_line(LOG_INFO, "%s: one of its %u queue%s is used: an lguest guest has one CPU", name,
+		 c->queues / most, most > 1 ? " pairs" : "s");
+	return most;
+}
+
 static int attach_helper(struct devices *ds, unsigned i)
 {
 	const struct vcpu_device *c = &ds->vm->c->dev[i];
@@ -290,11 +302,11 @@ static int attach_helper(struct devices *ds, unsigned i)
 	f->sock = VFD_FRONT0 + (int)i;
 	f->kind = c->kind == DEV_BLK ? DEV_BLK : DEV_NET;
 	f->foreign = c->foreign;
-	f->nqueues = c->queues;
+	f->nqueues = useful_queues(ds, c, f->name);
 	f->err = VFD_QERR0 + (int)i;
 	if (event(ds, f->err, EPOLLIN) < 0)
 		return -1;
-	for (unsigned q = 0; q < c->queues; q++) {
+	for (unsigned q = 0; q < f->nqueues; q++) {
 		f->kick[q] = device_kick_fd(d, q);
 		f->call[q] = device_call_fd(d, q);
 		if (event(ds, f->kick[q], 0) < 0 || event(ds, f->call[q], 0) < 0)

@@ -126,6 +126,23 @@ static void a_guest_that_has_ended_does_not_wait_for_it(void **state)
 	assert_int_equal(s.err.len, 0);
 }
 
+/* A host of 2015 lacks more layers than a line has room for. */
+static void every_missing_layer_is_named(void **state)
+{
+	static const char *const names[] = {
+#define X(sym, text) text,
+		LAYERS(X)
+#undef X
+	};
+	size_t before = s.err.len;
+
+	(void)state;
+	sup_lacks(&s, "vcpu", LAYER_BIT(LAYER_COUNT) - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_non_null(memmem(lines + before, s.err.len - before, names[i], strlen(names[i])));
+	assert_memory_equal(lines + before, "lguest-sep: vcpu: this host lacks: Landlock, ", 44);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +150,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_that_cannot_be_started_is, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(nothing_is_started_on_a_disk_that_hangs, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(a_guest_that_has_ended_does_not_wait_for_it, bad_kernel, close_spawner),
+		cmocka_unit_test_setup_teardown(every_missing_layer_is_named, bad_kernel, close_spawner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
