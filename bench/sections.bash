@@ -309,11 +309,18 @@ measure_queues()
 {
 	local n rep
 	"$blkload" --fill="$tmp/shm/q" --size=64M
-	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/q" --blk-file="$tmp/shm/q" --queues=8
-	wait_socket "$tmp/q"
+	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd" --blk-file="$tmp/shm/q" --queues=8
+	local candidates=(blkd) c
+	if command -v qemu-storage-daemon > /dev/null; then
+		qsd qsd-io_uring "$tmp/shm/q" off io_uring 8
+		candidates+=(qsd-io_uring)
+	fi
+	wait_socket "${candidates[@]/#/$tmp/}"
 	for ((rep = 0; rep < reps; rep++)); do
 		for n in 1 2 4 8; do
-			"${rt[@]}" "$blkload" --socket="$tmp/q" --cpu=0 --depth=$((32 / n)) --queues=$n --size=64M --ms="$ms" | record queues "$n" blkd
+			for c in "${candidates[@]}"; do
+				"${rt[@]}" "$blkload" --socket="$tmp/$c" --cpu=0 --depth=$((32 / n)) --queues=$n --size=64M --ms="$ms" | record queues "$n" "$c"
+			done
 		done
 	done
 	rm -f "$tmp/shm/q"
