@@ -30,6 +30,7 @@ struct net_pair {
 	bool tap_dead;	   /* reading failed for good: said once */
 	bool rx_starved;   /* the last pass ended for want of receive buffers */
 	bool tx_throttled; /* the last pass ended for the rate's sake */
+	uint8_t small_row; /* small frames received one after the other */
 	struct held_frame held;
 };
 
