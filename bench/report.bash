@@ -32,7 +32,7 @@ report()
 	table "**Memory**: PSS without guest memory, KiB" memory kib
 	table "**1, 4, 16 disks at once**: thousand requests a second in all, 4 KiB, depth 8 each" disks ops_per_s 0.001
 	table "Processor time of a back-end, µs a request" disks cpu_us_per_op
-	table "**1 to 8 queues**, 32 requests in flight in all: thousand requests a second" queues ops_per_s 0.001
+	table "**1 to 8 queues**, 32 requests in flight in all: thousand requests a second (beside qemu-storage-daemon)" queues ops_per_s 0.001 qsd-io_uring
 	table "Processor time of the back-end, µs a request" queues cpu_us_per_op
 	table "**1 to 64 guests of 32 MiB started together**: PSS of a guest's processes without guest memory, KiB" guests kib
 	table "Time to start all of them, ms a guest" guests "ms a guest, all started"

@@ -195,7 +195,11 @@ engines()
 
 guest() # ENGINE: the words that start a guest of 1 disk and 1 NIC
 {
-	local common=(--verbose --drop-to nobody --no-reboot "--block=$tmp/shm/disk" --tunnet=10.9.9.1/24)
+	# A disk of its own: a guest that was killed holds its lock until its last operation has ended.
+	local disk=$tmp/shm/disk$((ndisks += 1))
+	truncate -s 64M "$disk"
+	chmod 666 "$disk"
+	local common=(--verbose --drop-to nobody --no-reboot "--block=$disk" --tunnet=10.9.9.1/24)
 	if [[ $1 == kvm ]]; then
 		guest=("$bin/lguest-sep" --engine=kvm "${common[@]}" 32 "$build/bench/idle")
 	else
@@ -203,10 +207,9 @@ guest() # ENGINE: the words that start a guest of 1 disk and 1 NIC
 	fi
 }
 
+ndisks=0
 prepare_guest()
 {
-	truncate -s 64M "$tmp/shm/disk"
-	chmod 666 "$tmp/shm/disk"
 	cp "$build/bench/idle" "$tmp/"
 	[[ -e .cache/kernel/vmlinuz ]] && cp .cache/kernel/vmlinuz "$tmp/vmlinuz"
 	[[ -e .cache/initrd ]] && cp .cache/initrd "$tmp/initrd"
@@ -306,11 +309,18 @@ measure_queues()
 {
 	local n rep
 	"$blkload" --fill="$tmp/shm/q" --size=64M
-	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/q" --blk-file="$tmp/shm/q" --queues=8
-	wait_socket "$tmp/q"
+	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd" --blk-file="$tmp/shm/q" --queues=8
+	local candidates=(blkd) c
+	if command -v qemu-storage-daemon > /dev/null; then
+		qsd qsd-io_uring "$tmp/shm/q" off io_uring 8
+		candidates+=(qsd-io_uring)
+	fi
+	wait_socket "${candidates[@]/#/$tmp/}"
 	for ((rep = 0; rep < reps; rep++)); do
 		for n in 1 2 4 8; do
-			"${rt[@]}" "$blkload" --socket="$tmp/q" --cpu=0 --depth=$((32 / n)) --queues=$n --size=64M --ms="$ms" | record queues "$n" blkd
+			for c in "${candidates[@]}"; do
+				"${rt[@]}" "$blkload" --socket="$tmp/$c" --cpu=0 --depth=$((32 / n)) --queues=$n --size=64M --ms="$ms" | record queues "$n" "$c"
+			done
 		done
 	done
 	rm -f "$tmp/shm/q"

@@ -84,10 +84,13 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		take_slot(d);
 		r->vq = vq;
 		limit_take(&d->limit, r->data_len);
-		bytes += r->data_len;
+		/* Discard and write-zeroes are done when blkd_begin() returns: one a turn. */
+		bytes += r->nranges ? BLK_TURN_BYTES : r->data_len;
 		blkd_begin(d, r);
 		if (budget % BLK_BATCH == 0)
 			flush_dirty(be, d);
+		if (ring_batch_due(&d->ring))
+			blkd_pump(d, UINT32_MAX);
 	}
 	return true;
 }

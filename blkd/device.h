@@ -34,7 +34,7 @@ struct blkd {
 	uint64_t driver_features;
 	bool wce;		/* the driver's wish: write-back */
 	bool dsync;		/* each write is durable before it completes */
-	bool no_workers;	/* the kernel has no worker threads for us: fsync and fallocate are ours */
+	bool no_workers;	/* the kernel has no worker threads for us: fsync is ours */
 	bool ring_broken;
 	uint32_t dirty;		/* queues with completions that are not published */
 	uint32_t waiting;	/* queues that have chains and wait for a slot or the rate limit */

@@ -205,16 +205,16 @@ static int write_zeroes(struct image_file *f, uint64_t off, uint64_t len)
 
 int io_zero(struct image_file *f, uint64_t off, uint64_t len, bool unmap)
 {
-	int first = unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	/* Zeroing without KEEP_SIZE: inside the image it is the same, behind its end the filter knows no other. */
+	int first = unmap ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE;
 
 	if (!len)
 		return 0;
 	if (!range_ok(off, len, f->limit))
 		return -EIO;
-	if (fallocate(f->fd, first | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) == 0)
+	if (fallocate(f->fd, first, (off_t)off, (off_t)len) == 0)
 		return 0;
-	if (unmap && fallocate(f->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)off,
-			       (off_t)len) == 0)
+	if (unmap && fallocate(f->fd, FALLOC_FL_ZERO_RANGE, (off_t)off, (off_t)len) == 0)
 		return 0;
 	if (errno == ENOSPC || errno == EIO)
 		return -errno;

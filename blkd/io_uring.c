@@ -56,10 +56,14 @@ static int setup(struct io_uring_params *p, bool *deferred)
 	return -errno;
 }
 
+/*
+ * FALLOCATE is not among them: its mode cannot be restricted, and with KEEP_SIZE it
+ * allocates room behind the image's end, as much as the host has.
+ */
 static int restrict_ring(int fd)
 {
 	static const uint8_t ops[] = { IORING_OP_READ,	IORING_OP_READV, IORING_OP_WRITE,
-				       IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE };
+				       IORING_OP_WRITEV, IORING_OP_FSYNC };
 	struct io_uring_restriction res[ARRAY_SIZE(ops) + 2];
 	unsigned n = 0;
 
@@ -107,6 +111,7 @@ static int map_rings(struct ring *r, const struct io_uring_params *p)
 	r->sq_flags = (unsigned *)(void *)(m + p->sq_off.flags);
 	r->cq_head = (unsigned *)(void *)(m + p->cq_off.head);
 	r->cq_tail = (unsigned *)(void *)(m + p->cq_off.tail);
+	r->cq_flags = (unsigned *)(void *)(m + p->cq_off.flags);
 	r->cqes = (struct io_uring_cqe *)(void *)(m + p->cq_off.cqes);
 	r->sq_mask = p->sq_entries - 1;
 	r->cq_mask = p->cq_entries - 1;
@@ -204,6 +209,11 @@ unsigned ring_unsubmitted(const struct ring *r)
 	return r->queued + (*r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE));
 }
 
+bool ring_batch_due(const struct ring *r)
+{
+	return r->ok && ring_unsubmitted(r) > r->in_flight / 2;
+}
+
 int ring_submit(struct ring *r, unsigned wait)
 {
 	unsigned flags = wait || r->deferred ? IORING_ENTER_GETEVENTS : 0;
@@ -212,6 +222,8 @@ int ring_submit(struct ring *r, unsigned wait)
 
 	__atomic_store_n(r->sq_tail, *r->sq_tail + todo, __ATOMIC_RELEASE);
 	r->queued = 0;
+	/* Linux 5.8: what we reap at once needs no event, which would only wake us again. */
+	__atomic_store_n(r->cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_RELAXED);
 	todo = *r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
 	r->enters++;
 	took = (int)syscall(__NR_io_uring_enter, r->fd, todo, wait, flags, NULL, 0);
@@ -219,6 +231,15 @@ int ring_submit(struct ring *r, unsigned wait)
 		return -errno;
 	r->in_flight += (unsigned)took;
 	return (unsigned)took == todo ? 0 : -EAGAIN;
+}
+
+bool ring_listen(struct ring *r)
+{
+	if (!r->ok)
+		return false;
+	__atomic_store_n(r->cq_flags, 0, __ATOMIC_SEQ_CST);
+	smp_mb();
+	return ring_has_news(r);
 }
 
 bool ring_has_news(const struct ring *r)

@@ -72,6 +72,7 @@ static void receive_stand_alone(struct blkd_options *o)
 		serve_connections(o);
 	role.blk = o->blk;
 	role.poll_us = o->poll_us;
+	role.mem_unsealed = o->allow_unsealed;
 	memcpy(role.name, "blk", sizeof("blk"));
 }
 

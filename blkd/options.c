@@ -30,6 +30,9 @@ const char blkd_help_text[] =
 	"  --bandwidth=BYTES    bytes a second (default: no limit)\n"
 	"  --poll-us=N          look at the rings for so long before sleeping, while requests keep\n"
 	"                       coming (default 50; 0 with one processor)\n"
+	"  --allow-unsealed-memory\n"
+	"                       take guest memory that the front-end could truncate, which would end\n"
+	"                       the connection's process (libblkio and DPDK give such memory)\n"
 	"  --verbose, --help, --version\n";
 
 const char blkd_capabilities[] = "{\n"
@@ -56,6 +59,7 @@ enum option {
 	O_RATE,
 	O_BANDWIDTH,
 	O_POLL,
+	O_UNSEALED,
 	O_VERBOSE,
 	O_HELP,
 	O_VERSION,
@@ -80,6 +84,7 @@ static const struct {
 	[O_RATE] = { "rate", true },
 	[O_BANDWIDTH] = { "bandwidth", true },
 	[O_POLL] = { "poll-us", true },
+	[O_UNSEALED] = { "allow-unsealed-memory", false },
 	[O_VERBOSE] = { "verbose", false },
 	[O_HELP] = { "help", false },
 	[O_VERSION] = { "version", false },
@@ -112,6 +117,9 @@ static bool set_flag(struct blkd_options *o, enum option opt)
 		break;
 	case O_DIRECT_IO:
 		o->blk.direct = true;
+		break;
+	case O_UNSEALED:
+		o->allow_unsealed = true;
 		break;
 	case O_VERBOSE:
 		o->verbose = true;

@@ -10,6 +10,7 @@
 
 struct blkd_options {
 	bool supervised, print_capabilities, help, version, verbose;
+	bool allow_unsealed; /* guest memory without seals is taken */
 	const char *socket_path;
 	const char *image;
 	int fd; /* -1: none */

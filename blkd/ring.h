@@ -19,7 +19,7 @@ struct ring {
 	bool ok;	     /* there is a ring, and it works */
 	bool deferred;	     /* completions are worked off in io_uring_enter() alone */
 	int fd, event;
-	unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail;
+	unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
 	unsigned sq_mask, cq_mask;
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
@@ -44,12 +44,23 @@ void ring_close(struct ring *r);
 struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, void *user);
 /* How many operations the kernel has not taken yet. */
 unsigned ring_unsubmitted(const struct ring *r);
-/* Submit what was pushed and work off completions, waiting for @wait of them. 0 or -errno. */
+/*
+ * Is it time to submit what was pushed, though more will be pushed soon? True as soon
+ * as it is more than half of what the device has: an idle one begins with the first
+ * operation, a busy one is not asked for each.
+ */
+bool ring_batch_due(const struct ring *r);
+/*
+ * Submit what was pushed and work off completions, waiting for @wait of them. 0 or -errno.
+ * The eventfd does not count what ends meanwhile: reap, then ring_listen().
+ */
 int ring_submit(struct ring *r, unsigned wait);
 /* Has an operation finished that was not reaped? Reads shared memory alone. */
 bool ring_has_news(const struct ring *r);
 /* One completion, if there is one. */
 bool ring_reap(struct ring *r, void **user, int *res);
+/* From now on the eventfd counts again. True if something ended meanwhile: reap, and call it again. */
+bool ring_listen(struct ring *r);
 /* After ring_submit() failed for good: give back one operation that the kernel has not taken; NULL: none left. */
 void *ring_take_back(struct ring *r);
 

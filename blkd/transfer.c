@@ -188,7 +188,7 @@ static void run_flush(struct blkd *d, struct blk_req *r)
 		finish(d, r, VIRTIO_BLK_S_OK);
 }
 
-/* Discard and write-zeroes, segment after segment. */
+/* Discard and write-zeroes, segment after segment; never in the ring (restrict_ring()). */
 static void run_ranges(struct blkd *d, struct blk_req *r)
 {
 	bool discard = r->type == VIRTIO_BLK_T_DISCARD;
@@ -199,17 +199,6 @@ static void run_ranges(struct blkd *d, struct blk_req *r)
 
 		if (!g->len)
 			continue;
-		if (!d->snap.on && !d->no_workers && !d->base.memory) {
-			struct io_uring_sqe *sqe = push(d, r, IORING_OP_FALLOCATE, &d->base);
-
-			if (sqe) {
-				sqe->off = g->off;
-				sqe->addr = g->len;
-				sqe->len = FALLOC_FL_KEEP_SIZE | (g->unmap ? FALLOC_FL_PUNCH_HOLE
-									   : FALLOC_FL_ZERO_RANGE);
-				return;
-			}
-		}
 		if (d->base.direct)
 			blkd_pump(d, 0);
 		if (d->snap.on)
@@ -276,11 +265,8 @@ static void completed(struct blkd *d, struct blk_req *r, int res)
 		r->off += (uint64_t)res;
 		r->left -= MIN(r->left, (uint32_t)res);
 		run_rw(d, r);
-	} else if (r->flushing || r->type == VIRTIO_BLK_T_FLUSH) {
-		finish(d, r, VIRTIO_BLK_S_OK);
 	} else {
-		r->range_at++;
-		run_ranges(d, r);
+		finish(d, r, VIRTIO_BLK_S_OK);
 	}
 }
 
@@ -324,5 +310,6 @@ void blkd_pump(struct blkd *d, unsigned leave)
 		else if (++tries > 64 || (err != -EAGAIN && err != -EBUSY && err != -EINTR))
 			give_up_ring(d, err);
 	} while (ring_unsubmitted(&d->ring) ||
-		 (d->ring.in_flight > leave && !(d->ring_broken && tries)));
+		 (d->ring.in_flight > leave && !(d->ring_broken && tries)) ||
+		 (!d->ring_broken && ring_listen(&d->ring)));
 }

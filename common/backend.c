@@ -273,6 +273,9 @@ static bool poll_for_a_while(struct backend *be)
 	bool news = false;
 
 	be->stats.polls++;
+	for (unsigned q = 0; q < be->c.max_queues; q++)
+		if (!be->vq[q].quiet)
+			vq_disable_kicks(&be->vq[q]);
 	do {
 		for (unsigned i = 0; i < 64 && !news; i++) {
 			news = any_news(be);
@@ -307,13 +310,14 @@ static bool poll_rings(struct backend *be)
 }
 
 /*
- * After a sleep: is it worth polling before the next one? Only if this one was
- * short, and after polls in vain only every 2nd, 4th, … 256th time: a driver that
- * shares our processor, or never answers soon, is not held up by us.
+ * After a sleep: is it worth polling before the next one? Only if it was the host
+ * that was waited for, however long, or the driver for a short time; and after polls
+ * in vain only every 2nd, 4th, … 256th time: a driver that shares our processor, or
+ * never answers soon, is not held up by us.
  */
 static bool worth_polling(struct backend *be)
 {
-	if (now_us() - be->slept_at >= 4ull * be->c.poll_us)
+	if (!be->slept_busy && now_us() - be->slept_at >= 4ull * be->c.poll_us)
 		return false;
 	if (be->poll_rests)
 		be->poll_rests--;
@@ -331,8 +335,10 @@ static int wait_events(struct backend *be, struct epoll_event *ev, bool busy)
 		if (busy && ++be->poll_hits % POLL_HITS_MAX)
 			return 0;
 	}
-	if (be->c.poll_us && !busy)
+	if (be->c.poll_us && !busy) {
 		be->slept_at = now_us();
+		be->slept_busy = be->host_busy;
+	}
 	n = epoll_pwait(HFD_EPOLL, ev, EVENTS_AT_ONCE, busy ? 0 : -1, NULL);
 	if (be->c.poll_us && !busy)
 		be->polling = worth_polling(be);

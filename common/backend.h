@@ -118,6 +118,7 @@ struct backend {
 	unsigned turn;			 /* the queue that is served first */
 	uint64_t again[(HFD_LIMIT + 63) / 64]; /* descriptors whose fd_ready() wants to be called again */
 	bool polling;
+	bool slept_busy; /* the last sleep was for the host's work, not the driver's */
 	uint8_t poll_misses, poll_hits;	 /* polls in vain, in a row; those that found work */
 	uint16_t poll_rests;		 /* short sleeps until the next poll is worth it */
 	uint64_t slept_at;

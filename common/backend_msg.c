@@ -207,6 +207,9 @@ static bool add_region(struct backend *be, struct guest_mem *mem, int fd,
 {
 	enum shm_error e = shm_add(mem, &be->c.memory, fd, r->gpa, r->size, r->uva, r->offset);
 
+	if (e == SHM_UNSEALED && !be->c.memory.same_inode)
+		return backend_bad(be, "memory region",
+				   "not sealed against shrinking (--allow-unsealed-memory takes it)");
 	return e == SHM_OK || backend_bad(be, "memory region", shm_strerror(e));
 }
 

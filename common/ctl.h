@@ -48,7 +48,8 @@ enum ctl_type {
 	X(MEMFD_SEAL, "sealed guest memory")                                                       \
 	X(CLOSE_RANGE, "close_range")                                                              \
 	X(OWN_UID, "user id of its own")                                                           \
-	X(TRACE, "naming of forbidden system calls")
+	X(TRACE, "naming of forbidden system calls")                                               \
+	X(CGROUP_NS, "cgroup namespace")
 
 enum layer {
 #define X(sym, text) LAYER_##sym,

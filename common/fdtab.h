@@ -33,7 +33,6 @@ enum helper_fd {
 	HFD_RINGEV = 10, /* blkd: io_uring's eventfd */
 	HFD_TIMER = 11, /* rate limits */
 	HFD_INFLIGHT = 12, /* requests taken and not finished: memory that outlives the process */
-	HFD_BACKREQ = 13, /* back-end request channel, where the front-end gives one */
 	HFD_SNAPMAP = 14, /* blkd: which clusters of a snapshot are there: memory that outlives the process */
 	HFD_KICK0 = 16, /* one per queue */
 	HFD_CALL0 = 32,

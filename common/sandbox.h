@@ -31,8 +31,9 @@ struct sandbox_options {
 };
 
 /*
- * Unmap the program's own code, most of which served the start alone: what is
- * still needed is mapped again when it runs. Part of sandbox_enter().
+ * Unmap the code and constants of the program and its libraries, most of which
+ * served the start alone: what is still needed is mapped again when it is used.
+ * Part of sandbox_enter(); once more where much runs between that and the loop.
  */
 void sandbox_forget_code(void);
 

@@ -22,7 +22,7 @@ const char *shm_strerror(enum shm_error e)
 		[SHM_UNSEALED] = "not sealed against shrinking",
 		[SHM_OTHER_INODE] = "not the memory of this guest",
 		[SHM_PAST_END] = "beyond the end of its file",
-		[SHM_MISALIGNED] = "not in whole pages",
+		[SHM_MISALIGNED] = "empty, or not in whole pages",
 		[SHM_OVERLAP] = "overlaps another region",
 		[SHM_TOO_MANY] = "too many regions",
 		[SHM_NO_SUCH] = "no such region",
@@ -132,14 +132,15 @@ static bool overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
 	return a < b ? b - a < alen : a - b < blen;
 }
 
-static enum shm_error judge_range(const struct guest_mem *m, uint64_t gpa, uint64_t size,
-				  uint64_t uva, uint64_t offset)
+static enum shm_error judge_range(const struct guest_mem *m, const struct shm_policy *p,
+				  uint64_t gpa, uint64_t size, uint64_t uva, uint64_t offset)
 {
 	uint64_t page = page_size();
 
 	if (m->nregions >= SHM_MAX_REGIONS)
 		return SHM_TOO_MANY;
-	if (!size || !is_aligned(gpa | size | offset, page))
+	/* The specification asks for no alignment, and libblkio has none; the parent's memory does. */
+	if (!size || (p->same_inode && !is_aligned(gpa | size | offset, page)))
 		return SHM_MISALIGNED;
 	if (!range_ok(gpa, size, UINT64_MAX) || !range_ok(uva, size, UINT64_MAX) ||
 	    !range_ok(offset, size, INT64_MAX))
@@ -157,7 +158,7 @@ enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, 
 		       uint64_t size, uint64_t uva, uint64_t offset)
 {
 	struct shm_region r = { .gpa = gpa, .size = size, .uva = uva };
-	enum shm_error e = judge_range(m, gpa, size, uva, offset);
+	enum shm_error e = judge_range(m, p, gpa, size, uva, offset);
 	struct stat st;
 	unsigned at;
 

@@ -50,7 +50,7 @@ enum shm_error {
 	SHM_UNSEALED,	/* could be truncated under us: SIGBUS */
 	SHM_OTHER_INODE,
 	SHM_PAST_END,	/* offset + size beyond the file, or wraps */
-	SHM_MISALIGNED,	/* not in whole pages */
+	SHM_MISALIGNED,	/* empty, or (with same_inode) not in whole pages */
 	SHM_OVERLAP,
 	SHM_TOO_MANY,
 	SHM_NO_SUCH,	/* remove: no region like that */

@@ -375,7 +375,9 @@ void vq_disable_kicks(struct vq *vq)
 	if (!vq->running || vq->kicks_off)
 		return;
 	vq->kicks_off = true;
-	/* With the event index nothing is written: the one that was passed stays behind. */
 	if (!vq->event_idx)
 		store16(&vq->used->flags, VRING_USED_F_NO_NOTIFY);
+	else if (!vq_has_news(vq))
+		/* An event that was passed stays behind by itself; this one is put there. */
+		store16((uint16_t *)&vq->used->ring[vq->size], (uint16_t)(vq->avail_seen - 1));
 }

@@ -30,6 +30,7 @@ struct net_pair {
 	bool tap_dead;	   /* reading failed for good: said once */
 	bool rx_starved;   /* the last pass ended for want of receive buffers */
 	bool tx_throttled; /* the last pass ended for the rate's sake */
+	uint8_t small_row; /* small frames received one after the other */
 	struct held_frame held;
 };
 
@@ -95,6 +96,7 @@ struct netd_options {
 	bool have_mac, spoof_check_asked, help, version, capabilities;
 	uint32_t poll_us;
 	struct net_config net;
+	bool allow_unsealed; /* guest memory without seals is taken */
 };
 /* options.c: 0; or -1 with one line in @err. No side effects. */
 int netd_parse(int argc, char **argv, struct netd_options *o, char *err, size_t errlen);

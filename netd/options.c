@@ -28,6 +28,8 @@ const char netd_help_text[] =
 	"  --bandwidth=BYTES       bytes a second, each way (default: no limit)\n"
 	"  --poll-us=N             how long to look for work before sleeping, while there is much\n"
 	"                          (default 50, or 0 on one CPU)\n"
+	"  --allow-unsealed-memory take guest memory that the front-end could truncate, which would\n"
+	"                          end the connection's process (DPDK gives such memory)\n"
 	"  --help, --version\n";
 
 static int fail(char *err, size_t errlen, const char *what, const char *arg)
@@ -36,36 +38,47 @@ static int fail(char *err, size_t errlen, const char *what, const char *arg)
 	return -1;
 }
 
-/* The value if @arg is --NAME=VALUE, else NULL. */
-static const char *value(const char *arg, const char *name)
+/* One word of the command line, and the next one, which may be its value. */
+struct word {
+	const char *arg, *next;
+	bool took_next;
+};
+
+/* The value if @w is --NAME=VALUE or --NAME VALUE, else NULL. */
+static const char *value(struct word *w, const char *name)
 {
 	size_t n = strlen(name);
 
-	return strncmp(arg, name, n) == 0 && arg[n] == '=' ? arg + n + 1 : NULL;
+	if (strncmp(w->arg, name, n) != 0)
+		return NULL;
+	if (w->arg[n] == '=')
+		return w->arg + n + 1;
+	w->took_next = !w->arg[n] && w->next;
+	return w->took_next ? w->next : NULL;
 }
 
-static bool parse_number_option(const char *arg, struct netd_options *o, bool *good)
+static bool parse_number_option(struct word *w, struct netd_options *o, bool *good)
 {
 	const char *v;
 	uint64_t n = 0;
 
-	if ((v = value(arg, "--fd"))) {
+	if ((v = value(w, "--fd"))) {
 		*good = parse_number(v, 0, INT32_MAX, &n);
 		o->fd = (int)n;
-	} else if ((v = value(arg, "--tap-fd"))) {
+	} else if ((v = value(w, "--tap-fd"))) {
 		*good = parse_number(v, 0, INT32_MAX, &n);
 		o->tap_fd = (int)n;
-	} else if ((v = value(arg, "--queue-pairs"))) {
+	} else if ((v = value(w, "--queue-pairs"))) {
 		*good = parse_number(v, 1, NETD_MAX_PAIRS, &n);
 		o->net.queue_pairs = (uint8_t)n;
-	} else if ((v = value(arg, "--mtu"))) {
+	} else if ((v = value(w, "--mtu"))) {
 		*good = parse_number(v, 68, UINT16_MAX, &n);
 		o->net.mtu = (uint16_t)n;
-	} else if ((v = value(arg, "--rate"))) {
+	} else if ((v = value(w, "--rate"))) {
 		*good = parse_number(v, 1, RATE_MAX, &o->net.rate_packets);
-	} else if ((v = value(arg, "--bandwidth"))) {
+	} else if ((v = value(w, "--bandwidth"))) {
 		*good = parse_number(v, 1, RATE_MAX, &o->net.rate_bytes);
-	} else if ((v = value(arg, "--poll-us"))) {
+	} else if ((v = value(w, "--poll-us"))) {
 		*good = parse_number(v, 0, 1000000, &n);
 		o->poll_us = (uint32_t)n;
 	} else {
@@ -74,29 +87,31 @@ static bool parse_number_option(const char *arg, struct netd_options *o, bool *g
 	return true;
 }
 
-static bool parse_other_option(const char *arg, struct netd_options *o, bool *good)
+static bool parse_other_option(struct word *w, struct netd_options *o, bool *good)
 {
 	const char *v;
 
-	if ((v = value(arg, "--socket-path"))) {
+	if ((v = value(w, "--socket-path"))) {
 		*good = *v != '\0';
 		o->socket_path = v;
-	} else if ((v = value(arg, "--tap"))) {
+	} else if ((v = value(w, "--tap"))) {
 		*good = *v != '\0' && strlen(v) < IFNAMSIZ && !strchr(v, '/') && !strchr(v, '%');
 		o->tap_name = v;
-	} else if ((v = value(arg, "--mac"))) {
+	} else if ((v = value(w, "--mac"))) {
 		*good = !parse_mac(v, o->net.mac);
 		o->have_mac = true;
-	} else if ((v = value(arg, "--offload"))) {
+	} else if ((v = value(w, "--offload"))) {
 		*good = parse_on_off(v, &o->net.offload);
-	} else if ((v = value(arg, "--spoof-check"))) {
+	} else if ((v = value(w, "--spoof-check"))) {
 		*good = parse_on_off(v, &o->net.spoof_check);
 		o->spoof_check_asked = o->net.spoof_check;
-	} else if (strcmp(arg, "--print-capabilities") == 0) {
+	} else if (strcmp(w->arg, "--print-capabilities") == 0) {
 		o->capabilities = true;
-	} else if (strcmp(arg, "--help") == 0) {
+	} else if (strcmp(w->arg, "--allow-unsealed-memory") == 0) {
+		o->allow_unsealed = true;
+	} else if (strcmp(w->arg, "--help") == 0) {
 		o->help = true;
-	} else if (strcmp(arg, "--version") == 0) {
+	} else if (strcmp(w->arg, "--version") == 0) {
 		o->version = true;
 	} else {
 		return false;
@@ -128,13 +143,14 @@ int netd_parse(int argc, char **argv, struct netd_options *o, char *err, size_t 
 	o->net.offload = true;
 	o->net.spoof_check = true;
 	for (int i = 1; i < argc; i++) {
+		struct word w = { .arg = argv[i], .next = i + 1 < argc ? argv[i + 1] : NULL };
 		bool good = true;
 
-		if (!parse_number_option(argv[i], o, &good) &&
-		    !parse_other_option(argv[i], o, &good))
-			return fail(err, errlen, "unknown option (see --help)", argv[i]);
+		if (!parse_number_option(&w, o, &good) && !parse_other_option(&w, o, &good))
+			return fail(err, errlen, "unknown option (see --help)", w.arg);
 		if (!good)
-			return fail(err, errlen, "bad value", argv[i]);
+			return fail(err, errlen, "bad value", w.arg);
+		i += w.took_next;
 	}
 	if (o->help || o->version || o->capabilities)
 		return 0;

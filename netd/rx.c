@@ -15,6 +15,10 @@
 
 #include "netd.h"
 
+/* A frame up to this is small, */
+#define RX_SMALL 2048
+/* and after so many of them in a row the next one is expected to be: see read_held(). */
+#define RX_SMALL_ROW 16
 /* Entries that one readv() may take beside the header's and the sentinel's. */
 #define RX_IOV_USE (IOV_MAX - 2)
 /* A chain has at most VQ_MAX_SIZE pieces, and one may begin at the last entry in use. */
@@ -166,8 +170,8 @@ static ssize_t tap_read(struct net_pair *p, const struct iovec *iov, int n)
  * Strips the tap's header length from what was read and judges the frame.
  * False: it is dropped and counted.
  */
-static bool judge(struct backend *be, struct virtio_net_hdr_mrg_rxbuf *h, ssize_t got,
-		  uint64_t room, uint32_t *len)
+static bool judge(struct backend *be, struct net_pair *p, struct virtio_net_hdr_mrg_rxbuf *h,
+		  ssize_t got, uint64_t room, uint32_t *len)
 {
 	struct netd *n = netd_of(be);
 
@@ -176,6 +180,7 @@ static bool judge(struct backend *be, struct virtio_net_hdr_mrg_rxbuf *h, ssize_
 		return false;
 	}
 	*len = (uint32_t)got - n->tap_hdr;
+	p->small_row = *len > RX_SMALL ? 0 : (uint8_t)MIN(p->small_row + 1, RX_SMALL_ROW);
 	bucket_take(&n->rx_packets, 1);
 	bucket_take(&n->rx_bytes, *len);
 	if (*len > room) {
@@ -219,7 +224,7 @@ static enum rx_result read_direct(struct backend *be, struct net_pair *p, struct
 	*after = saved;
 	if (got < 0)
 		return RX_DRY;
-	if (judge(be, &h, got, room, &len))
+	if (judge(be, p, &h, got, room, &len))
 		pool_use(be, vq, &h, n->hdr_len, len);
 	return RX_DONE;
 }
@@ -250,7 +255,11 @@ static bool deliver_held(struct backend *be, struct net_pair *p, struct vq *vq)
 	return false;
 }
 
-/* Too little room for the largest frame: read into the side buffer and see how long this one is. */
+/*
+ * Into the side buffer first, to see how long the frame is: because there is too little
+ * room for the largest one; or because it will be a small one, whose copy costs less than
+ * gathering dozens of chains for the largest.
+ */
 static enum rx_result read_held(struct backend *be, struct net_pair *p, struct vq *vq)
 {
 	struct netd *n = netd_of(be);
@@ -262,7 +271,7 @@ static enum rx_result read_held(struct backend *be, struct net_pair *p, struct v
 	got = tap_read(p, iov, ARRAY_SIZE(iov));
 	if (got < 0)
 		return RX_DRY;
-	if (!judge(be, &f->hdr, got, FRAME_MAX, &f->len))
+	if (!judge(be, p, &f->hdr, got, FRAME_MAX, &f->len))
 		return RX_DONE;
 	f->full = true;
 	f->chains = 0;
@@ -273,6 +282,7 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 {
 	struct netd *n = netd_of(be);
 	bool merge = n->features & BIT(VIRTIO_NET_F_MRG_RXBUF);
+	bool small = merge && p->small_row == RX_SMALL_ROW;
 	uint64_t want = (uint64_t)n->rx_max + n->hdr_len;
 	enum rx_result r;
 
@@ -281,12 +291,12 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 	} else if (!p->tap_readable) {
 		return RX_DRY;
 	} else {
-		pool_fill(vq, want, merge, n->hdr_len);
+		pool_fill(vq, small ? 1 : want, merge, n->hdr_len);
 		if (vq->broken)
 			return RX_FAULT;
 		if (pool.first == pool.last)
 			return RX_STARVED;
-		r = !merge || pool.bytes >= want ? read_direct(be, p, vq, merge) :
+		r = !merge || (!small && pool.bytes >= want) ? read_direct(be, p, vq, merge) :
 						   read_held(be, p, vq);
 	}
 	return vq->broken ? RX_FAULT : r;

@@ -55,9 +55,9 @@ static struct backend_config describe(const struct role_config *rc)
 	if (!rc->own_front)
 		c.protocol_features_off |= BIT(VHU_PF_CONFIG);
 	/* Under the supervisor guest memory is the one that the parent made. */
+	c.memory.allow_unsealed = rc->mem_unsealed;
 	if (rc->mem_ino) {
 		c.memory.same_inode = true;
-		c.memory.allow_unsealed = rc->mem_unsealed;
 		c.memory.dev = (dev_t)rc->mem_dev;
 		c.memory.ino = (ino_t)rc->mem_ino;
 	}

@@ -139,6 +139,7 @@ static NORETURN void serve_child(const struct netd_options *o, const struct net_
 	rc.role = ROLE_NETD;
 	memcpy(rc.name, "net", 4);
 	rc.poll_us = o->poll_us;
+	rc.mem_unsealed = o->allow_unsealed;
 	rc.net = *c;
 	sigprocmask(SIG_SETMASK, &(sigset_t){ 0 }, NULL);
 	syscall(SYS_exit_group, netd_serve(&rc, false)); /* and nothing of libc's */

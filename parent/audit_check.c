@@ -135,7 +135,10 @@ static void check_filters(const struct audit_guest *g, struct audit_process *p)
 	int want = p->part == PART_SUPERVISOR || s->filters < 0 ? 1 : s->filters;
 	char text[32];
 
-	say(p, held(f->no_new_privs == 1), "no_new_privs", "1", "%d", f->no_new_privs);
+	if (f->no_new_privs < 0)
+		say(p, NOT_SHOWN, "no_new_privs", "1", "this kernel does not show it");
+	else
+		say(p, held(f->no_new_privs == 1), "no_new_privs", "1", "%d", f->no_new_privs);
 	say(p, held(f->seccomp == 2), "seccomp mode", "2 (filter)", "%d", f->seccomp);
 	if (is_role(p->part))
 		want++;
@@ -174,9 +177,9 @@ static bool shares(const struct audit_guest *g, const struct audit_process *p, e
 
 static void check_namespaces(const struct audit_guest *g, struct audit_process *p)
 {
-	char own[64] = "", shared[64] = "";
+	char own[64] = "", shared[64] = "", absent[64] = "";
 	unsigned last = unprivileged(g) ? NS_USER : NS_CGROUP;
-	size_t n = 0, m = 0;
+	size_t n = 0, m = 0, a = 0;
 
 	if (!p->f.ns[NS_MNT][0]) {
 		say(p, NOT_SHOWN, "own namespaces", "mnt pid net ipc uts cgroup",
@@ -184,14 +187,16 @@ static void check_namespaces(const struct audit_guest *g, struct audit_process *
 		return;
 	}
 	for (unsigned k = 0; k <= last; k++)
-		if (shares(g, p, (enum ns_kind)k))
+		if (!p->f.ns[k][0])
+			a += (size_t)snprintf(absent + a, sizeof(absent) - a, " %s", ns_text((enum ns_kind)k));
+		else if (shares(g, p, (enum ns_kind)k))
 			m += (size_t)snprintf(shared + m, sizeof(shared) - m, " %s", ns_text((enum ns_kind)k));
 		else
 			n += (size_t)snprintf(own + n, sizeof(own) - n, "%s%s", n ? " " : "",
 					      ns_text((enum ns_kind)k));
-	say(p, held(!m), "own namespaces",
+	say(p, m ? WEAKER : a ? NOT_SHOWN : AS_PROMISED, "own namespaces",
 	    last == NS_USER ? "mnt pid net ipc uts cgroup user" : "mnt pid net ipc uts cgroup",
-	    "%s%s%s", own, m ? "; shared:" : "", shared);
+	    "%s%s%s%s%s", own, m ? "; shared:" : "", shared, a ? "; not in this kernel:" : "", absent);
 }
 
 static void check_root(struct audit_process *p)
@@ -253,6 +258,15 @@ static void check_limit(struct audit_process *p, enum limit_kind k, const char *
 	    amount(f->limit[k].hard, hard));
 }
 
+/* The vCPU process of the lguest engine: a request to the device counts as a few bytes of a file. */
+static bool has_lguest(const struct facts *f)
+{
+	for (unsigned i = 0; i < f->nfds; i++)
+		if (f->fd[i].number == VFD_ENGINE && !strcmp(f->fd[i].target, "/dev/lguest"))
+			return true;
+	return false;
+}
+
 static void check_limits(struct audit_process *p)
 {
 	bool helper = p->part == PART_NETD || p->part == PART_BLKD;
@@ -270,7 +284,8 @@ static void check_limits(struct audit_process *p)
 		check_limit(p, LIM_NPROC, "process limit", 0);
 	/* A block device cannot grow; a limit of file sizes means nothing there. */
 	if (p->part != PART_BLKD)
-		check_limit(p, LIM_FSIZE, "file size limit", 0);
+		check_limit(p, LIM_FSIZE, "file size limit",
+			    p->part == PART_VCPU && has_lguest(&p->f) ? 4096 : 0);
 	else if (p->f.disk_size || !p->f.disk_block)
 		check_limit(p, LIM_FSIZE, "file size limit",
 			    p->f.have_fds ? p->f.disk_size : LIM_INFINITY - 1);

@@ -110,7 +110,13 @@ static int try_namespaces(void)
 
 	if (geteuid() != 0 && (unshare(CLONE_NEWUSER) < 0 || room_map_ids(uid, gid) < 0))
 		return 1;
-	return unshare(CLONE_NEWPID) < 0 || room_namespaces() != 0;
+	return unshare(CLONE_NEWPID) < 0 || (room_namespaces() & LAYER_BIT(LAYER_NAMESPACES));
+}
+
+/* Where all the others may be refused as well, that is the finding. */
+static int try_cgroup_namespace(void)
+{
+	return access("/proc/self/ns/cgroup", F_OK) < 0;
 }
 
 /* As blkd sets it up: disabled at first, so that restrictions can go on. */
@@ -160,12 +166,14 @@ void doctor_layers(void)
 		{ "naming of forbidden calls", try_trace, "spawners may trace their roles",
 		  "spawners may not trace: a forbidden call ends the role without being named",
 		  "allow ptrace to this container (kernel.yama.ptrace_scope below 3)" },
-		{ "namespaces", try_namespaces, "mount, pid, net, ipc, uts and cgroup",
+		{ "namespaces", try_namespaces, "mount, pid, net, ipc and uts (and cgroup)",
 		  "some are refused: roles share them with the host",
 		  "start as root, or allow user namespaces (kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor)" },
 		{ "user namespaces", try_user_namespace, "a user's guests get rooms of their own",
 		  "refused: a user's guests share the host's namespaces and root folder",
 		  "start as root, or allow them (kernel.unprivileged_userns_clone, user.max_user_namespaces)" },
+		{ "cgroup namespace", try_cgroup_namespace, "there", "not in this kernel",
+		  "a kernel from 4.6 on, with CONFIG_CGROUPS" },
 		{ "memory-deny-write-execute", try_mdwe, "no mapping becomes executable", "not in this kernel",
 		  "a kernel from 6.3 on" },
 		{ "sealed mappings (mseal)", try_mseal, "mappings that never change are sealed",

@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "options.h"
+#include "room.h"
 #include "setup.h"
 
 #ifdef HAVE_ENGINE_KVM
@@ -38,10 +40,31 @@ const char *engine_name(enum engine_kind kind)
 }
 
 /* Room for one descriptor per start of the guest. */
-static int keep(struct host *h, unsigned n)
+static int keep(struct host *h, unsigned n, char *why)
 {
 	h->engine_fd = calloc(n, sizeof(*h->engine_fd));
+	if (!h->engine_fd)
+		snprintf(why, WHY_MAX, "out of memory");
 	return h->engine_fd ? 0 : -1;
+}
+
+/* What else this process opens: each role's channels, taps, images. */
+#define OTHER_DESCRIPTORS 256u
+
+/* A room begins as a copy of this process, with the table of a spawner. */
+static bool too_many(unsigned starts, char *why)
+{
+	unsigned most = SPAWNER_NOFILE - OTHER_DESCRIPTORS;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < SPAWNER_NOFILE)
+		most = r.rlim_cur > OTHER_DESCRIPTORS ? (unsigned)r.rlim_cur - OTHER_DESCRIPTORS : 1;
+	if (starts <= most)
+		return false;
+	snprintf(why, WHY_MAX,
+		 "--max-reboots=%u: /dev/lguest is opened once for every start, and the most descriptors there is room for is %u; say %u or less",
+		 starts - 1, most, most - 1);
+	return true;
 }
 
 /*
@@ -70,6 +93,10 @@ static int try_lguest(struct host *h, char *why)
 		return -1;
 	}
 #endif
+	if (h->c->smp > 1) {
+		snprintf(why, WHY_MAX, "--smp=%u: an lguest guest has one CPU", h->c->smp);
+		return -1;
+	}
 	fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EACCES || errno == EPERM)
@@ -79,18 +106,23 @@ static int try_lguest(struct host *h, char *why)
 		return -1;
 	}
 	starts = h->c->no_reboot ? 1 : h->c->max_reboots + 1;
-	if (h->c->rng)
-		h->random = MAX(open("/dev/urandom", O_RDONLY | O_CLOEXEC), 0);
-	if (keep(h, starts) < 0) {
+	if (too_many(starts, why) || keep(h, starts, why) < 0) {
 		close(fd);
-		snprintf(why, WHY_MAX, "out of memory");
 		return -1;
 	}
+	if (h->c->rng)
+		h->random = MAX(open("/dev/urandom", O_RDONLY | O_CLOEXEC), 0);
 	h->engine_fd[h->nengine++] = fd;
 	while (h->nengine < starts) {
 		fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			break; /* fewer reboots: said when they are used up */
+		if (fd < 0) {
+			snprintf(why, WHY_MAX, "/dev/lguest, opened for start %u of %u: %s",
+				 h->nengine + 1, starts, strerror(errno));
+			while (h->nengine)
+				close(h->engine_fd[--h->nengine]);
+			engine_forget(h);
+			return -1;
+		}
 		h->engine_fd[h->nengine++] = fd;
 	}
 	return 0;
@@ -146,7 +178,7 @@ static int try_kvm(struct host *h, char *why)
 	} else if (h->c->engine != ENGINE_KVM && !cpu_has_virtualization()) {
 		snprintf(why, WHY_MAX,
 			 "/dev/kvm is there, but the CPU's flags have no hardware support (vmx or svm); --engine=kvm tries it all the same");
-	} else if (keep(h, 1) == 0) {
+	} else if (keep(h, 1, why) == 0) {
 		h->engine_fd[h->nengine++] = fd;
 		return 0;
 	}
@@ -189,19 +221,22 @@ void engine_forget(struct host *h)
 
 int engine_open(struct host *h)
 {
-	char why[WHY_MAX] = "";
+	char why[ARRAY_SIZE(engine)][WHY_MAX] = {""};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(engine); i++) {
 		if (h->c->engine != ENGINE_AUTO && h->c->engine != engine[i].kind)
 			continue;
-		if (engine[i].open(h, why) == 0) {
+		if (engine[i].open(h, why[i]) == 0) {
 			h->engine = engine[i].kind;
 			return 0;
 		}
 		if (h->c->engine != ENGINE_AUTO)
-			return complain(-1, "--engine=%s: %s", engine_name(engine[i].kind), why);
+			return complain(-1, "--engine=%s: %s", engine_name(engine[i].kind),
+					why[i]);
 		if (h->c->verbose)
-			complain(0, "engine %s passed over: %s", engine_name(engine[i].kind), why);
+			complain(0, "engine %s passed over: %s", engine_name(engine[i].kind), why[i]);
 	}
-	return complain(-1, "no engine works on this host; the last one tried, qemu: %s", why);
+	for (unsigned i = 0; i < ARRAY_SIZE(engine) && !h->c->verbose; i++)
+		complain(0, "engine %s: %s", engine_name(engine[i].kind), why[i]);
+	return complain(-1, "no engine works on this host");
 }

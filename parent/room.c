@@ -63,8 +63,10 @@ uint32_t room_namespaces(void)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (unshare(kinds[i]) < 0)
-			missing |= LAYER_BIT(LAYER_NAMESPACES) |
-				   (kinds[i] == CLONE_NEWNS ? LAYER_BIT(LAYER_ROOT) : 0);
+			missing |= kinds[i] == CLONE_NEWCGROUP ? LAYER_BIT(LAYER_CGROUP_NS) :
+				   kinds[i] == CLONE_NEWNS     ? LAYER_BIT(LAYER_NAMESPACES) |
+								     LAYER_BIT(LAYER_ROOT) :
+								 LAYER_BIT(LAYER_NAMESPACES);
 	return missing;
 }
 

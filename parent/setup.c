@@ -15,6 +15,7 @@
 
 #include "common/shm.h"
 #include "options.h"
+#include "room.h"
 #include "setup.h"
 
 static void close_fd(int *fd)
@@ -46,21 +47,26 @@ static int check_user(const struct config *c)
 }
 
 /*
- * Three channels a role, the taps' queues: more than the usual soft limit of
- * 1024 in the end; and a role's whole table must fit below the hard one.
+ * Three channels a role, the taps' queues: more than the usual soft limit of 1024 in the end.
+ * A hard limit that is lower than a role's table can be raised here alone, while there is the right.
  */
 static int raise_descriptor_limit(void)
 {
-	struct rlimit r, more;
+	struct rlimit r;
+	rlim_t hard;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return complain(-1, "limit of descriptors: %m");
+	hard = r.rlim_max;
+	r.rlim_max = MAX(hard, (rlim_t)SPAWNER_NOFILE);
+	r.rlim_cur = MAX(r.rlim_cur, MIN(r.rlim_max, (rlim_t)65536));
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
 		return 0;
-	more.rlim_max = MAX(r.rlim_max, SPAWNER_NOFILE);
-	more.rlim_cur = MIN(more.rlim_max, 65536);
-	if (r.rlim_cur >= more.rlim_cur || setrlimit(RLIMIT_NOFILE, &more) == 0)
-		return 0;
-	return complain(-1, "this process may have %llu open files (ulimit -Hn), and %u are needed; raise that limit",
-			(unsigned long long)r.rlim_max, SPAWNER_NOFILE);
+	if (hard < VFD_LIMIT)
+		return complain(-1, "the hard limit of descriptors is %llu, and cannot be raised to the %u that are needed (ulimit -Hn)",
+				(unsigned long long)hard, SPAWNER_NOFILE);
+	r.rlim_cur = r.rlim_max = hard;
+	return setrlimit(RLIMIT_NOFILE, &r) < 0 ? complain(-1, "limit of descriptors: %m") : 0;
 }
 
 static int open_disks(struct host *h)

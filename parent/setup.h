@@ -88,7 +88,8 @@ const char *file_kind(mode_t mode);
 int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned i);
 void disk_close(struct disk_host *d);
 
-/* parent/setup_net.c. 0, or -1 having said why. */
+/* parent/setup_net.c. 0, or -1 having said why. random_mac(): locally administered, no group's. */
+int random_mac(uint8_t mac[ETH_ALEN]);
 int net_open(const struct net_option *o, struct net_host *n);
 void net_close(struct net_host *n);
 

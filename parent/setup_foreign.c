@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -67,10 +66,8 @@ static int open_nic(struct host *h, struct role_host *r, unsigned i)
 		return complain(-1,
 				"--vhost-user-net=%s: the qemu engine cannot take it (its NIC takes no open connection, and the path is not in its room); use --engine=kvm, or --tunnet or --net",
 				h->c->net[i].path);
-	if (getrandom(n->mac, ETH_ALEN, 0) != ETH_ALEN)
-		return complain(-1, "no random numbers for a hardware address: %m");
-	/* Locally administered, and no group's. */
-	n->mac[0] = (uint8_t)((n->mac[0] & 0xfc) | 0x02);
+	if (random_mac(n->mac) < 0)
+		return -1;
 	n->queue_pairs = 1;
 	n->mtu = 1500;
 	r->foreign = open_connection("--vhost-user-net", h->c->net[i].path);

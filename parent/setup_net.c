@@ -143,16 +143,32 @@ static void ask_offloads(struct net_host *n)
 	}
 }
 
-/* A random address, locally administered and no group's. */
+/*
+ * /dev/urandom is for hosts before 3.17, which have no getrandom(), and for those that have only
+ * just started, where it would wait.
+ */
+int random_mac(uint8_t mac[ETH_ALEN])
+{
+	if (getrandom(mac, ETH_ALEN, GRND_NONBLOCK) != ETH_ALEN) {
+		int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd < 0 ? -1 : read(fd, mac, ETH_ALEN);
+
+		if (n != ETH_ALEN)
+			complain(0, "no random numbers for a hardware address: /dev/urandom: %m");
+		if (fd >= 0)
+			close(fd);
+		if (n != ETH_ALEN)
+			return -1;
+	}
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
+	return 0;
+}
+
 static int choose_mac(const struct net_option *o, uint8_t mac[ETH_ALEN])
 {
-	if (o->have_mac) {
-		memcpy(mac, o->mac, ETH_ALEN);
-		return 0;
-	}
-	if (getrandom(mac, ETH_ALEN, 0) != ETH_ALEN)
-		return complain(-1, "no random numbers for a hardware address: %m");
-	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
+	if (!o->have_mac)
+		return random_mac(mac);
+	memcpy(mac, o->mac, ETH_ALEN);
 	return 0;
 }
 

@@ -92,13 +92,12 @@ static int limits(const struct room *r, bool privileged)
 	struct rlimit files = {SPAWNER_NOFILE, SPAWNER_NOFILE}, none = {0, 0}, old;
 	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
 
-	/* blkd has the kernel pin guest memory for its ring; what it can pin is what it can map. */
+	/* Before Linux 5.12 an io_uring counts as locked memory, and all of a user's count together. */
 	if (privileged && r->role == ROLE_BLKD)
 		(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (getrlimit(RLIMIT_NOFILE, &old) < 0)
 		return -1;
-	if (!privileged)
-		files.rlim_cur = files.rlim_max = MIN(files.rlim_max, old.rlim_max);
+	files.rlim_cur = files.rlim_max = MIN(files.rlim_max, old.rlim_max);
 	return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ? -1 : 0;
 }
 

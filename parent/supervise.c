@@ -156,12 +156,61 @@ static void dispatch(struct supervisor *s, const struct poll_set *p, unsigned i)
 /* All processes have ended, and all that they said has been read. */
 static bool is_over(const struct supervisor *s)
 {
-	if (s->phase < PHASE_ENDING)
+	if (s->phase < PHASE_ENDING || !sup_all_ended(s))
 		return false;
 	for (unsigned i = 0; i < s->nroles; i++)
-		if (s->role[i].live || s->role[i].ctl >= 0)
+		if (s->role[i].ctl >= 0)
 			return false;
 	return s->con_out < 0 && s->serial < 0 && s->monitor < 0;
+}
+
+/* Is it a channel that the vCPU process alone can have anything to say in? */
+static bool is_vcpus(const struct supervisor *s, const struct poll_set *p, unsigned i)
+{
+	switch (p->tag[i].source) {
+	case SRC_CON_OUT:
+	case SRC_SERIAL:
+	case SRC_MONITOR:
+		return true;
+	case SRC_CTL:
+		return p->tag[i].role + 1 == s->nroles;
+	default:
+		return false;
+	}
+}
+
+static bool any_of_vcpu(const struct supervisor *s, const struct poll_set *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (is_vcpus(s, p, i))
+			return true;
+	return false;
+}
+
+static void close_channel(struct supervisor *s, enum source source)
+{
+	int *fd = source == SRC_MONITOR ? &s->monitor : &sup_vcpu(s)->ctl;
+
+	if (source == SRC_CON_OUT) {
+		sup_close_console(&s->con_out, &s->panic);
+	} else if (source == SRC_SERIAL) {
+		sup_close_console(&s->serial, &s->panic_serial);
+	} else if (*fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+}
+
+/*
+ * The vCPU process was dead before @p was polled: what is not readable now has been
+ * read to its end. End of file is not waited for: a taken vCPU process can have put
+ * the other end into a message that nobody takes, where it stays open.
+ */
+static void let_go_of_vcpu(struct supervisor *s, const struct poll_set *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (!p->fd[i].revents && is_vcpus(s, p, i))
+			close_channel(s, p->tag[i].source);
 }
 
 /* One start of the guest, from the first process to the last. */
@@ -170,24 +219,27 @@ static void run_once(struct supervisor *s)
 	static struct poll_set p;
 
 	while (!is_over(s)) {
-		int ms;
 		struct timespec wait;
-		int ready;
+		int ms, ready;
+		bool last;
 
 		sup_deadlines(s);
-		ms = sup_timeout_ms(s);
-		wait.tv_sec = ms / 1000;
-		wait.tv_nsec = (long)(ms % 1000) * 1000000;
 		/* Output that nobody takes any more is dropped here. */
 		if (s->out.len && s->h->term.out < 0)
 			sup_flush(s, true, false, false);
 		if (s->err.len && s->h->term.err < 0)
 			sup_flush(s, false, true, false);
 		fill(s, &p);
+		last = s->phase >= PHASE_ENDING && !sup_vcpu(s)->live && any_of_vcpu(s, &p);
+		ms = last ? 0 : sup_timeout_ms(s);
+		wait.tv_sec = ms / 1000;
+		wait.tv_nsec = (long)(ms % 1000) * 1000000;
 		ready = ppoll(p.fd, p.n, ms < 0 ? NULL : &wait, NULL);
 		for (unsigned i = 0; ready > 0 && i < p.n; i++)
 			if (p.fd[i].revents)
 				dispatch(s, &p, i);
+		if (last && ready >= 0)
+			let_go_of_vcpu(s, &p);
 	}
 	s->phase = PHASE_DONE;
 }
@@ -255,17 +307,17 @@ static int confine(struct supervisor *s)
 {
 	struct sandbox_options o = { 0 };
 	uint32_t missing = sandbox_enter(&o);
-	char text[LOG_LINE_MAX / 2];
 
 	if (sandbox_filter(&policy_supervisor, &missing) < 0) {
 		sup_line(s, "the supervisor's filter cannot be put on: %m");
 		return -1;
 	}
+	/* a file in its place (before 3.17): the inode alone says that it is the guest's */
+	if (!s->h->mem_sealed)
+		missing |= LAYER_BIT(LAYER_MEMFD_SEAL);
 	if (!missing)
 		return 0;
-	sandbox_missing_text(missing, text, sizeof(text));
-	sup_line(s, "supervisor: this host lacks: %s%s", text,
-		 s->c->strict ? " (--strict: not started)" : "");
+	sup_lacks(s, "supervisor", missing);
 	return s->c->strict ? -1 : 0;
 }
 

@@ -51,13 +51,14 @@ struct supervisor {
 	struct sup_role role[MAX_ROLES];
 	enum phase phase;
 	unsigned starts; /* of the guest */
-	uint64_t began, started, stop_by, nics_stop_by, button_until, blame_at; /* ms; 0: not set */
+	uint64_t began, started, stop_by, nics_stop_by, button_until, blame_at, let_go_at; /* ms; 0: not set */
 	uint64_t ready_us; /* when all processes were confined and running; 0: not yet */
 
 	/* The guest's console and QEMU's channels; -1: closed. */
 	int con_in, con_out, serial, monitor;
 	struct outbuf in, out, err;
 	bool stdin_open, heard; /* the guest has put out something since its start */
+	bool ran, greeted;	/* the vCPU process has said so, QEMU's monitor has, since the guest's start */
 	struct ctrl_c ctrl_c;
 	struct panic_watch panic, panic_serial;
 	struct qmp qmp;
@@ -113,10 +114,13 @@ void sup_let_out(struct supervisor *s, struct sup_role *r);
 /* One line for the user; never waits. sup_verbose(): only with --verbose. */
 void sup_line(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sup_verbose(struct supervisor *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Say which layers (LAYER_BIT) @who has to do without, in as many lines as it takes. */
+void sup_lacks(struct supervisor *s, const char *who, uint32_t missing);
 
 /* parent/supervise_io.c: the console. */
 void sup_read_stdin(struct supervisor *s);
 void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p);
+void sup_close_console(int *fd, struct panic_watch *p); /* all of it has been read */
 void sup_flush(struct supervisor *s, bool out_ready, bool err_ready, bool in_ready);
 bool sup_wants_stdin(const struct supervisor *s);
 /* Lines and console output that are still in our buffers, for a bounded time. */
@@ -140,6 +144,7 @@ void sup_end_text(struct sup_role *r, char *text, size_t size);
 void sup_force(struct supervisor *s, int status); /* end the guest now, with that status */
 void sup_guest_end(struct supervisor *s, enum guest_end end, const char *text);
 void sup_role_ended(struct supervisor *s, struct sup_role *r);
+bool sup_all_ended(const struct supervisor *s); /* every process of this start */
 void sup_power_button(struct supervisor *s, int status);
 void sup_deadlines(struct supervisor *s);
 int sup_timeout_ms(const struct supervisor *s); /* until the next deadline; -1: none */

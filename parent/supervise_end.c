@@ -7,13 +7,23 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "supervise.h"
 
 #define STOP_GRACE_MS	5000 /* for blkd, to finish what it has begun */
 #define NIC_GRACE_MS	500  /* for netd, which has nothing to finish and may wait for a front-end */
 #define BUTTON_GRACE_MS 5000 /* for the guest, after its power button */
+#define LET_GO_MS	5000 /* for operations of a disk's process that has ended */
 #define SAID_MS		200  /* that a line of standard error waits for the end of its process */
+
+bool sup_all_ended(const struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->nroles; i++)
+		if (s->role[i].live)
+			return false;
+	return true;
+}
 
 static bool is_helper(const struct supervisor *s, const struct sup_role *r)
 {
@@ -145,6 +155,27 @@ static void kill_all(struct supervisor *s)
 		}
 }
 
+/*
+ * The end of a helper's control channel is that of its last operation. One that does
+ * not come is a disk of the host's that hangs, or a taken helper that gave its end
+ * away: nothing is started on that disk again.
+ */
+static void let_go(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->nroles; i++) {
+		struct sup_role *r = &s->role[i];
+
+		if (r->ctl < 0)
+			continue;
+		close(r->ctl);
+		r->ctl = -1;
+		if (s->status < 0 && s->have_end && s->end == GUEST_REBOOT) {
+			sup_line(s, "%s: its last operation does not end; nor is the guest started again", r->host->name);
+			s->status = EXIT_ROLE_DIED;
+		}
+	}
+}
+
 static bool due(uint64_t *deadline, uint64_t now)
 {
 	if (!*deadline || now < *deadline)
@@ -174,6 +205,12 @@ void sup_deadlines(struct supervisor *s)
 		kill_nics(s);
 	if (due(&s->stop_by, now))
 		kill_all(s);
+	if (s->phase >= PHASE_ENDING && !s->let_go_at && sup_all_ended(s))
+		s->let_go_at = now + LET_GO_MS;
+	if (s->let_go_at && now >= s->let_go_at) {
+		let_go(s);
+		s->let_go_at = UINT64_MAX; /* once */
+	}
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (s->role[i].live && s->role[i].said_at &&
 		    now >= s->role[i].said_at + SAID_MS)
@@ -205,6 +242,8 @@ int sup_timeout_ms(const struct supervisor *s)
 		sooner(&ms, sup_restart_deadline(s), now);
 	sooner(&ms, s->nics_stop_by, now);
 	sooner(&ms, s->stop_by, now);
+	if (s->phase < PHASE_DONE)
+		sooner(&ms, s->let_go_at, now);
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (s->role[i].live && s->role[i].said_at)
 			sooner(&ms, s->role[i].said_at + SAID_MS, now);

@@ -44,6 +44,13 @@ void sup_read_stdin(struct supervisor *s)
 	outbuf_put(&s->in, buf, (size_t)n);
 }
 
+void sup_close_console(int *fd, struct panic_watch *p)
+{
+	panic_end(p);
+	close(*fd);
+	*fd = -1;
+}
+
 void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p)
 {
 	static uint8_t buf[16384];
@@ -56,9 +63,7 @@ void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		panic_end(p);
-		close(*fd);
-		*fd = -1;
+		sup_close_console(fd, p);
 		return;
 	}
 	s->heard = true;

@@ -96,30 +96,51 @@ static void print_stats(struct supervisor *s, const struct sup_role *r)
 
 static void role_fault(struct supervisor *s, struct sup_role *r, const struct ctl_msg *m)
 {
+	char text[LOG_LINE_MAX / 2];
+
 	if (m->value == FAULT_NONE || m->value >= FAULT_COUNT)
 		return;
 	/* guest_fault() has said the rest, in a line of its own. */
-	sup_verbose(s, "%s: queue %u stops until the guest resets the device", r->host->name,
-		    m->queue);
+	if (s->c->verbose) {
+		fmt_line(text, sizeof(text), "queue %u stops until the guest resets the device", m->queue);
+		role_line(s, r, text);
+	}
 	if (s->c->kill_on_fault && s->status < 0) {
 		sup_line(s, "the guest is ended (--on-fault=kill)");
 		sup_force(s, EXIT_GUEST_FAULT);
 	}
 }
 
+void sup_lacks(struct supervisor *s, const char *who, uint32_t missing)
+{
+	const char *note = s->c->strict ? " (--strict: not started)" : "";
+	char text[LOG_LINE_MAX - 96];
+
+	while (missing) {
+		uint32_t some = 0;
+
+		/* as many to a line as fit: no name is ever cut */
+		for (unsigned l = 0; l < LAYER_COUNT; l++) {
+			uint32_t more = some | (missing & LAYER_BIT(l));
+
+			if (sandbox_missing_text(more, text, sizeof(text)) < sizeof(text) - 1)
+				some = more;
+		}
+		sandbox_missing_text(some, text, sizeof(text));
+		missing &= ~some;
+		sup_line(s, "%s: this host lacks: %s%s", who, text, missing ? "," : note);
+	}
+}
+
 /* The last role that was waited for makes the guest a running one. */
 static void role_ready(struct supervisor *s, struct sup_role *r, uint32_t missing)
 {
-	char text[LOG_LINE_MAX / 2];
-
 	if (r->ready)
 		return;
 	r->ready = true;
 	r->missing = (missing | r->host->spawner.missing) & (LAYER_BIT(LAYER_COUNT) - 1);
 	if (r->missing && s->starts == 1 && !r->generation) {
-		sandbox_missing_text(r->missing, text, sizeof(text));
-		sup_line(s, "%s: this host lacks: %s%s", r->host->name, text,
-			 s->c->strict ? " (--strict: not started)" : "");
+		sup_lacks(s, r->host->name, r->missing);
 		if (s->c->strict)
 			sup_force(s, EXIT_HOST);
 	}
@@ -176,8 +197,9 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 			sup_guest_end(s, (enum guest_end)m->value, m->text);
 		break;
 	case CTL_RUNNING:
-		if (r != sup_vcpu(s))
+		if (r != sup_vcpu(s) || s->ran)
 			break;
+		s->ran = true;
 		if (s->starts == 1 && s->h->engine == ENGINE_QEMU)
 			sup_line(s, "vcpu: QEMU emulates the CPU; an emulator is not a security boundary: "
 				    "namespaces, Landlock and a filter around it are what holds");
@@ -306,8 +328,9 @@ static void monitor_news(struct supervisor *s, enum qmp_news news)
 {
 	switch (news) {
 	case QMP_GREETING:
-		if (sup_command(s, QMP_CAPABILITIES) < 0)
+		if (!s->greeted && sup_command(s, QMP_CAPABILITIES) < 0)
 			sup_verbose(s, "vcpu: QEMU's monitor takes no command: %m");
+		s->greeted = true;
 		break;
 	case QMP_GUEST_RESET:
 		sup_guest_end(s, GUEST_REBOOT, "");

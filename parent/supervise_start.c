@@ -420,11 +420,11 @@ int sup_start(struct supervisor *s)
 	memset(&s->qmp, 0, sizeof(s->qmp));
 	memset(&s->panic, 0, sizeof(s->panic));
 	memset(&s->panic_serial, 0, sizeof(s->panic_serial));
-	s->heard = false;
+	s->heard = s->ran = s->greeted = false;
 	s->have_end = false;
 	s->end_text[0] = '\0';
 	s->blamed = NULL;
-	s->stop_by = s->nics_stop_by = s->button_until = s->blame_at = 0;
+	s->stop_by = s->nics_stop_by = s->button_until = s->blame_at = s->let_go_at = 0;
 	s->started = now_ms();
 	s->phase = PHASE_STARTING;
 	result = start_all(s, &far);

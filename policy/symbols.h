@@ -74,7 +74,6 @@ static const struct symbol symbols[] = {
 	S(HFD_RINGEV),
 	S(HFD_TIMER),
 	S(HFD_INFLIGHT),
-	S(HFD_BACKREQ),
 	S(HFD_KICK0),
 	S(HFD_CALL0),
 	S(HFD_ERR0),

@@ -1,5 +1,5 @@
 # Every line of the tight policies is needed: tests/needed/run takes each out in turn.
-$(B)/tests/needed/work: $(B)/tests/needed/work.o $(TLIB_OBJ) $(B)/libcommon.a
+$(B)/tests/needed/work: $(call obj,$(call src,tests/needed)) $(TLIB_OBJ) $(B)/libcommon.a
 	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $^ -lz
 .PHONY: check-needed
 check-needed: all guests lguest-double $(B)/tests/needed/work $(B)/tests/host/on-pty

@@ -3,6 +3,7 @@
 tests: $(TESTS)
 check: all check-unit
 	tools/quickstart kernel
+	tools/quickstart lab
 	tools/run-bats
 check-lint:
 	tools/lint

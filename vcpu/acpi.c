@@ -139,7 +139,6 @@ static void pci_root(struct aml *a, const struct acpi_config *c)
 
 	aml_def_eisaid(a, "_HID", "PNP0A03");
 	aml_def_int(a, "_UID", 0);
-	aml_def_int(a, "_ADR", 0);
 	aml_crs_open(&r);
 	aml_crs_bus(&r, 0, 0);
 	aml_crs_io(&r, 0xcf8, 8);

@@ -64,8 +64,12 @@ static void dev_stop_queue(struct vpci *v, unsigned q)
 void dev_stop(struct vpci *v)
 {
 	struct device *d = (struct device *)v;
+	uint64_t n;
 
 	front_stop_all(&d->front);
+	/* what was wrong with a queue went with it: the next driver is not to hear of it */
+	if (read(d->front.err, &n, sizeof(n)) < 0)
+		return;
 }
 
 /* A notification that no eventfd took. */

@@ -11,7 +11,7 @@
 
 #define BIT64(n) (1ull << (n))
 
-/* Commands that one notification may bring. */
+/* Commands that are obeyed at once; the rest waits for the main thread's next turn. */
 #define CTL_BUDGET 16
 
 static unsigned max_pairs(const struct device *d)
@@ -107,19 +107,24 @@ static bool command(struct device *d, const uint8_t *cmd, size_t len)
 	return false;
 }
 
-static void work_ctl(struct device *d, unsigned q)
+bool dev_net_work_ctl(struct device *d)
 {
 	static struct iovec iov[VQ_MAX_SIZE];
 	struct vq_chain c;
+	unsigned n;
 
-	for (unsigned n = 0; n < CTL_BUDGET; n++) {
+	for (n = 0; n < CTL_BUDGET && d->ctl.running; n++) {
 		uint8_t cmd[64], ack;
 
-		if (vq_pop(&d->ctl, iov, ARRAY_SIZE(iov), &c) != VQ_POP_CHAIN)
+		if (vq_pop(&d->ctl, iov, ARRAY_SIZE(iov), &c) != VQ_POP_CHAIN) {
+			/* 2.7.10.1: with the event index a driver kicks only past the index it was told */
+			if (vq_enable_kicks(&d->ctl))
+				continue;
 			break;
+		}
 		if (c.out_len < 2 || c.in_len < 1) {
 			guest_fault(&d->ctl, FAULT_SHORT_HEADER, c.out_len);
-			return;
+			break;
 		}
 		ack = command(d, cmd, iov_to_buf(iov, c.nout, 0, cmd, MIN(c.out_len, sizeof(cmd)))) ?
 			      VIRTIO_NET_OK :
@@ -128,13 +133,15 @@ static void work_ctl(struct device *d, unsigned q)
 		vq_push(&d->ctl, c.head, 1);
 	}
 	if (vq_publish(&d->ctl) && vq_wants_call(&d->ctl))
-		vpci_interrupt(&d->v, q);
+		vpci_interrupt(&d->v, ctl_index(&d->v));
+	d->ctl_again = n == CTL_BUDGET && d->ctl.running;
+	return d->ctl_again;
 }
 
 static void net_notify(struct vpci *v, unsigned q)
 {
 	if (has_ctl(v, q))
-		work_ctl((struct device *)v, q);
+		dev_net_work_ctl((struct device *)v);
 	else if (q < ((struct device *)v)->front.nqueues)
 		dev_notify(v, q);
 }

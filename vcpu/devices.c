@@ -277,6 +277,18 @@ static struct device *add_device(struct devices *ds, enum device_role role)
 	return d;
 }
 
+/* A compact host's guest has one CPU: one disk queue or one pair is all that it can use. */
+static unsigned useful_queues(const struct devices *ds, const struct vcpu_device *c, const char *name)
+{
+	unsigned most = c->kind == DEV_BLK ? 1 : 2;
+
+	if (!ds->host->compact || c->queues <= most)
+		return c->queues;
+	log_line(LOG_INFO, "%s: one of its %u queue%s is used: an lguest guest has one CPU", name,
+		 c->queues / most, most > 1 ? " pairs" : "s");
+	return most;
+}
+
 static int attach_helper(struct devices *ds, unsigned i)
 {
 	const struct vcpu_device *c = &ds->vm->c->dev[i];
@@ -290,11 +302,11 @@ static int attach_helper(struct devices *ds, unsigned i)
 	f->sock = VFD_FRONT0 + (int)i;
 	f->kind = c->kind == DEV_BLK ? DEV_BLK : DEV_NET;
 	f->foreign = c->foreign;
-	f->nqueues = c->queues;
+	f->nqueues = useful_queues(ds, c, f->name);
 	f->err = VFD_QERR0 + (int)i;
 	if (event(ds, f->err, EPOLLIN) < 0)
 		return -1;
-	for (unsigned q = 0; q < c->queues; q++) {
+	for (unsigned q = 0; q < f->nqueues; q++) {
 		f->kick[q] = device_kick_fd(d, q);
 		f->call[q] = device_call_fd(d, q);
 		if (event(ds, f->kick[q], 0) < 0 || event(ds, f->call[q], 0) < 0)
@@ -380,13 +392,12 @@ void devices_watch_call(struct device *d, unsigned q, bool on)
 		d->watching[q] = on;
 }
 
-/* Take what an eventfd holds, so that it is not ready any more. */
-static void drain(int fd)
+/* Take what an eventfd holds, so that it is not ready any more. False: somebody else was faster. */
+static bool drain(int fd)
 {
 	uint64_t n;
 
-	if (read(fd, &n, sizeof(n)) < 0)
-		return; /* somebody else was faster */
+	return read(fd, &n, sizeof(n)) == sizeof(n);
 }
 
 static struct device *helper(struct devices *ds, unsigned i)
@@ -424,9 +435,9 @@ bool devices_event(struct devices *ds, int fd, uint32_t events)
 		return true;
 	}
 	if (fd >= VFD_QERR0 && fd < VFD_QERR0 + MAX_DEVICES) {
-		drain(fd);
 		d = helper(ds, (unsigned)(fd - VFD_QERR0));
-		if (d)
+		/* nothing there: the driver has reset the device meanwhile (dev_stop()) */
+		if (drain(fd) && d)
 			vpci_needs_reset(&d->v);
 		return true;
 	}
@@ -455,11 +466,23 @@ bool devices_event(struct devices *ds, int fd, uint32_t events)
 	return false;
 }
 
+bool devices_have_work(const struct devices *ds)
+{
+	bool any = ds->console_again || ds->rng_again;
+
+	for (unsigned i = 0; i < ds->n; i++)
+		any |= ds->dev[i].ctl_again;
+	return any;
+}
+
 bool devices_work(struct devices *ds)
 {
 	if (ds->console_again)
 		send_transmit(ds);
 	if (ds->rng_again)
 		ds->rng_again = rng_work(&ds->rng);
-	return ds->console_again || ds->rng_again;
+	for (unsigned i = 0; i < ds->n; i++)
+		if (ds->dev[i].ctl_again)
+			dev_net_work_ctl(&ds->dev[i]);
+	return devices_have_work(ds);
 }

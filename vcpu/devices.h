@@ -34,6 +34,7 @@ struct device {
 	/* NIC */
 	struct virtio_net_config net;
 	struct vq ctl;
+	bool ctl_again; /* commands are left, for their budget's sake */
 	unsigned pairs; /* in use */
 };
 
@@ -74,6 +75,8 @@ int devices_create(struct devices *ds, struct vm *vm, const struct vpci_host *ho
 bool devices_event(struct devices *ds, int fd, uint32_t events);
 /* Work that was left for its budget's sake. True: some is left again. */
 bool devices_work(struct devices *ds);
+/* Is there such work? After a register access of the guest: then the main thread is to be woken. */
+bool devices_have_work(const struct devices *ds);
 /* For vpci_host.rewire: should the call eventfd of queue @q be watched by the main thread? */
 void devices_watch_call(struct device *d, unsigned q, bool on);
 
@@ -96,6 +99,8 @@ void devices_own_fault(struct vq *vq, enum guest_fault f, uint64_t detail);
 
 /* dev_net.c */
 void dev_net_init(struct device *d, const struct vcpu_device *c);
+/* Obey what is on the control queue. True: some is left. */
+bool dev_net_work_ctl(struct device *d);
 /* dev_blk.c */
 void dev_blk_init(struct device *d, const struct vcpu_device *c);
 /* Both: start and stop of the helper's queues. */

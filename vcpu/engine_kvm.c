@@ -22,7 +22,7 @@
 
 static struct kvm kvm = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void wake(void)
+void kvm_wake(void)
 {
 	const uint64_t one = 1;
 
@@ -40,7 +40,7 @@ void kvm_end(struct kvm *k, enum guest_end why, const char *fmt, ...)
 	va_start(ap, fmt);
 	fmt_vline(k->vm->end_text, sizeof(k->vm->end_text), fmt, ap);
 	va_end(ap);
-	wake();
+	kvm_wake();
 }
 
 /* ---- the PC's ports ---- */
@@ -72,7 +72,7 @@ static void serial_out(void *owner, uint8_t c)
 	} else if (!k->out_since) {
 		k->out_since = now_ms() | 1;
 		if (!k->out_timed)
-			wake();
+			kvm_wake();
 	}
 	devices_watch_output(&k->devices);
 }
@@ -83,7 +83,7 @@ static void serial_in_wanted(void *owner)
 
 	/* not from within a register access: the main thread pushes what waits */
 	if (k->devices.in_len)
-		wake();
+		kvm_wake();
 }
 
 static void pc_end(void *owner, enum guest_end why, const char *text)
@@ -203,6 +203,7 @@ static int confine(struct vm *vm)
 	for (unsigned i = 0; i < k->ncpus; i++)
 		sem_wait(&k->confined);
 	errno = k->confine_errno;
+	sandbox_forget_code();
 	if (errno || sandbox_filter(&policy_vcpu_kvm, &vm->missing) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "filter: %m");
 	return 0;

@@ -259,6 +259,8 @@ static bool negotiate(struct front *f)
 		/* a NIC's back-end may count pairs or queues; never more than was asked for */
 		if (queues > f->nqueues)
 			f->nqueues = (unsigned)MIN(queues, wanted);
+		if (f->kind == DEV_NET)
+			f->nqueues &= ~1u; /* half a pair is none */
 	}
 	return tell(f, &owner);
 }

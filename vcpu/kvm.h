@@ -75,6 +75,8 @@ int kvm_enter(struct kvm *k);
 int kvm_irq_init(struct kvm *k);
 void kvm_irq_line(unsigned gsi, bool level);
 extern const struct vpci_host kvm_vpci_host;
+/* engine_kvm.c: the main thread goes around its loop once more. */
+void kvm_wake(void);
 /* kvm_run.c: a vCPU thread's loop; returns when the guest has ended. */
 void kvm_loop(struct kvm_cpu *c);
 /* Under lock: the guest has ended; the first reason counts. Wakes the main thread. */

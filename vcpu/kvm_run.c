@@ -155,6 +155,8 @@ void kvm_loop(struct kvm_cpu *c)
 			kvm_end(k, GUEST_ENGINE_FAILED, "KVM_RUN on CPU %u: error %d", c->id, error);
 		else if (!k->ended)
 			handle(c);
+		if (devices_have_work(&k->devices))
+			kvm_wake();
 		ended = k->ended;
 		pthread_mutex_unlock(&k->lock);
 	}

@@ -143,7 +143,8 @@ enum lguest_event lguest_run(enum lguest_dialect d, struct lguest_exit *x)
 		} pending;
 		char text[LOG_LINE_MAX - 1];
 	} u;
-	ssize_t n = pread(VFD_ENGINE, &u, sizeof(u), 0);
+	/* not sizeof(u): it is rounded up, and the NUL behind the text needs its place */
+	ssize_t n = pread(VFD_ENGINE, &u, sizeof(u.text), 0);
 
 	if (n < 0)
 		return failed(x);

@@ -67,7 +67,9 @@ static uint8_t cmos_read(uint8_t index)
 	unsigned year, month, day;
 	uint64_t now;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
+	/* where the clock is not in the vDSO the filter answers ENOSYS: the coarse one always is */
+	if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
+		clock_gettime(CLOCK_REALTIME_COARSE, &ts);
 	now = ts.tv_sec > 0 ? (uint64_t)ts.tv_sec : 0;
 	civil(now / 86400, &year, &month, &day);
 	switch (index) {
@@ -173,7 +175,7 @@ static bool out8(struct pc *pc, uint16_t port, uint8_t v)
 	else if (port == PC_I8042_PORT && v == PC_RESET_VALUE)
 		pc->ops->end(pc->owner, GUEST_REBOOT, "reboot");
 	else if (port == PC_PVPANIC_PORT && (v & (PVPANIC_PANICKED | PVPANIC_CRASHLOADED)))
-		pc->ops->end(pc->owner, GUEST_PANIC, "the guest's kernel panicked (pvpanic)");
+		pc->ops->end(pc->owner, GUEST_PANIC, "reported through pvpanic");
 	else
 		return false;
 	return true;

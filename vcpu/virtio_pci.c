@@ -117,7 +117,8 @@ void vpci_config_changed(struct vpci *v)
 
 void vpci_needs_reset(struct vpci *v)
 {
-	if (v->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	/* after a reset the driver waits for 0 (4.1.4.3.1): it learns the rest at DRIVER_OK */
+	if (!v->status || (v->status & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return;
 	v->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	config_interrupt(v);

@@ -51,6 +51,7 @@ static int new_image(void)
 
 static void prepare(void)
 {
+	symbolizer_first();
 	log_to_fd(high(open("/dev/null", O_WRONLY)), "fuzz", LOG_ERROR);
 	w = world_new();
 	delta = new_image();

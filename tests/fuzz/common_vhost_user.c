@@ -115,6 +115,7 @@ static void prepare(void)
 						 .max_queues = QUEUES, .features = 1 << 5 };
 	int pair[2];
 
+	symbolizer_first();
 	log_to_fd(high(open("/dev/null", O_WRONLY)), "fuzz", LOG_ERROR);
 	gift[SEALED] = high(memfd_create("sealed", MFD_ALLOW_SEALING));
 	gift[UNSEALED] = high(memfd_create("unsealed", 0));

@@ -6,10 +6,13 @@
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
+#include <fcntl.h>
+#include <sanitizer/common_interface_defs.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/util.h"
 
@@ -23,6 +26,29 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
+
+/*
+ * libFuzzer starts a program that names functions when it first meets a new one, and
+ * speaks with it over the lowest free descriptors: numbers that a role's table has, and
+ * a role would close. So it is started here, while those are taken.
+ */
+static inline void symbolizer_first(void)
+{
+	int taken[200], n = 0;
+	char text[256];
+
+	while (n < (int)ARRAY_SIZE(taken)) {
+		taken[n] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (taken[n] < 0 || taken[n] >= (int)ARRAY_SIZE(taken))
+			break;
+		n++;
+	}
+	__sanitizer_symbolize_pc((void *)(uintptr_t)LLVMFuzzerTestOneInput, "%p %f %L", text, sizeof(text));
+	if (n < (int)ARRAY_SIZE(taken) && taken[n] >= 0)
+		close(taken[n]);
+	while (n)
+		close(taken[--n]);
+}
 
 struct input {
 	const uint8_t *p, *end;

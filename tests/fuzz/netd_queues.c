@@ -34,6 +34,7 @@ static void prepare(void)
 {
 	int pair[2];
 
+	symbolizer_first();
 	w = world_new();
 	log_to_fd(fcntl(open("/dev/null", O_WRONLY), F_DUPFD, 200), "fuzz", LOG_ERROR);
 	PROMISE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0);

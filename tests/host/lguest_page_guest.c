@@ -142,6 +142,21 @@ static void page_boot(struct guest *g)
 	power_off(g);
 }
 
+/* One CPU has no use for more queues. */
+static void page_queues(struct guest *g)
+{
+	scan(g, boot_checks(g));
+	for (unsigned i = 0; i < nfound; i++) {
+		if (found[i].type == 2)
+			CHECK(found[i].nvq == 1, "a disk with %u queues", found[i].nvq);
+		if (found[i].type == 1)
+			CHECK(found[i].nvq == 2, "a NIC with %u queues", found[i].nvq);
+		if (found[i].type != 3)
+			drive(g, &found[i], 0x400000 + 0x10000 * i);
+	}
+	power_off(g);
+}
+
 /* The ten-byte header of a driver that takes no feature at all. */
 static void page_plain_net(struct guest *g)
 {
@@ -233,12 +248,14 @@ static void page_reboot(struct guest *g)
 	power_off(g);
 }
 
-extern void pci_boot(struct guest *g), pci_hostile(struct guest *g), pci_traps(struct guest *g);
+extern void pci_boot(struct guest *g), pci_hostile(struct guest *g), pci_traps(struct guest *g),
+	pci_queues(struct guest *g);
 
 const struct script scripts[] = {
 	{"page-boot", false, page_boot},       {"page-plain-net", false, page_plain_net},
 	{"page-hostile", false, page_hostile}, {"page-crash", false, page_crash},
 	{"page-panic", false, page_panic},     {"page-reboot", false, page_reboot},
 	{"pci-boot", true, pci_boot},	       {"pci-traps", true, pci_traps},
-	{"pci-hostile", true, pci_hostile},    {NULL, false, NULL},
+	{"pci-hostile", true, pci_hostile},    {"page-queues", false, page_queues},
+	{"pci-queues", true, pci_queues},      {NULL, false, NULL},
 };

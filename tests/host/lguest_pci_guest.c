@@ -313,6 +313,20 @@ void pci_boot(struct guest *g)
 	power_off(g);
 }
 
+/* One CPU has no use for more queues. */
+void pci_queues(struct guest *g);
+void pci_queues(struct guest *g)
+{
+	scan(g);
+	for (unsigned i = 1; i < ndevs; i++) {
+		uint32_t n = mmio_read(g, devs[i].bar + devs[i].common + VIRTIO_PCI_COMMON_NUMQ, 2);
+
+		CHECK(n == (devs[i].type == 1 ? 2 : 1), "%u queues", n);
+		drive(&devs[i], 0x400000 + 0x10000 * i);
+	}
+	power_off(g);
+}
+
 /* What is emulated, and what the guest gets back. */
 void pci_traps(struct guest *g);
 void pci_traps(struct guest *g)

@@ -1,44 +1,210 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Preloaded into lguest-sep by tests/integration/audit.bats: what a broken or
- * taken supervisor would tell a spawner. WEAKEN=descriptor gives the disk's
- * process one more descriptor, WEAKEN=processes leaves its limit of processes.
+ * Preloaded into lguest-sep by tests/integration/audit.bats, which takes one layer
+ * out with WEAKEN=WORD: what the parent does for a role, and what a broken or taken
+ * supervisor would tell a spawner. Each word is one promise of the audit.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/ctl.h"
 #include "common/spawn_proto.h"
 
+static bool is(const char *word)
+{
+	const char *how = getenv("WEAKEN");
+
+	return how && !strcmp(how, word);
+}
+
+/* In the child that becomes a spawner: process 1 of its namespace. */
+static bool in_room(void)
+{
+	return getpid() == 1;
+}
+
+#define REAL(name)                                                                                 \
+	static __typeof__(name) *real;                                                             \
+	if (!real)                                                                                 \
+		*(void **)&real = dlsym(RTLD_NEXT, #name)
+
+/* ---- in the rooms, and when the window closes ---- */
+
+int setgroups(size_t n, const gid_t *list)
+{
+	static const gid_t some = 12345;
+
+	REAL(setgroups);
+	return is("groups") ? real(1, &some) : real(n, list);
+}
+
+/* What was asked for, so that nobody looks twice. */
+static gid_t asked_gid;
+
+int setresgid(gid_t r, gid_t e, gid_t s)
+{
+	REAL(setresgid);
+	asked_gid = r;
+	return is("gid") ? 0 : real(r, e, s);
+}
+
+int getresgid(gid_t *r, gid_t *e, gid_t *s)
+{
+	REAL(getresgid);
+	if (!is("gid"))
+		return real(r, e, s);
+	*r = *e = *s = asked_gid;
+	return 0;
+}
+
+int capng_apply(int set);
+int capng_have_capabilities(int set);
+
+int capng_apply(int set)
+{
+	REAL(capng_apply);
+	if (is("bounding") || is("caps"))
+		return 0;
+	return real(set);
+}
+
+int capng_have_capabilities(int set)
+{
+	REAL(capng_have_capabilities);
+	return is("caps") ? 0 : real(set);
+}
+
+int setresuid(uid_t r, uid_t e, uid_t s)
+{
+	REAL(setresuid);
+	if (is("caps"))
+		prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
+	return real(r, e, s);
+}
+
+int unshare(int flags)
+{
+	REAL(unshare);
+	return real(is("namespaces") ? flags & ~CLONE_NEWIPC : flags);
+}
+
+int mount(const char *what, const char *where, const char *type, unsigned long flags, const void *data)
+{
+	REAL(mount);
+	if (is("root") && flags & MS_REMOUNT && flags & MS_RDONLY)
+		return 0;
+	return real(what, where, type, flags, data);
+}
+
+/* With 64-bit offsets the headers make it setrlimit64(). */
+int setrlimit(__rlimit_resource_t which, const struct rlimit *l)
+{
+	REAL(setrlimit);
+	return is("core") && in_room() && which == RLIMIT_CORE ? 0 : real(which, l);
+}
+
+int prctl(int what, ...)
+{
+	unsigned long a[4];
+	va_list ap;
+
+	REAL(prctl);
+	va_start(ap, what);
+	for (unsigned i = 0; i < ARRAY_SIZE(a); i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	return is("bare") && in_room() && what == PR_SET_NO_NEW_PRIVS ? 0 : real(what, a[0], a[1], a[2], a[3]);
+}
+
+long syscall(long number, ...)
+{
+	unsigned long a[6];
+	va_list ap;
+
+	REAL(syscall);
+	va_start(ap, number);
+	for (unsigned i = 0; i < ARRAY_SIZE(a); i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (is("bare") && in_room() && number == __NR_seccomp)
+		return 0;
+	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Guest memory that is not sealed. */
+int fcntl64(int fd, int command, ...)
+{
+	unsigned long arg;
+	va_list ap;
+
+	REAL(fcntl64);
+	va_start(ap, command);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	return is("seals") && command == F_ADD_SEALS ? 0 : real(fd, command, arg);
+}
+
+/* A process of the guest's that nobody knows. */
+static __attribute__((constructor)) void stranger(void)
+{
+	if (!is("stranger") || fork() != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	for (;;)
+		pause();
+}
+
+/* ---- what the disk's spawner is told ---- */
+
+static bool changed(struct spawn_msg *m)
+{
+	if (is("processes"))
+		m->threads = 1;
+	else if (is("descriptors"))
+		m->nofile = VFD_LIMIT;
+	else if (is("size"))
+		m->fsize = UINT64_MAX;
+	else if (is("space"))
+		m->as = 0;
+	else
+		return false;
+	return true;
+}
+
 ssize_t sendmsg(int sock, const struct msghdr *mh, int flags)
 {
-	static ssize_t (*real)(int, const struct msghdr *, int);
 	static struct spawn_msg copy;
 	static union {
 		char buf[CMSG_SPACE(SPAWN_MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	const char *how = getenv("WEAKEN");
 	struct iovec iov = { &copy, sizeof(copy) };
 	struct msghdr mine = *mh;
 	struct cmsghdr *c;
 	int extra = 1; /* the supervisor's standard output */
 
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "sendmsg");
-	if (!how || mh->msg_iovlen != 1 || mh->msg_iov[0].iov_len != sizeof(copy))
+	REAL(sendmsg);
+	if (mh->msg_iovlen != 1 || mh->msg_iov[0].iov_len != sizeof(copy))
 		return real(sock, mh, flags);
 	memcpy(&copy, mh->msg_iov[0].iov_base, sizeof(copy));
 	if (copy.type != SPAWN_START || copy.role != ROLE_BLKD)
 		return real(sock, mh, flags);
 	mine.msg_iov = &iov;
-	if (!strcmp(how, "processes")) {
-		copy.threads = 1;
-	} else {
+	if (is("descriptor")) {
 		memcpy(&control, mh->msg_control, mh->msg_controllen);
 		mine.msg_control = &control;
 		c = CMSG_FIRSTHDR(&mine);
@@ -46,6 +212,8 @@ ssize_t sendmsg(int sock, const struct msghdr *mh, int flags)
 		c->cmsg_len += sizeof(int);
 		mine.msg_controllen = CMSG_SPACE((copy.nfds + 1) * sizeof(int));
 		copy.number[copy.nfds++] = HFD_TAP0;
+	} else if (!changed(&copy)) {
+		return real(sock, mh, flags);
 	}
 	return real(sock, &mine, flags);
 }

@@ -118,12 +118,13 @@ static void config_bounds(const void *arg)
 		{ 255, 1, true }, { 256, 1, false }, { UINT32_MAX, 1, false }, { 1, UINT32_MAX, false },
 		{ 0x80000000u, 0x80000000u, false },
 	};
+	/* netd answers for its configuration under our own front-end alone. */
+	struct dev *d = dev_get(&(struct dev_options){ .kind = kind, .disk = -1, .open = kind == BLKD });
 	struct vhu_config c = { 0 };
-	struct dev *d = get();
 	struct vhu_msg m;
 
 	(void)arg;
-	for (unsigned i = 0; kind == BLKD && i < ARRAY_SIZE(reads); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(reads); i++) {
 		c.offset = reads[i].offset;
 		c.size = reads[i].size;
 		need(front_send(&d->f, VHU_GET_CONFIG, 0, &c, 12 + MIN(c.size, 256u), NULL, 0));

@@ -59,6 +59,7 @@ void connection_group(void);
 void reset_group(void);
 void confinement_group(void);
 void violations_group(void);
+void taken_group(void);
 void suites_group(void);
 
 /* ---- a device under attack (device.c) ---- */

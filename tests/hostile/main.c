@@ -66,7 +66,9 @@ void need_(bool ok, const char *what, const char *file, int line)
 {
 	if (ok)
 		return;
-	snprintf(report.why, sizeof(report.why), "%s:%d: %s", file, line, what);
+	/* A case that has said why already has said it better. */
+	if (!*report.why)
+		snprintf(report.why, sizeof(report.why), "%s:%d: %s", file, line, what);
 	siglongjmp(out_of_case, 1);
 }
 
@@ -209,7 +211,7 @@ int main(int argc, char **argv)
 	static void (*const groups[])(void) = {
 		rings_group,  messages_group,	block_group,   block_host_group,
 		net_group,    reset_group,	socket_group,  connection_group,
-		confinement_group, violations_group, suites_group,
+		confinement_group, violations_group, taken_group, suites_group,
 	};
 
 	arguments(argc, argv);

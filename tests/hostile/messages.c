@@ -192,6 +192,38 @@ static void descriptors_too_late(const void *arg)
 	all_refused(d, 7);
 }
 
+/*
+ * Enabled and kicked before it has a size and addresses: nothing runs on nothing, and
+ * once it has them it runs. On a connection of its own: the others have addresses.
+ */
+static void enabled_before_addresses(const void *arg)
+{
+	static struct dev d;
+	struct front_queue *q;
+	struct front_buf b[3];
+
+	(void)arg;
+	dev_end_all();
+	dev_spawn(&d, &(struct dev_options){ .kind = kind, .disk = -1, .open = true });
+	need(front_negotiate(&d.f, ~0ull, ~0ull) && dev_memory(&d));
+	for (unsigned i = 0; i < d.nq; i++) {
+		d.q[i] = front_queue(&d.f, i, RING, A_GPA + i * 0x10000ull);
+		need(front_queue_fds(d.q[i]) && front_queue_enable(d.q[i], true));
+	}
+	q = d.q[d.victim];
+	front_offer(q, front_chain(q, b, good_chain(&d, b, 3, DATA + 0x1000)));
+	for (unsigned i = 0; i < 20; i++)
+		front_kick(q);
+	/* A size alone is not enough either. */
+	need(front_ack_state(&d.f, VHU_SET_VRING_NUM, d.victim, RING) == 0);
+	front_kick(q);
+	need(dev_stats(&d)->kicks > 0 && q->used->idx == 0);
+	for (unsigned i = 0; i < d.nq; i++)
+		need(front_queue_setup(d.q[i], 0) && front_queue_enable(d.q[i], true));
+	dev_takes(&d, "served");
+	need(dev_end(&d) == 0);
+}
+
 static void one_device(enum kind k, const char *name)
 {
 	static const uint32_t sizes[] = { 0, 3, 2048, 32769, 65535, 65536 + 8, UINT32_MAX };
@@ -217,6 +249,7 @@ static void one_device(enum kind k, const char *name)
 	     protocol_features_not_offered, NULL);
 	play("features changed after FEATURES_OK", "refused", features_changed_later, NULL);
 	play("descriptors after the rings have started", "refused", descriptors_too_late, NULL);
+	play("enabled and kicked before it has addresses", "served", enabled_before_addresses, NULL);
 }
 
 void messages_group(void)

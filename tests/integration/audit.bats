@@ -7,7 +7,7 @@ weak=${LGUEST_SEP_TESTS:-$(dirname "$B")/tests/host}
 
 need_weak()
 {
-	[[ -e $weak/weaken.so && -e $weak/blkd_weak ]] || skip "not built: make tests"
+	[[ -e $weak/weaken.so && -e $weak/blkd_weak && -e $weak/blkd_fixed ]] || skip "not built: make tests"
 }
 
 setup_test()
@@ -26,6 +26,12 @@ teardown_test()
 start() # [OPTION…]
 {
 	boot_bg --name=one --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.7.1/24 "$@"
+	wait_for "T: busy"
+}
+
+start_with() # SERIAL: what blkd_weak leaves out
+{
+	boot_bg --name=one --block="$BATS_TEST_TMPDIR/disk,serial=$1" --tunnet=10.99.7.1/24
 	wait_for "T: busy"
 }
 
@@ -96,32 +102,159 @@ weaker()
 	grep -qE "^weaker: guest one: $1 \(pid [0-9]+\): $2" <<< "$output"
 }
 
+# without WORD [OPTION…]: started with that layer taken out (tests/host/weaken.c); no guest is waited for
+without()
+{
+	local word=$1
+	shift
+	LD_PRELOAD=$weak/weaken.so WEAKEN=$word boot_bg --verbose --name=one \
+		--block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.7.1/24 "$@"
+	wait_for "confined and running"
+}
+
+# stop: the guest of without(), so that another can be started
+stop()
+{
+	kill -9 "$pid"
+	wait "$pid" || true
+	for _ in {1..50}; do
+		[[ -n $(our_pids) ]] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# other_blkd FILE: $L starts that in blkd's place
+other_blkd()
+{
+	local dir=$BATS_TEST_TMPDIR/bin
+	rm -rf "$dir"
+	cp -r "$B" "$dir"
+	chmod -R a+rX "$dir"
+	cp "$1" "$dir/lguest-sep-blkd"
+	L=$dir/lguest-sep
+}
+
 @test "one descriptor too many is named" {
 	need_weak
-	LD_PRELOAD=$weak/weaken.so WEAKEN=descriptor start
+	without descriptor
 	weaker blk0 "descriptor: number 64 is a file"
+}
+
+@test "a user, group or capability that was kept is named" {
+	need_weak
+	without groups
+	weaker supervisor "supplementary groups: 1"
+	weaker "blk0's spawner" "supplementary groups: 1"
+	stop
+	without gid
+	weaker supervisor "group id: 0 0 0 0"
+	weaker net0 "group id: 0 0 0 0"
+	stop
+	without bounding
+	weaker supervisor "bounding set: [0-9a-f]+"
+	weaker "vcpu's spawner" "bounding set: [0-9a-f]+"
+	stop
+	without caps
+	weaker supervisor "permitted capabilities: [0-9a-f]+"
+	weaker supervisor "effective capabilities: [0-9a-f]+"
+}
+
+@test "a room that is not one's own, or not empty and read-only, is named" {
+	need_weak
+	without namespaces
+	weaker blk0 "own namespaces: mnt pid net uts cgroup; shared: ipc"
+	stop
+	without root
+	weaker net0 "root folder: empty on tmpfs"
+}
+
+@test "a spawner without no_new_privs and filter is named" {
+	need_weak
+	without bare
+	weaker "blk0's spawner" "no_new_privs: 0"
+	weaker "blk0's spawner" "seccomp mode: 0"
+	weaker blk0 "seccomp filters: 1"
 }
 
 @test "a limit that was never set, or was raised, is named" {
 	need_weak
-	LD_PRELOAD=$weak/weaken.so WEAKEN=processes start
+	without processes
 	weaker blk0 "process limit"
 	# Only where root may raise limits (CAP_SYS_RESOURCE).
 	if prlimit --pid "$(role_pids netd)" --nproc=100:100; then
 		weaker net0 "process limit: 100, 100"
 	fi
+	stop
+	without core
+	weaker "net0's spawner" "core limit: unlimited"
+	stop
+	without descriptors
+	weaker blk0 "descriptor limit: 1536, 1536"
+	stop
+	without size
+	weaker blk0 "file size limit: unlimited"
+	stop
+	without space
+	weaker blk0 "address space limit: unlimited"
+}
+
+@test "a tracer that is not the role's spawner, and a stranger, are named" {
+	need_weak
+	without stranger
+	weaker ".*" "process"
+	grep -q "strange processes" <<< "$output"
+	python3 -c '
+import ctypes, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.ptrace(0x4206, int(sys.argv[1]), 0, 0): sys.exit(1) # PTRACE_SEIZE
+print("traced", flush=True)
+time.sleep(30)' "$pid" > "$BATS_TEST_TMPDIR/tracer" 3>&- &
+	tracer=$!
+	for _ in {1..50}; do
+		[[ ! -s $BATS_TEST_TMPDIR/tracer ]] || break
+		sleep 0.1
+	done
+	run "$L" audit one
+	kill "$tracer"
+	grep -qE "^weaker: guest one: supervisor \(pid [0-9]+\): traced by: $tracer" <<< "$output"
+}
+
+@test "guest memory that can be truncated, dumped or executed, or is another guest's, is named" {
+	need_weak
+	LD_PRELOAD=$weak/weaken.so WEAKEN=seals start
+	weaker vcpu.* "guest memory's seals"
+	stop
+	other_blkd "$weak/blkd_weak"
+	LD_PRELOAD=$weak/weaken.so WEAKEN=bare start_with dumps
+	weaker blk0 "guest memory in dumps"
+	stop
+	LD_PRELOAD=$weak/weaken.so WEAKEN=bare start_with code
+	weaker blk0 "guest memory's access"
+	weaker blk0 "writable and executable"
+	weaker blk0 "code outside its program"
+	weaker blk0 "dumpable"
+	stop
+	LD_PRELOAD=$weak/weaken.so WEAKEN=size start_with memory
+	run "$L" audit one
+	grep -q "another guest's memory" <<< "$output"
+	[[ $status == 3 ]]
+}
+
+@test "a program that does not move in memory is named" {
+	need_weak
+	other_blkd "$weak/blkd_fixed"
+	start
+	weaker blk0 "linked as: fixed address"
 }
 
 @test "a role without its filter is named; what it then tries, other layers refuse" {
 	need_weak
-	dir=$BATS_TEST_TMPDIR/bin
-	cp -r "$B" "$dir"
-	chmod -R a+rX "$dir"
-	cp "$weak/blkd_weak" "$dir/lguest-sep-blkd"
-	L=$dir/lguest-sep
+	other_blkd "$weak/blkd_weak"
 	start
 	weaker blk0 "seccomp filters: 1 \(promised: 2 or more\)"
 	grep -F "taken: behind the end: -1, too large" "$out"
+	grep -F "taken: room behind the end: refused" "$out"
 	grep -F "taken: executable memory: refused" "$out"
 	[[ $(stat -c %s "$BATS_TEST_TMPDIR/disk") == 4194304 ]]
 }

@@ -15,6 +15,7 @@ setup_test()
 teardown_test()
 {
 	local p
+	rm -f "${shm:-}"
 	for p in ${backends:-}; do
 		kill "$p" 2>/dev/null && wait "$p" || true
 	done
@@ -38,8 +39,8 @@ backend()
 plain_qemu()
 {
 	out=$BATS_TEST_TMPDIR/out
-	timeout 60 qemu-system-x86_64 -machine q35,accel=tcg,memory-backend=mem,hpet=off -cpu max,la57=off \
-		-m 192 -object memory-backend-memfd,id=mem,size=192M,share=on -nodefaults -nographic -no-reboot \
+	timeout "${limit:-60}" qemu-system-x86_64 -machine q35,accel=tcg,memory-backend=mem,hpet=off -cpu max,la57=off \
+		-m 192 -object "${qemu_memory:-memory-backend-memfd},id=mem,size=192M,share=on" -nodefaults -nographic -no-reboot \
 		-serial stdio -kernel "$K" -initrd "$initrd" -append "console=ttyS0 quiet" "$@" \
 		< /dev/null > "$out" 2>&1 3>&-
 	tr -d '\r' < "$out" > "$out.clean"
@@ -80,6 +81,22 @@ plain_qemu()
 		-device virtio-net-pci,netdev=n,mac=02:00:00:00:00:31,vectors=0,romfile=
 	said "pings"
 	said "mac 02:00:00:00:00:31"
+}
+
+@test "memory that could be truncated is refused in one line, and taken with --allow-unsealed-memory" {
+	new_image disk 1
+	guest_script <<< 'say "sectors $(cat /sys/block/vda/size)"'
+	shm=$(mktemp -p /dev/shm unsealed.XXXXXX)
+	backend blkd --blk-file=disk
+	qemu_memory=memory-backend-file,mem-path=$shm
+	limit=8 plain_qemu -chardev socket,id=c,path=blkd.sock -device vhost-user-blk-pci,chardev=c,num-queues=1 || true
+	grep -q 'not sealed against shrinking (--allow-unsealed-memory takes it)' blkd.log
+	never said "sectors 2048"
+	kill "${backends##* }" && wait "${backends##* }" || true
+	backend blkd --blk-file=disk --allow-unsealed-memory
+	plain_qemu -chardev socket,id=c,path=blkd.sock -device vhost-user-blk-pci,chardev=c,num-queues=1
+	rm -f "$shm"
+	said "sectors 2048"
 }
 
 @test "the programs say what they can do, as the specification asks" {

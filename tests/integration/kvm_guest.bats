@@ -62,6 +62,18 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	[[ $(count vcpu 'exits: memory access') -lt 60 ]]
 }
 
+@test "guest: 1100 requests more make no exit more" {
+	local few
+	probe block "$(disk)"
+	passed
+	few=$(count vcpu 'exits: memory access')
+	probe load "$(disk)"
+	passed
+	[[ $(count blk0 requests) == 1200 ]]
+	# one: it looks at the status register at its end
+	[[ $(count vcpu 'exits: memory access') == $((few + 1)) ]]
+}
+
 @test "guest: a disk works by its interrupt line" {
 	probe line "$(disk)"
 	passed
@@ -75,9 +87,12 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	[[ $(count blk0 'ring faults of the guest') -ge 9 ]]
 }
 
-@test "guest: every register and width is touched, and the disk works after it" {
-	probe sweep "$(disk)"
+@test "guest: every register and width of every device is touched, and the disk works after it" {
+	ip link add br9 type bridge
+	probe sweep "$(disk)" --rng --net=bridge=br9,queues=2
+	ip link del br9
 	passed
+	grep -qx 'devices: 4' "$out.clean"
 }
 
 @test "guest: BARs may lie on anything, and move with their doorbells" {
@@ -142,7 +157,7 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 @test "guest: pvpanic and the reset port" {
 	probe panic
 	is_status 3
-	grep -q pvpanic "$out.clean"
+	grep -qx "lguest-sep: the guest's kernel panicked: reported through pvpanic" "$out.clean"
 	probe reset
 	is_status 0
 	grep -q reboot "$out.clean"
@@ -210,6 +225,60 @@ make_qcow2() # FILE BYTES
 	grep -qx "start 1" "$out.clean"
 	grep -qx "start 2" "$out.clean"
 	[[ $(stat -c %s "$image") -gt 200000 ]]
+}
+
+# host DEV FLAG COMMAND…: on a host whose /dev/kvm is there (dev) or not (nodev), and
+# whose processors say FLAG. Root opens any device: no permission is for other users.
+host()
+{
+	local dev=$1 flag=$2
+	shift 2
+	sed "s/^flags.*/flags\t\t: fpu $flag/" /proc/cpuinfo > "$BATS_TEST_TMPDIR/cpuinfo"
+	# shellcheck disable=SC2016
+	unshare -m bash -c '
+		mount --bind "$1/cpuinfo" /proc/cpuinfo || exit
+		if [[ $2 == nodev ]]; then
+			mount -t tmpfs none /mnt
+			for d in null zero full random urandom; do
+				: > /mnt/$d
+				mount --bind /dev/$d /mnt/$d
+			done
+			mkdir /mnt/shm
+			mount --move /mnt /dev
+		fi
+		shift 2
+		exec "$@"' sh "$BATS_TEST_TMPDIR" "$dev" "$@"
+}
+
+@test "guest: no device, no permission and no hardware support are three messages, and auto's reasons" {
+	local auto=("$L" "${user[@]}" --engine=auto --verbose --no-reboot --timeout=20 64 "$guests/probe" t=word)
+	local kvm=("$L" "${user[@]}" --engine=kvm --no-reboot --timeout=20 64 "$guests/probe" t=word)
+	local none='no /dev/kvm, and no hardware support' module='no /dev/kvm; load its module'
+	local useless='/dev/kvm is there, but the CPU.s flags have no hardware support'
+
+	run host nodev none "${kvm[@]}"
+	[[ $status == 1 && $output == *"--engine=kvm: $none"* ]]
+	one_line
+	run host nodev svm "${kvm[@]}"
+	[[ $status == 1 && $output == *"--engine=kvm: $module"* ]]
+	one_line
+	chmod 755 "$BATS_TEST_TMPDIR"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$L" --engine=kvm 64 /proc/version
+	[[ $status == 1 && $output == *"--engine=kvm: no permission to open /dev/kvm"* ]]
+	one_line
+
+	run host nodev none "${auto[@]}"
+	[[ $output == *"engine kvm passed over: $none"* && $output == *"engine: qemu"* ]]
+	run host dev none "${auto[@]}"
+	grep -q "engine kvm passed over: $useless" <<< "$output"
+	[[ $output == *"engine: qemu"* ]]
+	# said, it is tried all the same
+	run host dev none "${kvm[@]}"
+	[[ $status == 0 ]]
+	for flag in vmx svm; do
+		run host dev "$flag" "${auto[@]}"
+		[[ $status == 0 && $output == *"engine: kvm"* ]]
+	done
 }
 
 @test "guest: 32-bit and PVH entries, plain and compressed" {

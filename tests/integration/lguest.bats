@@ -28,6 +28,7 @@ teardown()
 {
 	umount -l /dev/lguest 2>/dev/null || true
 	[[ ! -e $BATS_TEST_TMPDIR/made ]] || rm -f /dev/lguest
+	ip link del lgq0 2>/dev/null || true
 	[[ -z ${double_pid:-} ]] || kill "$double_pid" 2>/dev/null || true
 }
 
@@ -76,6 +77,47 @@ works() # SCRIPT: all devices of a guest, twice
 
 @test "lguest 3.x: console, rng, disks and a NIC, started and reset twice" { works page-boot; }
 @test "lguest 4.x: console, rng, disks and a NIC, started and reset twice" { works pci-boot; }
+
+# A guest that waits for input while it is looked at.
+audited() # SCRIPT
+{
+	devices
+	start_double "$1"
+	mkfifo "$BATS_TEST_TMPDIR/silence"
+	sleep 30 > "$BATS_TEST_TMPDIR/silence" 3>&- &
+	silence=$!
+	"$L" --engine=lguest --name=one "${user[@]}" "${all_devices[@]}" 16 "$kernel" < "$BATS_TEST_TMPDIR/silence" > "$out" 2>&1 3>&- &
+	pid=$!
+	for _ in {1..100}; do
+		! grep -q 'hello from the double' "$out" || break
+		sleep 0.1
+	done
+	cat "$out"
+	grep -q 'hello from the double' "$out"
+	run "$L" audit one
+	kill -9 "$pid" "$silence"
+	echo "$output" | grep -E '^(weaker|verdict)'
+	[[ $status == 0 ]]
+}
+
+@test "lguest 3.x: audit finds every process as promised" { audited page-boot; }
+@test "lguest 4.x: audit finds every process as promised" { audited pci-boot; }
+
+one_queue() # SCRIPT: the guest has one CPU, whatever was asked for
+{
+	ip tuntap add dev lgq0 mode tap multi_queue
+	ip addr add 10.66.0.1/24 dev lgq0
+	ip link set lgq0 up
+	all_devices=(--rng --block="$disk,queues=4" --net=tap=lgq0,mac=$mac,queues=2 --block="$disk2")
+	guest "$1" "${all_devices[@]}" < <(typed)
+	[[ $status == 0 ]]
+	grep -q 'blk0: one of its 4 queues is used' "$out"
+	grep -q 'net0: one of its 2 queue pairs is used' "$out"
+	promises_kept
+}
+
+@test "lguest 3.x: of several queues one is used" { one_queue page-queues; }
+@test "lguest 4.x: of several queues one is used" { one_queue pci-queues; }
 
 @test "lguest 3.x: a driver without any feature has ten bytes of header" {
 	devices
@@ -128,6 +170,27 @@ works() # SCRIPT: all devices of a guest, twice
 	promises_kept
 	[[ $status == 0 ]]
 	[[ $(grep -c '^start ' "$out") == 3 ]]
+}
+
+@test "lguest: --smp is refused" {
+	guest page-boot --smp=2 < /dev/null
+	[[ $status == 1 ]]
+	grep -q -- '--smp=2: an lguest guest has one CPU' "$out"
+}
+
+@test "lguest: more reboots than this process may have descriptors" {
+	ulimit -n 4096
+	guest page-reboot --max-reboots=2816 < /dev/null
+	[[ $status == 1 ]]
+	grep -q -- '--max-reboots=2816: .*; say 2815 or less$' "$out"
+}
+
+@test "lguest: as many reboots as it may have descriptors" {
+	ulimit -n 4096
+	devices
+	guest page-reboot --max-reboots=2815 "${all_devices[@]}" < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
 }
 
 @test "lguest: --max-reboots used up is said" {

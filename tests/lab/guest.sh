@@ -2,12 +2,14 @@
 # shellcheck shell=sh
 # The guest's part of tests/lab/kvm.sh: /test.sh of its initramfs. "case=NAME" on
 # the command line says what to do; lines for the test begin with "T: ".
+net=0
 for w in $(cat /proc/cmdline); do
 	[ "${w#case=}" = "$w" ] || what=${w#case=}
+	[ "${w#net=}" = "$w" ] || net=${w#net=}
 done
 up() {
 	ip link set eth0 up
-	ip addr add 10.99.0.2/24 dev eth0
+	ip addr add "10.99.$net.2/24" dev eth0
 }
 md() { md5sum | cut -d ' ' -f 1; }
 
@@ -17,15 +19,23 @@ main)
 	say "kernel $(uname -r)"
 	say "cpus $(grep -c ^processor /proc/cpuinfo)"
 	say "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
-	dd if=/dev/urandom of=/tmp/data bs=1M count=32 2>/dev/null
+	dd if=/dev/urandom of=/tmp/data bs=1M count=16 2>/dev/null
 	dd if=/tmp/data of=/dev/vda bs=1M oflag=direct 2>/dev/null
 	sync
 	echo 3 > /proc/sys/vm/drop_caches
-	[ "$(md < /tmp/data)" = "$(dd if=/dev/vda bs=1M count=32 iflag=direct 2>/dev/null | md)" ] && say "read back"
+	[ "$(md < /tmp/data)" = "$(dd if=/dev/vda bs=1M count=16 iflag=direct 2>/dev/null | md)" ] && say "read back"
 	say "sum $(md < /tmp/data)"
-	dd if=/dev/vda of=/dev/null bs=4k count=3000 iflag=direct 2>/dev/null && say "3000 reads"
-	ping -c 3 -W 5 10.99.0.1 > /dev/null 2>&1 && say "ping"
-	wget -q -O /tmp/tcp http://10.99.0.1:8080/tcp
+	ping -c 1 -W 5 "10.99.$net.1" > /dev/null 2>&1
+	say "steady"
+	sleep 1
+	dd if=/dev/vda of=/dev/null bs=4k count=3000 iflag=direct 2>/dev/null && reads=3000
+	ping -c 3 -W 5 "10.99.$net.1" > /dev/null 2>&1 && answers=3
+	sleep 1
+	say "steady no more"
+	sleep 1
+	say "$reads reads"
+	say "$answers pings"
+	wget -q -O /tmp/tcp "http://10.99.$net.1:8080/tcp"
 	say "tcp $(md < /tmp/tcp)"
 	dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c | sed 's/^/T: rng /'
 	grep -c 'PCI-MSI.*virtio' /proc/interrupts | sed 's/^/T: msi /'
@@ -39,7 +49,7 @@ boot)
 	dd if=/dev/urandom of=/tmp/data bs=1M count=4 2>/dev/null
 	dd if=/tmp/data of=/dev/vda bs=1M oflag=direct 2>/dev/null
 	[ "$(md < /tmp/data)" = "$(dd if=/dev/vda bs=1M count=4 iflag=direct 2>/dev/null | md)" ] && say "disk"
-	ping -c 1 -W 5 10.99.0.1 > /dev/null 2>&1 && say "net"
+	ping -c 1 -W 5 "10.99.$net.1" > /dev/null 2>&1 && say "net"
 	;;
 queues)
 	up
@@ -50,14 +60,14 @@ queues)
 		dd if=/dev/vda of=/dev/null bs=64k skip=$((i * 100)) count=100 iflag=direct 2>/dev/null &
 	done
 	wait
-	ping -c 3 -W 5 10.99.0.1 > /dev/null 2>&1 && say "ping"
+	ping -c 3 -W 5 "10.99.$net.1" > /dev/null 2>&1 && say "ping"
 	;;
 nomsi)
 	up
 	grep -q 'PCI-MSI.*virtio' /proc/interrupts || say "no msi"
 	grep -q 'IO-APIC.*virtio' /proc/interrupts && say "lines"
 	dd if=/dev/vda of=/dev/null bs=64k count=64 iflag=direct 2>/dev/null && say "disk"
-	ping -c 1 -W 5 10.99.0.1 > /dev/null 2>&1 && say "net"
+	ping -c 1 -W 5 "10.99.$net.1" > /dev/null 2>&1 && say "net"
 	;;
 reboot)
 	n=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -dc 0-9)

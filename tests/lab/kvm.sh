@@ -1,28 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
-# Runs on the lab host (busybox sh): guests on the kvm engine, one after the
-# other. What each said stands between "== begin NAME" and "== end NAME STATUS".
-# Kernels and initial RAM disks are here as NAME.vmlinuz and NAME.initrd.
-disk=/tmp/disk.img
+# Runs on the lab host (busybox sh): guests on the kvm engine, two at a time. What
+# each said stands between "== begin NAME" and "== end NAME STATUS". Kernels and
+# initial RAM disks are here as NAME.vmlinuz and NAME.initrd.
 
-# guest NAME KERNEL MIB "OPTIONS" "KERNEL ARGUMENTS"
-guest() {
+# launch NAME KERNEL "OPTIONS" "KERNEL ARGUMENTS": to /tmp/out-NAME; the supervisor is in /tmp/pid-NAME
+launch() {
 	echo "== begin $1"
 	# shellcheck disable=SC2086
-	lguest-sep --engine=kvm --drop-to nobody --stats --timeout=120 $4 \
-		--initrd="$2.initrd" "$3" "$2.vmlinuz" console=hvc0 quiet mitigations=off "case=$1" $5 < /dev/null 2>&1
+	lguest-sep --engine=kvm --drop-to nobody --timeout=150 $3 \
+		--initrd="${2%%-elf*}.initrd" 256 "$2.vmlinuz" console=hvc0 quiet $4 < /dev/null 2>&1 &
+	echo $! > "/tmp/pid-$1"
+	wait $!
 	echo "== end $1 $?"
 }
-fresh_disk() {
-	rm -f $disk
-	dd if=/dev/zero of=$disk bs=1M count="${1:-64}" 2>/dev/null
-	chmod 666 $disk
+# guest NAME KERNEL "OPTIONS" "KERNEL ARGUMENTS": in the background
+guest() {
+	launch "$@" > "/tmp/out-$1" &
 }
-has() { [ -e "$1.vmlinuz" ]; }
+# results NAME…: of all that run
+results() {
+	wait
+	for r; do
+		cat "/tmp/out-$r"
+	done
+}
+# disk NAME MIB
+disk() {
+	rm -f "/tmp/disk-$1"
+	dd if=/dev/zero of="/tmp/disk-$1" bs=1M count="$2" 2>/dev/null
+	chmod 666 "/tmp/disk-$1"
+}
+# says LINE NAME: wait for it
+says() {
+	for _ in $(seq 600); do
+		grep -q "^$1.\?\$" "/tmp/out-$2" && return
+		sleep 0.2
+	done
+}
 left() {
 	# shellcheck disable=SC2009
 	ps | grep -c '[l]guest-sep'
 	ip link | grep -c tap
+}
+nothing_left() {
+	echo "left $(left | tr '\n' ' ')"
 }
 
 mkdir /tmp/www
@@ -30,62 +52,78 @@ dd if=/dev/urandom of=/tmp/www/tcp bs=1M count=8 2>/dev/null
 echo "tcp $(md5sum < /tmp/www/tcp | cut -d ' ' -f 1)"
 httpd -p 8080 -h /tmp/www
 
-fresh_disk
-guest main cloud 256 "--block=$disk --tunnet=10.99.0.1/24 --rng --smp=2"
-echo "disk $(head -c 33554432 $disk | md5sum | cut -d ' ' -f 1)"
-echo "left $(left | tr '\n' ' ')"
+disk main 64
+guest main cloud "--stats --block=/tmp/disk-main --tunnet=10.99.0.1/24 --rng --smp=2" "mitigations=off case=main"
+# the counters before and after a stretch of nothing but requests
+for line in "T: steady" "T: steady no more"; do
+	says "$line" main
+	kill -USR1 "$(cat /tmp/pid-main)"
+done
+results main
+echo "disk $(head -c 16777216 /tmp/disk-main | md5sum | cut -d ' ' -f 1)"
+nothing_left
 
 ip link add br0 type bridge
-ip addr add 10.99.0.1/24 dev br0
+ip addr add 10.99.1.1/24 dev br0
 ip link set br0 up
-guest queues cloud 256 "--block=$disk,queues=2 --net=bridge=br0,queues=2 --smp=2"
+disk queues 64
+disk reboot 1
+guest queues cloud "--block=/tmp/disk-queues,queues=2 --net=bridge=br0,queues=2 --smp=2" "mitigations=off case=queues net=1"
+guest reboot cloud "--block=/tmp/disk-reboot" "mitigations=off case=reboot"
+results queues reboot
 ip link del br0
 
-fresh_disk
-guest reboot cloud 192 "--block=$disk"
-guest panic cloud 192 ""
-guest nomsi cloud 192 "--block=$disk --tunnet=10.99.0.1/24" "pci=nomsi"
+disk nomsi 16
+guest panic cloud "" "mitigations=off case=panic"
+guest nomsi cloud "--block=/tmp/disk-nomsi --tunnet=10.99.2.1/24" "mitigations=off case=nomsi net=2 pci=nomsi"
+results panic nomsi
 
 # disk and NIC of other programs, by path: our own helpers as such
-fresh_disk
-lguest-sep-blkd --socket-path=/tmp/b.sock --blk-file=$disk > /tmp/blkd.log 2>&1 &
+disk foreign 16
+lguest-sep-blkd --socket-path=/tmp/b.sock --blk-file=/tmp/disk-foreign > /tmp/blkd.log 2>&1 &
+others=$!
 lguest-sep-netd --socket-path=/tmp/n.sock --tap=ft0 --spoof-check=off > /tmp/netd.log 2>&1 &
+others="$others $!"
 for _ in $(seq 50); do
 	[ -S /tmp/b.sock ] && [ -S /tmp/n.sock ] && break
 	sleep 0.1
 done
-ip addr add 10.99.0.1/24 dev ft0
+ip addr add 10.99.3.1/24 dev ft0
 ip link set ft0 up
-echo "== begin foreign"
-lguest-sep --engine=kvm --drop-to nobody --timeout=120 --vhost-user-blk=/tmp/b.sock --vhost-user-net=/tmp/n.sock \
-	--initrd=cloud.initrd 192 cloud.vmlinuz console=hvc0 quiet mitigations=off case=boot < /dev/null 2>&1
-echo "== end foreign $?"
-cat /tmp/blkd.log /tmp/netd.log
-kill %1 %2 2> /dev/null
-wait
-
+guest foreign cloud "--vhost-user-blk=/tmp/b.sock --vhost-user-net=/tmp/n.sock" "mitigations=off case=boot net=3"
+guest button cloud "" "mitigations=off case=button"
 # SIGTERM to the supervisor presses the power button
-guest button cloud 192 "" > /tmp/button &
-for _ in $(seq 300); do
-	grep -q 'T: waiting' /tmp/button && break
-	sleep 0.2
-done
-kill -TERM "$(pidof lguest-sep | tr ' ' '\n' | sort -n | head -n 1)"
-wait
-cat /tmp/button
+says "T: waiting" button
+kill -TERM "$(cat /tmp/pid-button)"
+says "== end foreign 0" foreign
+# shellcheck disable=SC2086
+kill $others
+results foreign button
+cat /tmp/blkd.log /tmp/netd.log
 
+# boot_all NAME…: each of those kernels that is here
+boot_all() {
+	n=4 done='' two=''
+	for k; do
+		[ -e "$k.vmlinuz" ] || continue
+		disk "boot-$k" 8
+		guest "boot-$k" "$k" "--block=/tmp/disk-boot-$k --tunnet=10.99.$n.1/24" "case=boot net=$n"
+		n=$((n + 1)) done="$done boot-$k" two="$two $!"
+		[ $((n % 2)) = 0 ] || continue
+		# shellcheck disable=SC2086
+		wait $two
+		two=
+	done
+	# shellcheck disable=SC2086
+	results $done
+}
 # a guest that spins is ended all the same
-guest spin cloud 192 "--timeout=40"
-echo "left $(left | tr '\n' ' ')"
-
-for k in full cloud13 i686; do
-	has $k || continue
-	# this QEMU's nested paging does not know the page tables of PAE guests
-	[ $k != i686 ] || { rmmod kvm_amd; insmod /modules/kvm-amd.ko npt=0; }
-	fresh_disk
-	echo "== begin boot-$k"
-	lguest-sep --engine=kvm --drop-to nobody --timeout=120 --block=$disk --tunnet=10.99.0.1/24 \
-		--initrd=$k.initrd 384 $k.vmlinuz console=hvc0 quiet case=boot < /dev/null 2>&1
-	echo "== end boot-$k $?"
-done
+guest spin cloud "--timeout=40" "mitigations=off case=spin"
+boot_all full cloud13 full13 full-elf-gz
+# this QEMU's nested paging does not know the page tables of PAE guests
+results spin
+rmmod kvm_amd
+insmod /modules/kvm-amd.ko npt=0
+boot_all i686 i686-elf
+nothing_left
 dmesg | grep -E 'WARNING: CPU|BUG:|Oops|general protection' | sed 's/^/== host: /'

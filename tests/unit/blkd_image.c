@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -216,6 +217,8 @@ static void ring_does_only_its_work(void **state)
 	/* Another operation, another slot, and a plain descriptor are all refused by the kernel. */
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_NOP, 0, &r), 0, 0, 0), -EACCES);
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_OPENAT, 0, &r), (uintptr_t)"/", 0, 0), -EACCES);
+	/* It would allocate behind the end of the image. */
+	assert_int_equal(one(&r, ring_push(&r, IORING_OP_FALLOCATE, 0, &r), 4096, 1, 1 << 20), -EACCES);
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_READ, 1, &r), (uintptr_t)buf, 512, 0), -EBADF);
 	sqe = ring_push(&r, IORING_OP_READ, 0, &r);
 	sqe->flags = 0;
@@ -232,6 +235,45 @@ static void ring_does_only_its_work(void **state)
 	close(fd);
 }
 
+static bool event_counted(void)
+{
+	uint64_t n;
+
+	return read(HFD_RINGEV, &n, sizeof(n)) == (ssize_t)sizeof(n);
+}
+
+/* What is reaped at once wakes nobody; what ends while nobody looks does. */
+static void ring_wakes_when_it_is_not_looked_at(void **state)
+{
+	int fd = open(path, O_RDWR);
+	struct pollfd p = { .fd = HFD_RINGEV, .events = POLLIN };
+	struct ring r;
+	void *user;
+	int res;
+
+	(void)state;
+	if (ring_open(&r, HFD_RING, HFD_RINGEV, &fd, 1))
+		skip();
+	assert_false(ring_batch_due(&r));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(one(&r, ring_push(&r, IORING_OP_READ, 0, &r), (uintptr_t)buf, 4096, 0), 4096);
+	assert_false(event_counted());
+	assert_false(ring_listen(&r));
+
+	/* An operation that was not there when we last looked is news, by the event or by ring_listen(). */
+	(void)ring_push(&r, IORING_OP_FSYNC, 0, &r);
+	assert_true(ring_batch_due(&r));
+	assert_int_equal(ring_submit(&r, 0), 0);
+	if (!ring_listen(&r)) {
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_true(event_counted());
+		assert_int_equal(ring_submit(&r, 0), 0);
+	}
+	assert_true(ring_reap(&r, &user, &res));
+	ring_close(&r);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +284,7 @@ int main(void)
 		cmocka_unit_test(bounced_transfers),
 		cmocka_unit_test(zeroing),
 		cmocka_unit_test(ring_does_only_its_work),
+		cmocka_unit_test(ring_wakes_when_it_is_not_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

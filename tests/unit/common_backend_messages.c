@@ -179,7 +179,7 @@ static void bad_memory_tables_change_nothing(void **state)
 		{ 1, { { 0, PAGE, 0, UINT64_MAX - PAGE + 1 } } },  /* wraps */
 		{ 1, { { UINT64_MAX - PAGE + 1, 2 * PAGE, 0, 0 } } },
 		{ 1, { { 0, 0, 0, 0 } } },
-		{ 1, { { 0, 100, 0, 0 } } },
+		{ 1, { { 0, PAGE, 0, 63 * PAGE + 1 } } },	   /* by a byte */
 		{ 2, { { 0, 2 * PAGE, 0, 0 }, { PAGE, PAGE, 0x9000000, 0 } } }, /* overlaps */
 		{ 3, { { 0, PAGE, 0, 0 }, { PAGE, PAGE, PAGE, 0 }, { 0, PAGE, 0x900000, 0 } } },
 	};

@@ -260,6 +260,12 @@ static void options_are_checked_whole(void **state)
 	assert_int_equal(PARSE(&o, "--socket-path=/s", "--tap=t0", "--mac=52:54:00:01:02:03"), 0);
 	assert_true(o.net.spoof_check && o.net.offload);
 	assert_memory_equal(o.net.mac, mac, ETH_ALEN);
+	assert_false(o.allow_unsealed);
+	assert_int_equal(PARSE(&o, "--fd", "7", "--tap-fd", "8", "--allow-unsealed-memory"), 0);
+	assert_int_equal(o.fd, 7);
+	assert_int_equal(o.tap_fd, 8);
+	assert_true(o.allow_unsealed);
+	assert_int_equal(PARSE(&o, "--tap-fd=8", "--fd"), -1);
 	assert_int_equal(PARSE(&o, "--fd=7", "--tap-fd=8"), 0);
 	assert_false(o.net.spoof_check);
 	assert_int_equal(PARSE(&o, "--fd=7", "--socket-path=/s", "--tap=t0"), -1);

@@ -50,34 +50,58 @@ static void small_frames_take_one_buffer_each(void **state)
 	end();
 }
 
+/* A frame of @size arrives in as many buffers of 1526 bytes as it takes, from *@buffer on. */
+static void arrives(size_t size, uint32_t tag, unsigned *buffer)
+{
+	static uint8_t frame[FRAME_MAX + HDR];
+	unsigned want = (unsigned)(size + HDR + 1525) / 1526;
+	uint64_t first = BUFFERS + (uint64_t)*buffer * 1526;
+	uint32_t id, len;
+	size_t have = 0;
+
+	tap_send(0, &plain, size, tag);
+	for (unsigned k = 0; k < want; k++, (*buffer)++) {
+		assert_true(front_wait_used(rig.rx, &id, &len, 1000));
+		assert_int_equal(id, *buffer);
+		assert_true(len <= 1526);
+		memcpy(frame + have, at(BUFFERS + (uint64_t)*buffer * 1526), len);
+		have += len;
+	}
+	assert_int_equal(have, size + HDR);
+	assert_int_equal(header_at(first).num_buffers, want);
+	expect_frame(frame + HDR, size, tag);
+}
+
 static void large_frames_are_merged(void **state)
 {
 	static const size_t sizes[] = { 1514, 1515, 3000, FRAME_MAX, 60, FRAME_MAX };
-	static uint8_t frame[FRAME_MAX + HDR];
+	unsigned buffer = 0;
 	uint32_t id, len;
+
+	(void)state;
+	begin(MODERN | OFFLOADS);
+	give(rig.rx, BUFFERS, 250, 1526, 1526);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+		arrives(sizes[i], i, &buffer);
+	assert_false(front_used(rig.rx, &id, &len));
+	end();
+}
+
+/* Small ones in a row go another way, which must not cut the large one that ends the row. */
+static void a_large_frame_after_many_small_ones_is_whole(void **state)
+{
+	static const size_t large[] = { 2048, 2049, FRAME_MAX };
 	unsigned buffer = 0;
 
 	(void)state;
 	begin(MODERN | OFFLOADS);
 	give(rig.rx, BUFFERS, 250, 1526, 1526);
-	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
-		unsigned want = (unsigned)(sizes[i] + HDR + 1525) / 1526;
-		size_t have = 0;
-		uint64_t first = BUFFERS + (uint64_t)buffer * 1526;
-
-		tap_send(0, &plain, sizes[i], i);
-		for (unsigned k = 0; k < want; k++, buffer++) {
-			assert_true(front_wait_used(rig.rx, &id, &len, 1000));
-			assert_int_equal(id, buffer);
-			assert_true(len <= 1526);
-			memcpy(frame + have, at(BUFFERS + (uint64_t)buffer * 1526), len);
-			have += len;
-		}
-		assert_int_equal(have, sizes[i] + HDR);
-		assert_int_equal(header_at(first).num_buffers, want);
-		expect_frame(frame + HDR, sizes[i], i);
+	for (unsigned i = 0; i < ARRAY_SIZE(large); i++) {
+		for (unsigned k = 0; k < 40; k++)
+			arrives(60 + k, k, &buffer);
+		arrives(large[i], i, &buffer);
 	}
-	assert_false(front_used(rig.rx, &id, &len));
+	assert_int_equal(stats().dropped_full, 0);
 	end();
 }
 
@@ -364,6 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_frames_take_one_buffer_each),
 		cmocka_unit_test(large_frames_are_merged),
+		cmocka_unit_test(a_large_frame_after_many_small_ones_is_whole),
 		cmocka_unit_test(split_buffers_are_filled_in_order),
 		cmocka_unit_test(a_frame_waits_for_room),
 		cmocka_unit_test(a_frame_that_never_fits_does_not_block_the_queue),

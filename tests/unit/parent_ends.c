@@ -83,11 +83,74 @@ static void one_that_cannot_be_started_is(void **state)
 	assert_int_equal(s.status, EXIT_HOST);
 }
 
+/* A disk's process whose control channel does not end: it has given its own end away, or the disk hangs. */
+static void an_operation_that_never_ends(enum guest_end why, int *status)
+{
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv), 0);
+	s.role[0].ctl = sv[0];
+	s.role[0].live = false;
+	s.phase = PHASE_ENDING;
+	s.have_end = true;
+	s.end = why;
+	sup_deadlines(&s);
+	assert_int_equal(s.role[0].ctl, sv[0]);
+	assert_in_range(sup_timeout_ms(&s), 1, 5000);
+	s.let_go_at = now_ms() - 1;
+	sup_deadlines(&s);
+	assert_int_equal(s.role[0].ctl, -1);
+	*status = s.status;
+	/* Output may still wait for the terminal: nothing spins until then. */
+	assert_true(sup_timeout_ms(&s) < 0 || sup_timeout_ms(&s) > 1000);
+	close(sv[1]);
+}
+
+static void nothing_is_started_on_a_disk_that_hangs(void **state)
+{
+	int status;
+
+	(void)state;
+	an_operation_that_never_ends(GUEST_REBOOT, &status);
+	assert_int_equal(status, EXIT_ROLE_DIED);
+	assert_non_null(memmem(lines, s.err.len, "last operation", 14));
+}
+
+static void a_guest_that_has_ended_does_not_wait_for_it(void **state)
+{
+	int status;
+
+	(void)state;
+	an_operation_that_never_ends(GUEST_POWEROFF, &status);
+	assert_int_equal(status, -1);
+	assert_int_equal(s.err.len, 0);
+}
+
+/* A host of 2015 lacks more layers than a line has room for. */
+static void every_missing_layer_is_named(void **state)
+{
+	static const char *const names[] = {
+#define X(sym, text) text,
+		LAYERS(X)
+#undef X
+	};
+	size_t before = s.err.len;
+
+	(void)state;
+	sup_lacks(&s, "vcpu", LAYER_BIT(LAYER_COUNT) - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_non_null(memmem(lines + before, s.err.len - before, names[i], strlen(names[i])));
+	assert_memory_equal(lines + before, "lguest-sep: vcpu: this host lacks: Landlock, ", 44);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_that_is_ended_early_is_no_reason, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(one_that_cannot_be_started_is, bad_kernel, close_spawner),
+		cmocka_unit_test_setup_teardown(nothing_is_started_on_a_disk_that_hangs, bad_kernel, close_spawner),
+		cmocka_unit_test_setup_teardown(a_guest_that_has_ended_does_not_wait_for_it, bad_kernel, close_spawner),
+		cmocka_unit_test_setup_teardown(every_missing_layer_is_named, bad_kernel, close_spawner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

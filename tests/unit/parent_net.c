@@ -9,14 +9,19 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -232,6 +237,45 @@ static void without_privilege_the_way_out_is_named(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* As on hosts before 3.17, and (EAGAIN) on those that have just started. */
+static int without_getrandom(int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getrandom, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { ARRAY_SIZE(code), code };
+	uint8_t mac[2][ETH_ALEN] = { 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+		return 1;
+	if (random_mac(mac[0]) < 0 || random_mac(mac[1]) < 0)
+		return 2;
+	if ((mac[0][0] & 3) != 2 || (mac[1][0] & 3) != 2 || !memcmp(mac[0], mac[1], ETH_ALEN))
+		return 3;
+	return 0;
+}
+
+static void an_address_is_random_on_every_host(void **state)
+{
+	static const int errors[] = { ENOSYS, EAGAIN };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(errors); i++) {
+		int status;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(without_getrandom(errors[i]));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -251,6 +295,7 @@ int main(void)
 		cmocka_unit_test(settings_are_passed_on),
 		cmocka_unit_test(existing_taps_are_taken_and_left),
 		cmocka_unit_test(given_descriptors_are_judged),
+		cmocka_unit_test(an_address_is_random_on_every_host),
 		cmocka_unit_test(without_privilege_the_way_out_is_named),
 	};
 

@@ -5,6 +5,7 @@
  * small interpreter, by every path through them, and for every number in a child.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
@@ -308,6 +309,19 @@ static void test_arrays_end_where_they_end(void **state)
 	}
 }
 
+/* Room behind the image's end is given by fallocate() with KEEP_SIZE, past every limit: only holes may keep the size. */
+static void test_nothing_is_allocated_behind_the_end(void **state)
+{
+	(void)state;
+	for (uint64_t mode = 0; mode < 0x100; mode++) {
+		struct call c = { .arch = THIS_ARCH, .nr = number_of("fallocate"), .arg = { HFD_DISK, mode } };
+
+		c.known[0] = c.known[1] = true;
+		assert_int_equal(allows(&policy_blkd, &c),
+				 mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) || mode == FALLOC_FL_ZERO_RANGE);
+	}
+}
+
 /*
  * Since Linux 6.11 the kernel never filters uretprobe (335) and uprobe (336): they
  * return from a probe of its own and are refused from anywhere else.
@@ -430,6 +444,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nothing_becomes_executable),
 		cmocka_unit_test(test_descriptors_are_named),
 		cmocka_unit_test(test_arrays_end_where_they_end),
+		cmocka_unit_test(test_nothing_is_allocated_behind_the_end),
 		cmocka_unit_test(test_every_number_in_a_child),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_counts),

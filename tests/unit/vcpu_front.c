@@ -182,6 +182,14 @@ static void boasts(void **state)
 	assert_int_equal(attach(), 0);
 	assert_int_equal(f.nqueues, 1);
 	detach();
+	/* a NIC's queues are pairs: an odd one is not used */
+	for (h.queues = 0; h.queues < 6; h.queues++) {
+		const unsigned pairs[] = { 1, 1, 1, 1, 2, 2 };
+
+		assert_int_equal(attach_as(DEV_NET, 4), 0);
+		assert_int_equal(f.nqueues, 2 * pairs[h.queues]);
+		detach();
+	}
 	fresh(NULL);
 	h.features &= ~BIT64(VIRTIO_F_VERSION_1);
 	assert_int_equal(attach(), -1);

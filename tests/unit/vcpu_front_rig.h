@@ -260,18 +260,23 @@ static inline int fresh(void **state)
 	return 0;
 }
 
-static inline int attach(void)
+static inline int attach_as(enum device_kind kind, unsigned nqueues)
 {
 	int sv[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	h.sock = sv[1];
-	f = (struct front){ .name = "blk0", .sock = sv[0], .kind = DEV_BLK, .nqueues = 2, .err = err,
-			    .timeout_ms = 200 };
+	f = (struct front){ .name = kind == DEV_BLK ? "blk0" : "net0", .sock = sv[0], .kind = kind,
+			    .nqueues = nqueues, .err = err, .timeout_ms = 200 };
 	memcpy(f.kick, kick, sizeof(kick));
 	memcpy(f.call, call, sizeof(call));
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
 	return front_attach(&f, &mem);
+}
+
+static inline int attach(void)
+{
+	return attach_as(DEV_BLK, 2);
 }
 
 static inline void detach(void)
