@@ -99,7 +99,7 @@ static void read_config(struct audit_guest *g)
 	}
 	argv[argc] = NULL;
 	snprintf(g->name, sizeof(g->name), "?");
-	if (argc < 3 || options_parse(argc, argv, &c) >= 0)
+	if (argc < 3 || options_read(argc, argv, &c) >= 0)
 		return;
 	base = strrchr(c.kernel, '/');
 	snprintf(g->name, sizeof(g->name), "%.60s", c.name ? c.name : base ? base + 1 : c.kernel);

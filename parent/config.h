@@ -107,5 +107,7 @@ enum exit_status {
  * (help and version printed, or one line said about what is wrong).
  */
 int options_parse(int argc, char **argv, struct config *c);
+/* The same without a look at who we are: the command line of somebody's guest. */
+int options_read(int argc, char **argv, struct config *c);
 
 #endif

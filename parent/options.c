@@ -368,7 +368,7 @@ static int parse_cmdline(struct config *c, char **words)
 	return -1;
 }
 
-int options_parse(int argc, char **argv, struct config *c)
+int options_read(int argc, char **argv, struct config *c)
 {
 	int i = 1, status;
 	const char *late;
@@ -407,8 +407,12 @@ int options_parse(int argc, char **argv, struct config *c)
 		return complain(EXIT_USAGE,
 				"%s: options come before MEM-MB (a kernel's init gets its own after --)",
 				late);
-	status = parse_cmdline(c, argv + i + 2);
-	if (status >= 0)
-		return status;
-	return default_drop_to(c);
+	return parse_cmdline(c, argv + i + 2);
+}
+
+int options_parse(int argc, char **argv, struct config *c)
+{
+	int status = options_read(argc, argv, c);
+
+	return status >= 0 ? status : default_drop_to(c);
 }

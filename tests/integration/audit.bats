@@ -58,6 +58,10 @@ for p in json.load(sys.stdin)["guests"][0]["processes"]:
 	run setpriv --reuid nobody --regid nogroup --clear-groups "$L" audit one
 	echo "$output"
 	[[ $status == 0 ]]
+	# Another user sees less, but which guest it is.
+	run setpriv --reuid 1234 --regid 1235 --clear-groups "$L" audit one
+	[[ $output == *"verdict: 1 guest, "* ]]
+	[[ $output != *--drop-to* ]]
 	run "$L" audit another
 	[[ $status == 1 ]]
 	one_line
