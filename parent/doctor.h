@@ -12,7 +12,7 @@
 enum finding_state { FOUND, MISSING, LIMITED };
 
 struct finding {
-	const char *group; /* "engine", "layer", "network", "caller" */
+	const char *group; /* "engine", "memory", "layer", "network", "caller" */
 	const char *what;
 	enum finding_state state;
 	char is[256];

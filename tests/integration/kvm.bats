@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The kvm engine with stock kernels, in the nested lab (tests/lab): one run of
-# it, looked at by each test here. Slow: a hypervisor inside an emulated CPU.
+# The kvm engine with stock kernels, in the nested lab (tests/lab): one run of two
+# such hosts side by side, looked at by each test here. Slow: a hypervisor inside
+# an emulated CPU.
 load lib
 
 setup_file()
 {
-	local top dir
+	local top dir part pids=()
 	top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	dir=$BATS_FILE_TMPDIR
 	export LAB_OUT=$dir/out
@@ -17,8 +18,14 @@ setup_file()
 		echo "lab: skipped: no kernels for it: tools/quickstart lab" > "$LAB_OUT"
 		return
 	fi
-	"$top/tests/lab/lab" -t 900 -m 3072 "$top/tests/lab/kvm.sh" "${files[@]}" > "$LAB_OUT" 2> "$dir/err" || true
-	cat "$dir/err" >> "$LAB_OUT"
+	for part in devices kernels; do
+		echo "$part" > "$dir/$part"
+		"$top/tests/lab/lab" -t 600 -m 2560 "$top/tests/lab/kvm.sh" "$dir/$part:part" "${files[@]}" \
+			> "$dir/out-$part" 2>&1 3>&- &
+		pids+=($!)
+	done
+	wait "${pids[@]}" || true
+	cat "$dir"/out-* > "$LAB_OUT"
 }
 
 setup_test()

@@ -281,6 +281,21 @@ host()
 	done
 }
 
+@test "guest: doctor says whether shared memory has huge pages, where kvm is of use" {
+	local sys=/sys/kernel/mm/transparent_hugepage/shmem_enabled mode
+	[[ -e $sys ]] || skip "this host has no such setting"
+	for mode in "always [advise] never:yes" "always advise [never]:limited"; do
+		echo "${mode%:*}" > "$BATS_TEST_TMPDIR/mode"
+		# shellcheck disable=SC2016
+		run host dev svm bash -c 'mount --bind "$1" "$2" && exec "$3" doctor' sh "$BATS_TEST_TMPDIR/mode" "$sys" "$L"
+		grep -qE "^  ${mode#*:} +huge pages" <<< "$output"
+	done
+	[[ $output == *"-> echo advise > $sys"* ]]
+	# no guest of the kvm engine, no word of it
+	run host dev none "$L" doctor
+	[[ $output != *"huge pages"* ]]
+}
+
 @test "guest: 32-bit and PVH entries, plain and compressed" {
 	for k in entry32 pvh; do
 		for z in '' .gz; do
