@@ -84,7 +84,8 @@ static int listen_at(const char *path)
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
 		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
 			die("%s: somebody is listening there", path);
-		unlink(path);
+		if (errno == ECONNREFUSED)
+			unlink(path);
 		close(fd);
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	}
