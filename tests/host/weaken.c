@@ -112,7 +112,10 @@ int mount(const char *what, const char *where, const char *type, unsigned long f
 /* With 64-bit offsets the headers make it setrlimit64(). */
 int setrlimit(__rlimit_resource_t which, const struct rlimit *l)
 {
-	REAL(setrlimit);
+	static __typeof__(setrlimit) *real;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "setrlimit64");
 	return is("core") && in_room() && which == RLIMIT_CORE ? 0 : real(which, l);
 }
 
