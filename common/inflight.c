@@ -30,7 +30,7 @@ int inflight_create(uint16_t nqueues, uint16_t queue_size, uint64_t *bytes)
 	if (!shape_ok(nqueues, queue_size))
 		return -1;
 	*bytes = (nqueues * inflight_queue_bytes(queue_size) + 4095) & ~4095ull;
-	return shm_create(*bytes, &sealed);
+	return shm_create_named("notes", *bytes, &sealed);
 }
 
 bool inflight_map(struct inflight_area *a, int fd, uint64_t offset, uint64_t size, uint16_t nqueues,

@@ -55,6 +55,11 @@ static int create_unlinked(uint64_t bytes)
 
 int shm_create(uint64_t bytes, bool *sealed)
 {
+	return shm_create_named(SHM_GUEST, bytes, sealed);
+}
+
+int shm_create_named(const char *name, uint64_t bytes, bool *sealed)
+{
 	int fd;
 
 	*sealed = false;
@@ -62,7 +67,7 @@ int shm_create(uint64_t bytes, bool *sealed)
 		errno = EINVAL;
 		return -1;
 	}
-	fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return errno == ENOSYS ? create_unlinked(bytes) : -1;
 	if (ftruncate(fd, (off_t)bytes) < 0 ||

@@ -65,6 +65,9 @@ const char *shm_strerror(enum shm_error e);
  * Linux 3.17) it is an unlinked file in /dev/shm and *@sealed is false.
  */
 int shm_create(uint64_t bytes, bool *sealed);
+/* The same for what is not the guest's: @name is what /proc calls it. */
+#define SHM_GUEST "guest"
+int shm_create_named(const char *name, uint64_t bytes, bool *sealed);
 
 /*
  * Is @fd a file that may be mapped? It is sealed against shrinking if it was

@@ -14,9 +14,10 @@
 
 #include "audit.h"
 #include "common/fdtab.h"
+#include "common/shm.h"
 #include "console.h"
 
-#define GUEST_MEMORY "/memfd:guest"
+#define GUEST_MEMORY "/memfd:" SHM_GUEST
 
 /* One line of maps, and of smaps: "start-end perms offset dev inode   name". */
 struct mapping {
@@ -91,7 +92,7 @@ static void one_mapping(struct facts *f, const struct mapping *m)
 		return;
 	f->guest_maps++;
 	f->guest_exec += exec;
-	/* Areas that outlive a process have the same name; the guest's own is the largest. */
+	/* Of several regions the largest speaks for all. */
 	if (m->size <= f->guest_size)
 		return;
 	f->guest_size = m->size;

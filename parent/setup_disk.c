@@ -261,7 +261,7 @@ static int fill(const struct disk_option *o, struct disk_host *d, const struct s
 	d->delta = open_delta(o, st, b->capacity);
 	if (d->delta < 0)
 		return -1;
-	d->map = shm_create((snapmap_bytes(b->capacity) + PAGE - 1) & ~(PAGE - 1), &sealed);
+	d->map = shm_create_named("snapshot", (snapmap_bytes(b->capacity) + PAGE - 1) & ~(PAGE - 1), &sealed);
 	if (d->map < 0)
 		return complain(-1, "--block=%s: memory for the snapshot's map: %m", o->path);
 	b->discard = can_punch(d->delta, b->capacity);

@@ -368,7 +368,8 @@ int sup_conclude(struct supervisor *s)
 	case GUEST_LOAD_FAILED:
 	case GUEST_ENGINE_FAILED:
 	default:
-		sup_line(s, "%s", *s->end_text ? s->end_text : "the engine failed");
+		/* Once the guest has run it can be the guest that speaks: not in our name. */
+		sup_line(s, "%s%s", s->ran ? "vcpu: " : "", *s->end_text ? s->end_text : "the engine failed");
 		return s->starts == 1 || s->end == GUEST_LOAD_FAILED ? EXIT_HOST : EXIT_ROLE_DIED;
 	}
 }

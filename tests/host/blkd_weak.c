@@ -31,8 +31,10 @@ uint32_t __wrap_sandbox_enter(const struct sandbox_options *o);
 uint32_t __real_sandbox_enter(const struct sandbox_options *o);
 int __wrap_madvise(void *at, size_t len, int advice);
 int __real_madvise(void *at, size_t len, int advice);
-void *__wrap_shm_map(int fd, const struct stat *st, uint64_t off, uint64_t size, void **map, size_t *len);
-void *__real_shm_map(int fd, const struct stat *st, uint64_t off, uint64_t size, void **map, size_t *len);
+enum shm_error __wrap_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
+			      uint64_t size, uint64_t uva, uint64_t offset);
+enum shm_error __real_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
+			      uint64_t size, uint64_t uva, uint64_t offset);
 int __wrap_backend_run(struct backend *be);
 int __real_backend_run(struct backend *be);
 
@@ -60,13 +62,15 @@ int __wrap_madvise(void *at, size_t len, int advice)
 	return is("dumps") && advice == MADV_DONTDUMP ? 0 : __real_madvise(at, len, advice);
 }
 
-void *__wrap_shm_map(int fd, const struct stat *st, uint64_t off, uint64_t size, void **map, size_t *len)
+enum shm_error __wrap_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
+			      uint64_t size, uint64_t uva, uint64_t offset)
 {
-	void *at = __real_shm_map(fd, st, off, size, map, len);
+	enum shm_error e = __real_shm_add(m, p, fd, gpa, size, uva, offset);
 
-	if (at && is("code") && mprotect(*map, *len, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
-		log_line(LOG_ERROR, "taken: guest memory cannot be executed: %m");
-	return at;
+	for (unsigned i = 0; is("code") && i < m->nregions; i++)
+		if (mprotect(m->r[i].map, m->r[i].map_len, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
+			log_line(LOG_ERROR, "taken: guest memory cannot be executed: %m");
+	return e;
 }
 
 /* More of what calls itself guest memory than the guest has. */

@@ -33,7 +33,7 @@ void *at(struct dev *d, uint64_t gpa)
 /* ---- starting ---- */
 
 /* Every sector says which one it is. */
-static int new_disk(void)
+static int new_disk(bool direct)
 {
 	static uint32_t sector[128];
 	char path[100];
@@ -48,6 +48,9 @@ static int new_disk(void)
 			sector[k] = i;
 		need(write(fd, sector, sizeof(sector)) == (ssize_t)sizeof(sector));
 	}
+	need(fdatasync(fd) == 0);
+	if (direct && fcntl(fd, F_SETFL, O_DIRECT) != 0)
+		skipped("no direct I/O in this folder");
 	return fd;
 }
 
@@ -121,6 +124,7 @@ static void configure(struct dev *d)
 		rc.blk = (struct blk_config){ .capacity = SECTORS * 512ull, .queues = 2,
 					      .serial = "a serial of 20 bytes",
 					      .read_only = d->o.read_only, .discard = true,
+					      .direct = d->o.direct,
 					      .io = d->o.sync ? BLK_IO_SYNC : BLK_IO_AUTO };
 	} else {
 		rc.role = ROLE_NETD;
@@ -146,7 +150,7 @@ void dev_spawn(struct dev *d, const struct dev_options *o)
 	d->sibling = o->kind == BLKD ? 1 : 3;
 	d->disk = o->disk >= 0 ? dup(o->disk) : -1;
 	if (o->kind == BLKD && o->disk < 0)
-		d->disk = new_disk();
+		d->disk = new_disk(o->direct);
 	need(front_memory(&d->f, MEM_LEN, A_GPA, true));
 	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, front) == 0);
 	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl) == 0);
@@ -219,7 +223,7 @@ static bool same(const struct dev_options *a, const struct dev_options *b)
 {
 	return a->open == b->open && a->read_only == b->read_only && a->disk == b->disk &&
 	       a->file_limit == b->file_limit && a->size == b->size && a->sync == b->sync &&
-	       a->any_memory == b->any_memory;
+	       a->any_memory == b->any_memory && a->direct == b->direct;
 }
 
 struct dev *dev_get(const struct dev_options *o)

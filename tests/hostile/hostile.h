@@ -88,6 +88,7 @@ struct dev_options {
 	enum kind kind;
 	bool open;	     /* a foreign front-end: stays in the first filter */
 	bool read_only, sync;
+	bool direct;	     /* O_DIRECT: what is asked for is under way, and in no page cache */
 	bool any_memory;     /* as stand-alone: not the one that the parent made */
 	int disk;	     /* image to use, or -1: one of the test's own */
 	uint64_t file_limit; /* RLIMIT_FSIZE; 0: none */

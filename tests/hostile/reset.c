@@ -15,6 +15,7 @@
 #define SIZE	  512
 
 static const struct dev_options uring = { .kind = BLKD, .disk = -1, .size = SIZE };
+static const struct dev_options direct = { .kind = BLKD, .disk = -1, .size = SIZE, .direct = true };
 static const struct dev_options sync_io = { .kind = BLKD, .disk = -1, .size = SIZE, .sync = true };
 static const struct dev_options nic = { .kind = NETD, .disk = -1, .size = SIZE };
 
@@ -185,6 +186,7 @@ static void one(const struct dev_options *o, const char *title)
 void reset_group(void)
 {
 	one(&uring, "resets, blkd");
+	one(&direct, "resets, blkd with direct I/O");
 	one(&sync_io, "resets, blkd without a ring");
 	one(&nic, "resets, netd");
 }

@@ -121,6 +121,7 @@ stop()
 {
 	kill -9 "$pid"
 	wait "$pid" || true
+	rm -f "$out"
 	for _ in {1..50}; do
 		[[ -n $(our_pids) ]] || return 0
 		sleep 0.1
@@ -191,7 +192,7 @@ other_blkd()
 	fi
 	stop
 	without core
-	weaker "net0's spawner" "core limit: unlimited"
+	weaker "net0's spawner" "core limit: .*unlimited"
 	stop
 	without descriptors
 	weaker blk0 "descriptor limit: 1536, 1536"

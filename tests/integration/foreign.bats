@@ -132,3 +132,26 @@ plain_qemu()
 	[[ ! -e blkd.sock ]]
 	backends=
 }
+
+@test "a path where somebody listens, if not to us, is not taken away" {
+	truncate -s 1M image
+	# Of the datagram kind: it cannot be connected to as a front-end would.
+	python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("used")
+time.sleep(30)' 3>&- &
+	backends=$!
+	for _ in $(seq 50); do
+		[[ ! -S used ]] || break
+		sleep 0.1
+	done
+	before=$(stat -c %i used)
+	run "$B/lguest-sep-blkd" --socket-path=used --blk-file=image
+	[[ $status == 1 && ${#lines[@]} == 1 ]]
+	ip tuntap add dev tap9 mode tap vnet_hdr
+	run "$B/lguest-sep-netd" --socket-path=used --tap=tap9 --mac=02:00:00:00:00:31
+	echo "$output"
+	[[ $status == 1 && ${#lines[@]} == 1 ]]
+	[[ $(stat -c %i used) == "$before" ]]
+}

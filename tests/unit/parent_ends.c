@@ -83,6 +83,17 @@ static void one_that_cannot_be_started_is(void **state)
 	assert_int_equal(s.status, EXIT_HOST);
 }
 
+/* A taken vCPU process cannot speak in the launcher's own name. */
+static void what_a_running_guest_says_has_its_name(void **state)
+{
+	(void)state;
+	s.phase = PHASE_DONE;
+	s.role[0].live = false;
+	s.ran = true;
+	assert_int_equal(sup_conclude(&s), EXIT_HOST);
+	assert_non_null(memmem(lines, s.err.len, ": vcpu: words is not a kernel", 29));
+}
+
 /* A disk's process whose control channel does not end: it has given its own end away, or the disk hangs. */
 static void an_operation_that_never_ends(enum guest_end why, int *status)
 {
@@ -148,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_that_is_ended_early_is_no_reason, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(one_that_cannot_be_started_is, bad_kernel, close_spawner),
+		cmocka_unit_test_setup_teardown(what_a_running_guest_says_has_its_name, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(nothing_is_started_on_a_disk_that_hangs, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(a_guest_that_has_ended_does_not_wait_for_it, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(every_missing_layer_is_named, bad_kernel, close_spawner),
