@@ -162,7 +162,7 @@ void doctor_layers(void)
 		{ "system call filters", try_filter, "the spawners' filter can be put on",
 		  "no filter can be put on", "a kernel from 3.5 on, with CONFIG_SECCOMP_FILTER" },
 		{ "kill-process action", try_kill_process, "a forbidden system call ends the whole process",
-		  "a forbidden system call ends its thread alone", "a kernel from 4.14 on" },
+		  "a forbidden system call ends the process by SIGSYS", "a kernel from 4.14 on" },
 		{ "naming of forbidden calls", try_trace, "spawners may trace their roles",
 		  "spawners may not trace: a forbidden call ends the role without being named",
 		  "allow ptrace to this container (kernel.yama.ptrace_scope below 3)" },
