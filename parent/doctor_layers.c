@@ -166,7 +166,7 @@ void doctor_layers(void)
 		{ "naming of forbidden calls", try_trace, "spawners may trace their roles",
 		  "spawners may not trace: a forbidden call ends the role without being named",
 		  "allow ptrace to this container (kernel.yama.ptrace_scope below 3)" },
-		{ "namespaces", try_namespaces, "mount, pid, net, ipc and uts (and cgroup)",
+		{ "namespaces", try_namespaces, "mount, pid, net, ipc and uts",
 		  "some are refused: roles share them with the host",
 		  "start as root, or allow user namespaces (kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor)" },
 		{ "user namespaces", try_user_namespace, "a user's guests get rooms of their own",
