@@ -143,7 +143,7 @@ done
 wait $pid
 status=$?
 check "a disk's process is killed thrice under load: the guest goes on" status_is 0
-check "each time another one serves" sh -c '[ "$(grep -c "serves again" /tmp/out)" = 3 ]'
+check "each time another one is started" sh -c '[ "$(grep -c "it is started again" /tmp/out)" = 3 ]'
 check "and nothing is lost" said "kills bad 0"
 guest reboot "echo" --no-reboot --block=/tmp/disk
 guest panic "echo" --block=/tmp/disk
