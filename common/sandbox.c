@@ -156,7 +156,11 @@ static int install(const struct sock_fprog *prog)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, prog, 0, 0);
 }
 
-/* Linux before 4.14 takes the unknown action for kill-thread, 3.5 to 4.13 all of them. */
+/*
+ * Linux before 4.14 knows no kill-process, and its kill ends one thread of several: the rest would
+ * go on, with locks that nobody gives back. There the call is answered by a SIGSYS that can be
+ * neither blocked nor ignored, and policy/start lets nobody have a handler for it.
+ */
 static bool has_kill_process(void)
 {
 	uint32_t action = SECCOMP_RET_KILL_PROCESS;
@@ -183,7 +187,7 @@ int sandbox_filter(const struct policy *p, uint32_t *missing)
 	for (i = 0; i < p->ninsns; i++) {
 		copy[i] = p->insns[i];
 		if (copy[i].code == (BPF_RET | BPF_K) && copy[i].k == SECCOMP_RET_KILL_PROCESS)
-			copy[i].k = SECCOMP_RET_KILL_THREAD;
+			copy[i].k = SECCOMP_RET_TRAP;
 	}
 	prog.filter = copy;
 	return install(&prog);

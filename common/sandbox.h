@@ -42,7 +42,7 @@ uint32_t sandbox_enter(const struct sandbox_options *o);
 
 /*
  * Put a filter on (it stacks on those before). Falls back from seccomp(2) to
- * prctl(2) on old kernels, and from kill-process to kill-thread where the
+ * prctl(2) on old kernels, and from kill-process to a SIGSYS that nobody handles where the
  * kernel lacks it (*@missing gains that bit; @missing may be NULL). 0 or -1 with errno.
  */
 int sandbox_filter(const struct policy *p, uint32_t *missing);

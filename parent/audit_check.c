@@ -6,11 +6,13 @@
  */
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "audit.h"
 #include "common/fdtab.h"
 #include "common/log.h"
 #include "common/shm.h"
+#include "config.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__i386__)
 #define BOUNDED_SPACE 0
@@ -74,7 +76,24 @@ static bool unprivileged(const struct audit_guest *g)
 	return s->cap[CAP_BND] != 0;
 }
 
-static void check_program(struct audit_process *p)
+/* A room that cannot be left empty (hosts before 3.19) shows its programs by other names. */
+static bool is_program(const struct audit_guest *g, const struct audit_process *p, const char *want)
+{
+	const char *ours = g->process[0].f.exe, *slash = strrchr(ours, '/');
+	char path[sizeof(p->f.exe) + 64], exe[64];
+	struct stat a, b;
+
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)p->f.pid);
+	if (!slash || stat(exe, &a) < 0)
+		return false;
+	snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - ours), ours, want);
+	if (stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return true;
+	snprintf(path, sizeof(path), "%.*s/" LIBEXEC "/%s", (int)(slash - ours), ours, want);
+	return stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static void check_program(const struct audit_guest *g, struct audit_process *p)
 {
 	static const char *const want[] = {
 		[PART_SUPERVISOR] = "lguest-sep",	[PART_SPAWNER] = "lguest-sep-init",
@@ -87,6 +106,8 @@ static void check_program(struct audit_process *p)
 
 	if (!p->f.exe[0])
 		say(p, NOT_SHOWN, "program", want[p->part], "only root may see it");
+	else if (is_program(g, p, want[p->part]))
+		say(p, AS_PROMISED, "program", want[p->part], "%s", p->f.exe);
 	else /* " (deleted)" follows the name of one that was replaced by a newer build */
 		say(p, held(name && !strncmp(name + 1, want[p->part], len) &&
 			    (!name[1 + len] || name[1 + len] == ' ')),
@@ -312,7 +333,7 @@ static void check_guest_memory(struct audit_process *p)
 		say(p, held(!f->guest_dumped), "guest memory in dumps", "left out", "%s",
 		    f->guest_dumped ? "not left out" : "left out");
 	if (f->seals < 0)
-		say(p, NOT_SHOWN, "guest memory's seals", "shrink grow", "only root may ask for them");
+		say(p, NOT_SHOWN, "guest memory's seals", "shrink grow", "only root may ask for them, from Linux 4.3 on");
 	else
 		say(p, held((f->seals & SEALS_PROMISED) == SEALS_PROMISED), "guest memory's seals",
 		    "shrink grow", "0x%x%s%s%s", (unsigned)f->seals, f->seals & 2 ? " shrink" : "",
@@ -366,7 +387,7 @@ static void judge_process(const struct audit_guest *g, struct audit_process *p)
 		say(p, WEAKER, "process", "none but the guest's own", "%s", p->f.name);
 		return;
 	}
-	check_program(p);
+	check_program(g, p);
 	check_user(g, p);
 	check_capabilities(g, p);
 	check_filters(g, p);

@@ -4,6 +4,7 @@
  * in lguest-sep audit. Of files it opens nothing but guest memory, whose seals
  * it asks for, and memory files are recognized by the kernel's name for them.
  */
+#include <errno.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,6 +19,9 @@
 #include "console.h"
 
 #define GUEST_MEMORY "/memfd:" SHM_GUEST
+/* common/shm.c, on hosts before 3.17: an unlinked file */
+#define OLD_GUEST_MEMORY "/dev/shm/lguest-sep-"
+#define DELETED		 " (deleted)"
 
 /* One line of maps, and of smaps: "start-end perms offset dev inode   name". */
 struct mapping {
@@ -70,12 +74,22 @@ static void ask_seals(struct facts *f, const char *range)
 	if (fd < 0)
 		return;
 	f->seals = fcntl(fd, F_GET_SEALS);
+	if (f->seals < 0 && errno == EINVAL)
+		f->seals = 0; /* it cannot have any */
 	close(fd);
+}
+
+static bool is_old_guest_memory(const char *name)
+{
+	size_t len = strlen(name), deleted = sizeof(DELETED) - 1;
+
+	return !strncmp(name, OLD_GUEST_MEMORY, sizeof(OLD_GUEST_MEMORY) - 1) && len > deleted &&
+	       !strcmp(name + len - deleted, DELETED);
 }
 
 static bool is_guest_memory(const char *name)
 {
-	return !strncmp(name, GUEST_MEMORY, sizeof(GUEST_MEMORY) - 1);
+	return !strncmp(name, GUEST_MEMORY, sizeof(GUEST_MEMORY) - 1) || is_old_guest_memory(name);
 }
 
 static void one_mapping(struct facts *f, const struct mapping *m)
@@ -193,6 +207,8 @@ static enum fd_kind kind_of(const char *target, const struct stat *st)
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds) && kinds[i].begins; i++)
 		if (!strncmp(target, kinds[i].begins, strlen(kinds[i].begins)))
 			return kinds[i].kind;
+	if (is_old_guest_memory(target))
+		return FD_MEMFD;
 	if (!st)
 		return FD_OTHER;
 	switch (st->st_mode & S_IFMT) {

@@ -14,6 +14,9 @@
 
 #include "common/ctl.h"
 
+/* Where the roles' programs are, seen from the folder of lguest-sep, as make install lays them out. */
+#define LIBEXEC "../libexec/lguest-sep"
+
 struct disk_option {
 	const char *path;
 	bool read_only, snapshot, no_lock, direct;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -80,6 +81,7 @@ static int try_lguest(struct host *h, char *why)
 		"; lguest is there on 32-bit hosts alone, and wants the i386 build (make ARCH=i386)";
 #endif
 	unsigned starts;
+	struct stat sb;
 	int fd;
 
 	if (!HAVE_LGUEST) {
@@ -112,6 +114,7 @@ static int try_lguest(struct host *h, char *why)
 	}
 	if (h->c->rng)
 		h->random = MAX(open("/dev/urandom", O_RDONLY | O_CLOEXEC), 0);
+	h->engine_is_file = fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode);
 	h->engine_fd[h->nengine++] = fd;
 	while (h->nengine < starts) {
 		fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);

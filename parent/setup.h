@@ -46,6 +46,7 @@ struct host {
 	enum engine_kind engine;
 	unsigned nengine;
 	int *engine_fd; /* lguest: one per start of the guest */
+	bool engine_is_file; /* the double of /dev/lguest */
 	int kernel, initrd;
 	int random; /* lguest: /dev/urandom for the guest's rng; else 0 */
 	int mem;

@@ -59,9 +59,6 @@ int open_boot_file(const char *path, const char *what)
 	return fd;
 }
 
-/* From the folder of lguest-sep, as make install lays it out, whatever the prefix. */
-#define LIBEXEC "../libexec/lguest-sep"
-
 /* @name in our own folder, or in LIBEXEC. */
 static int open_program(const char *folder, const char *name)
 {

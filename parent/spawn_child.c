@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/closefds.h"
 #include "common/log.h"
 #include "policy/policies.h"
 #include "room.h"
@@ -53,18 +54,12 @@ static int hand_back(int sock, const int *fds, unsigned n)
 	return 0;
 }
 
-/* Everything from @from on, on hosts without close_range as far as the limit reaches. */
-static uint32_t close_from(unsigned from)
+/* No descriptor that was inherited has a higher number; to be asked before the limit is lowered. */
+static unsigned highest(void)
 {
 	struct rlimit l;
 
-	if (syscall(__NR_close_range, from, ~0U, 0U) == 0)
-		return 0;
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur > 65536)
-		l.rlim_cur = 65536;
-	for (unsigned fd = from; fd < l.rlim_cur; fd++)
-		close((int)fd);
-	return LAYER_BIT(LAYER_CLOSE_RANGE);
+	return getrlimit(RLIMIT_NOFILE, &l) < 0 ? 65536 : (unsigned)MIN(l.rlim_cur, 65536);
 }
 
 /* The table of enum init_fd, and the program itself above it, which goes when it is executed. */
@@ -120,6 +115,7 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 	char *envp[] = {NULL};
 	int listen_fd[MAX_DEVICES], exe;
 	uint32_t step = STEP_ROOT;
+	unsigned table = highest();
 
 	default_signals();
 	if (own_user && room_map_ids(uid, gid) < 0)
@@ -145,7 +141,8 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 		no_room(sock, STEP_IDS);
 	if (place(r, sock, &exe) < 0)
 		no_room(sock, STEP_DESCRIPTORS);
-	missing |= close_from(IFD_SCRATCH0 + 1);
+	if (!close_fds(IFD_SCRATCH0 + 1, ~0U, table))
+		missing |= LAYER_BIT(LAYER_CLOSE_RANGE);
 	umask(0077);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (sandbox_filter(r->qemu ? &policy_start_qemu : &policy_start, &missing) < 0)

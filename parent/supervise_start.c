@@ -332,9 +332,9 @@ static int engine_descriptor(const struct supervisor *s)
 }
 
 /* A request to /dev/lguest counts as a write of a few bytes where the device is a file (in tests). */
-static uint64_t vcpu_file_size(enum engine_kind engine)
+static uint64_t vcpu_file_size(const struct host *h)
 {
-	return engine == ENGINE_QEMU ? UINT64_MAX : engine == ENGINE_LGUEST ? 4096 : 0;
+	return h->engine == ENGINE_QEMU ? UINT64_MAX : h->engine_is_file ? 4096 : 0;
 }
 
 static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_ends *far,
@@ -361,7 +361,7 @@ static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_e
 	for (unsigned d = 0; d < s->c->ndevices; d++)
 		if (front[d] >= 0)
 			role_fds_add(&f, front[d], VFD_FRONT0 + d);
-	return launch(s, sup_vcpu(s), &f, &rc, vcpu_file_size(s->h->engine),
+	return launch(s, sup_vcpu(s), &f, &rc, vcpu_file_size(s->h),
 		      s->h->engine == ENGINE_QEMU ? 0 : space_limit(s, 0));
 }
 

@@ -275,6 +275,7 @@ static const struct symbol symbols[] = {
 	S(SIGCHLD),
 	S(SIGKILL),
 	S(SIGSTOP),
+	S(SIGSYS),
 	S(SIGTERM),
 	S(SIGUSR1),
 	S(SIGUSR2),

@@ -54,16 +54,25 @@ static bool load(const struct lguest_insn *in, uint32_t v)
 	return lguest_set(r, lguest_insn_load_value(in, old, v));
 }
 
-/* A notification names its queue; where there is only one, nobody has to look. */
-static bool is_lone_notify(const struct lguest *lg, uint32_t addr, const struct lguest_insn *in)
+/*
+ * A notification names its queue; where there is only one, nobody has to look,
+ * and a helper's needs no lock: this thread alone starts and stops devices. Under
+ * the lock the helper would run at once, and its answer meet a lock that is held.
+ */
+static bool notify_lone_helper(struct lguest *lg, uint32_t addr, const struct lguest_insn *in)
 {
-	if (in->width != 2)
+	if (in->width != 2 || in->op == LGUEST_OP_LOAD)
 		return false;
 	for (unsigned i = 0; i < lg->devices.n; i++) {
-		const struct vpci *v = &lg->devices.dev[i].v;
+		struct device *d = &lg->devices.dev[i];
+		struct vpci *v = &d->v;
 
-		if (v->dev->nqueues == 1 && addr == pci_bar_address(&v->pci, 0) + v->notify_off)
-			return true;
+		if (d->role != ROLE_HELPER || v->dev->nqueues != 1 ||
+		    addr != pci_bar_address(&v->pci, 0) + v->notify_off)
+			continue;
+		if (v->running && v->queue[0].enabled)
+			v->dev->notify(v, 0);
+		return true;
 	}
 	return false;
 }
@@ -152,6 +161,8 @@ static bool handle_window(struct lguest *lg, const struct lguest_exit *x)
 	if (!lguest_decode(x->insn, true, &in))
 		return reinject(lg, TRAP_PF);
 	lg->vm->stats.exits_mmio++;
+	if (notify_lone_helper(lg, x->addr, &in))
+		return lguest_get(LGUEST_EIP, &eip) && advance(&in, eip);
 	if (in.op == LGUEST_OP_LOAD) {
 		pthread_mutex_lock(&lg->lock);
 		pci_mem_read(bus, x->addr, in.width, &wide);
@@ -159,8 +170,7 @@ static bool handle_window(struct lguest *lg, const struct lguest_exit *x)
 		if (!load(&in, (uint32_t)wide))
 			return false;
 	} else {
-		v = 0;
-		if (!is_lone_notify(lg, x->addr, &in) && !stored_value(&in, &v))
+		if (!stored_value(&in, &v))
 			return false;
 		pthread_mutex_lock(&lg->lock);
 		pci_mem_write(bus, x->addr, in.width, v);

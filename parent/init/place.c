@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/closefds.h"
 #include "common/fdtab.h"
 #include "init.h"
 
@@ -25,10 +26,7 @@ static void close_below(unsigned limit)
 {
 	close(0);
 	close(1);
-	if (syscall(__NR_close_range, IFD_DIAG + 1U, limit - 1, 0U) == 0)
-		return;
-	for (unsigned fd = IFD_DIAG + 1; fd < limit; fd++)
-		close((int)fd);
+	close_fds(IFD_DIAG + 1, limit - 1, limit);
 }
 
 /*

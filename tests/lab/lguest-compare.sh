@@ -23,7 +23,10 @@ one() { # WHO CASE
 		case $t$word in
 		T:init*) echo "compare $1 start $(($(now) - start))" ;;
 		T:dd) echo "compare $1 $rest" ;;
-		reboot:Power) killall tail 2> /dev/null ;;
+		esac
+		# with or without the time before it
+		case $t$word$rest in
+		*reboot:*Power*down*) killall tail 2> /dev/null ;;
 		esac
 	done
 }

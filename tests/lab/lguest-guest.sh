@@ -67,6 +67,25 @@ idle)
 	say "idle"
 	cat > /dev/null
 	;;
+kills)
+	# the host kills the disk's process meanwhile: what was written is there
+	dd if=/dev/urandom of=/tmp/data bs=64k count=4 2>/dev/null
+	want=$(md5sum < /tmp/data)
+	end=$(($(cut -d . -f 1 /proc/uptime) + 6))
+	say "go"
+	while [ "$(cut -d . -f 1 /proc/uptime)" -lt $end ]; do
+		for i in $(seq 0 63); do
+			dd if=/tmp/data of=/dev/vda bs=4k seek=$((i * 64)) count=64 oflag=direct conv=notrunc 2>/dev/null ||
+				say "write $i failed"
+		done
+	done
+	echo 3 > /proc/sys/vm/drop_caches
+	bad=0
+	for i in $(seq 0 63); do
+		[ "$(dd if=/dev/vda bs=4k skip=$((i * 64)) count=64 2>/dev/null | md5sum)" = "$want" ] || bad=$((bad + 1))
+	done
+	say "kills bad $bad"
+	;;
 init) ;;
 dd)
 	for what in read128 write128 read4k write4k; do

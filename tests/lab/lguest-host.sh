@@ -130,6 +130,21 @@ printf '%-512s' 0 > /tmp/disk
 guest reboot "echo" --block=/tmp/disk --tunnet=192.168.19.1 --rng
 check "reboots twice, then powers off" status_is 0
 check "with the disk of before" said "boot 2"
+zeroes /tmp/disk 16
+: > /tmp/out
+lguest-sep --engine=lguest --drop-to nobody --max-restarts=100 --block=/tmp/disk --initrd=/guest.gz 96 /kernel quiet \
+	rdinit=/init case=kills < /dev/null > /tmp/out 2>&1 &
+pid=$!
+wait_for "T: go"
+for _ in 1 2 3; do
+	kill -9 "$(pidof lguest-sep-blkd)"
+	sleep 0.4
+done
+wait $pid
+status=$?
+check "a disk's process is killed thrice under load: the guest goes on" status_is 0
+check "each time another one is started" sh -c '[ "$(grep -c "it is started again" /tmp/out)" = 3 ]'
+check "and nothing is lost" said "kills bad 0"
 guest reboot "echo" --no-reboot --block=/tmp/disk
 guest panic "echo" --block=/tmp/disk
 check "a panic is status 3" status_is 3

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -46,6 +47,7 @@ static int in_child(void (*what)(void))
 		struct rlimit none = { 0, 0 };
 
 		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGSYS, SIG_DFL); /* cmocka has one for it */
 		alarm(20);
 		what();
 		_exit(0);
@@ -220,7 +222,7 @@ static void filter_child(void)
 }
 
 /* A kernel before 4.14, played by a filter of its own: no seccomp(2) at all. */
-static void old_kernel_child(void)
+static void old_kernel(void)
 {
 	struct sock_filter f[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -229,13 +231,60 @@ static void old_kernel_child(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog p = { ARRAY_SIZE(f), f };
-	uint32_t missing = 0;
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p, 0, 0) == 0);
+}
+
+static void old_kernel_child(void)
+{
+	uint32_t missing = 0;
+
+	old_kernel();
 	EXPECT(sandbox_filter(&policy_netd, &missing) == 0);
 	if (missing == LAYER_BIT(LAYER_KILL_PROCESS))
 		syscall(__NR_getppid);
+}
+
+static void *forbidden(void *arg)
+{
+	uint32_t missing = 0;
+
+	(void)arg;
+	if (sandbox_filter(&policy_vcpu_lguest, &missing) == 0)
+		syscall(__NR_getppid);
+	return NULL;
+}
+
+/* One thread of two makes the call; the other one, with no filter yet, must not go on. */
+static void old_kernel_threads_child(void)
+{
+	pthread_t t;
+
+	old_kernel();
+	EXPECT(pthread_create(&t, NULL, forbidden, NULL) == 0);
+	pthread_join(t, NULL);
+	_exit(1);
+}
+
+static void handler(int sig)
+{
+	_exit(sig);
+}
+
+/* Nobody may be told of a forbidden call in place of being ended by it. */
+static void old_kernel_handler_child(void)
+{
+	struct sigaction a = { .sa_handler = handler };
+	uint32_t missing = 0;
+
+	old_kernel();
+	EXPECT(sandbox_filter(&policy_start, &missing) == 0);
+	EXPECT(sigaction(SIGUSR1, &a, NULL) == 0);
+	EXPECT(sigaction(SIGSYS, &a, NULL) < 0);
+	EXPECT(sandbox_filter(&policy_vcpu_lguest, &missing) == 0);
+	syscall(__NR_getppid);
+	_exit(1);
 }
 
 static void test_filter(void **state)
@@ -246,6 +295,10 @@ static void test_filter(void **state)
 	status = in_child(filter_child);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 	status = in_child(old_kernel_child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	status = in_child(old_kernel_threads_child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	status = in_child(old_kernel_handler_child);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
