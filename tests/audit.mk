@@ -8,5 +8,5 @@ $(B)/tests/host/blkd_weak: $(B)/tests/host/blkd_weak.o $(BLKD_OBJ) $(B)/libcommo
 	$(call say,LD,$@)$(CC) $(ROLE_LDFLAGS) $(WEAK_WRAP) -o $@ $^
 # The real one at the same addresses in every process.
 $(B)/tests/host/blkd_fixed: $(BLKD_OBJ) $(B)/libcommon.a $(B)/libpolicy.a
-	$(call say,LD,$@)$(CC) $(MARCH) $(if $(SAN),-fsanitize=$(SAN),-static) -no-pie -o $@ $^
+	$(call say,LD,$@)$(CC) $(MARCH) $(if $(SAN),-fsanitize=$(SAN) -no-pie,-static) -o $@ $^
 tests: $(B)/tests/host/weaken.so $(B)/tests/host/blkd_weak $(B)/tests/host/blkd_fixed
