@@ -214,7 +214,7 @@ void drive_console(struct ring *rx, struct ring *tx, uint64_t at)
 uint64_t boot_checks(struct guest *g)
 {
 	uint64_t ram = peekn(g, 0x2d8, 8);
-	char line[32];
+	char line[128];
 
 	CHECK(g->entry == 0x100000, "entry 0x%llx", (unsigned long long)g->entry);
 	CHECK(peekn(g, 0x1e8, 1) == 1, "one e820 entry");
@@ -225,7 +225,8 @@ uint64_t boot_checks(struct guest *g)
 	CHECK(peekn(g, 0x211, 1) & 0x40, "KEEP_SEGMENTS");
 	peek(g, peekn(g, 0x228, 4), line, sizeof(line));
 	line[sizeof(line) - 1] = '\0';
-	CHECK(!strncmp(line, "first second=2", 14), "command line '%s'", line);
+	/* Ours stand before the user's, which so have the last word. */
+	CHECK(!strcmp(line, "console=hvc0 panic=-1 first second=2"), "command line '%s'", line);
 	CHECK(peekn(g, 0x100000, 4) == 0xfeeb90f4, "the kernel is where it belongs");
 	return ram;
 }
