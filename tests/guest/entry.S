@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 32-bit entries: says over the serial port which one it is and the first
- * four bytes of the command line, then powers off through the ACPI register.
+ * The 32-bit entries: says over the serial port which one it is and the
+ * command line, then powers off through the ACPI register.
  * With PVH: an ELF64 file with Xen's entry note; else an ELF32 file.
  */
 	.code32
@@ -21,26 +21,21 @@ _start:
 	call	say
 	movl	%edi, %esi
 #endif
-	movl	$4, %ecx
-1:	lodsb
-	movw	$0x3f8, %dx
-	outb	%al, %dx
-	decl	%ecx
-	jnz	1b
+	call	say
 	movb	$'\n', %al
 	outb	%al, %dx
 bad:	movw	$0x604, %dx
 	movw	$0x3400, %ax
 	outw	%ax, %dx
-2:	hlt
-	jmp	2b
+1:	hlt
+	jmp	1b
 say:	movw	$0x3f8, %dx
-3:	lodsb
+2:	lodsb
 	testb	%al, %al
-	jz	4f
+	jz	3f
 	outb	%al, %dx
-	jmp	3b
-4:	ret
+	jmp	2b
+3:	ret
 pvh_text:
 	.asciz	"pvh entry "
 text32:
