@@ -131,6 +131,9 @@ static void seal(struct backend *b)
 		ALLOW(__NR_write),
 		ALLOW(__NR_recvmsg),
 		ALLOW(__NR_sendmsg),
+#ifdef __NR_socketcall
+		ALLOW(__NR_socketcall), /* what libc calls in its place on i386 */
+#endif
 		ALLOW(__NR_exit_group),
 		ALLOW(__NR_clock_gettime), /* where it is not in the vDSO */
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
