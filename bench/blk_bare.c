@@ -33,8 +33,7 @@ static void done(const struct blk_load *l, struct bench_result *r, unsigned slot
 
 	r->bad += got != (int64_t)l->bs || (!l->write && !blk_marked(at, offs[slot]));
 	r->ops++;
-	bench_latency_add((struct bench_latency *)(uintptr_t)r->latency,
-			  bench_ns() - began_at[slot]);
+	bench_latency_add((struct bench_latency *)(uintptr_t)r->latency, bench_ns() - began_at[slot]);
 }
 
 static void by_calls(const struct blk_load *l, int fd, struct bench_result *r, uint64_t until)
@@ -48,8 +47,7 @@ static void by_calls(const struct blk_load *l, int fd, struct bench_result *r, u
 		began_at[0] = bench_ns();
 		if (l->write)
 			blk_mark(l, buffers, offs[0]);
-		got = l->write ? pwritev(fd, &iov, 1, (off_t)offs[0]) :
-				 preadv(fd, &iov, 1, (off_t)offs[0]);
+		got = l->write ? pwritev(fd, &iov, 1, (off_t)offs[0]) : preadv(fd, &iov, 1, (off_t)offs[0]);
 		done(l, r, 0, got);
 	}
 }
@@ -151,8 +149,8 @@ void blk_bare(const struct blk_load *l, struct bench_result *r)
 
 	if (fd < 0)
 		bench_die(l->file);
-	buffers = mmap(NULL, l->depth * l->bs, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	buffers =
+		mmap(NULL, l->depth * l->bs, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (buffers == MAP_FAILED)
 		bench_die("buffers");
 	next = (struct blk_next){ .state = l->seed * 0x9e3779b97f4a7c15ull | 1 };

@@ -53,9 +53,8 @@ static void lay_out(const struct blk_load *l, struct front_queue *q, uint64_t gp
 static void start(const struct blk_load *l)
 {
 	uint64_t per_queue = l->depth * (SMALL + l->bs), capacity = 0;
-	uint64_t want = BIT(VIRTIO_F_VERSION_1) | BIT(VHU_F_PROTOCOL_FEATURES) |
-			BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_BLK_SIZE) |
-			BIT(VIRTIO_BLK_F_SEG_MAX) |
+	uint64_t want = BIT(VIRTIO_F_VERSION_1) | BIT(VHU_F_PROTOCOL_FEATURES) | BIT(VIRTIO_BLK_F_FLUSH) |
+			BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_SEG_MAX) |
 			(l->queues > 1 ? BIT(VIRTIO_BLK_F_MQ) : 0) |
 			(l->no_event_idx ? 0 : BIT(VIRTIO_RING_F_EVENT_IDX));
 	uint64_t size = (l->queues * (WINDOW + per_queue) + 0x1fffff) & ~0x1fffffull;
@@ -65,10 +64,8 @@ static void start(const struct blk_load *l)
 		ring *= 2;
 	if (!front_memory(&front, size, 0, true) || !front_connect(&front, l->socket))
 		bench_die(l->socket);
-	if (!front_negotiate(&front, want,
-			     BIT(VHU_PF_MQ) | BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIG)) ||
-	    !front_get_config(&front, 0, sizeof(capacity), &capacity) ||
-	    !front_send_table(&front)) {
+	if (!front_negotiate(&front, want, BIT(VHU_PF_MQ) | BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIG)) ||
+	    !front_get_config(&front, 0, sizeof(capacity), &capacity) || !front_send_table(&front)) {
 		fprintf(stderr, "blkload: the back-end does not agree\n");
 		exit(1);
 	}
@@ -112,8 +109,7 @@ static void publish(struct front_queue *q, uint16_t added, struct bench_result *
 		wanted = vring_need_event(__atomic_load_n(event, __ATOMIC_RELAXED), q->avail_idx,
 					  (uint16_t)(q->avail_idx - added));
 	else
-		wanted = !(__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) &
-			   VRING_USED_F_NO_NOTIFY);
+		wanted = !(__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY);
 	if (wanted) {
 		r->kicks++;
 		front_kick(q);
@@ -127,8 +123,7 @@ static uint16_t awaited(const struct blk_load *l, const struct front_queue *q)
 }
 
 /* Take what is done and begin as much anew, unless the time is over. Returns how many were done. */
-static unsigned turn(const struct blk_load *l, struct front_queue *q, struct bench_result *r,
-		     bool more)
+static unsigned turn(const struct blk_load *l, struct front_queue *q, struct bench_result *r, bool more)
 {
 	uint16_t idx = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
 	unsigned done = 0, added = 0;
@@ -144,8 +139,8 @@ static unsigned turn(const struct blk_load *l, struct front_queue *q, struct ben
 		uint32_t id = q->used->ring[q->used_seen & (q->size - 1)].id / 3;
 		struct slot *s = &slots[q->index][id < l->depth ? id : 0];
 
-		r->bad += id >= l->depth || *s->status != VIRTIO_BLK_S_OK ||
-			  (!l->write && !blk_marked(s->data, s->off));
+		r->bad +=
+			id >= l->depth || *s->status != VIRTIO_BLK_S_OK || (!l->write && !blk_marked(s->data, s->off));
 		bench_latency_add((struct bench_latency *)(uintptr_t)r->latency, now - s->began);
 		if (more && begun < limit) {
 			add(l, q, id, now);
@@ -163,8 +158,7 @@ static bool want_call(const struct blk_load *l, struct front_queue *q)
 	uint16_t n = awaited(l, q);
 
 	if (q->event_idx)
-		__atomic_store_n(&q->avail->ring[q->size], (uint16_t)(q->used_seen + n - 1),
-				 __ATOMIC_SEQ_CST);
+		__atomic_store_n(&q->avail->ring[q->size], (uint16_t)(q->used_seen + n - 1), __ATOMIC_SEQ_CST);
 	return (uint16_t)(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) - q->used_seen) >= n;
 }
 

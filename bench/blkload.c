@@ -73,11 +73,13 @@ static void fill(const struct blk_load *l)
 
 static void check(const struct blk_load *l)
 {
-	if (!l->bs || l->bs % LOAD_BLOCK || l->bs > 1u << 20 || l->bs > l->size || !l->depth ||
-	    !l->queues || l->queues > LOAD_MAX_QUEUES || l->depth * l->queues > LOAD_MAX_SLOTS ||
-	    l->depth > 256 || !l->socket == !l->file) {
-		fprintf(stderr, "blkload: one of --socket, --file; --bs a multiple of 4k, at most 1M; "
-				"--depth times --queues at most %u\n", LOAD_MAX_SLOTS);
+	if (!l->bs || l->bs % LOAD_BLOCK || l->bs > 1u << 20 || l->bs > l->size || !l->depth || !l->queues ||
+	    l->queues > LOAD_MAX_QUEUES || l->depth * l->queues > LOAD_MAX_SLOTS || l->depth > 256 ||
+	    !l->socket == !l->file) {
+		fprintf(stderr,
+			"blkload: one of --socket, --file; --bs a multiple of 4k, at most 1M; "
+			"--depth times --queues at most %u\n",
+			LOAD_MAX_SLOTS);
 		exit(2);
 	}
 }
@@ -86,19 +88,26 @@ int main(int argc, char **argv)
 {
 	static struct bench_latency latency;
 	struct bench_result r = { .latency = &latency };
-	struct blk_load l = {
-		.bs = 4096, .depth = 1, .queues = 1, .ms = 1000, .size = 64u << 20, .seed = 1
-	};
+	struct blk_load l = { .bs = 4096, .depth = 1, .queues = 1, .ms = 1000, .size = 64u << 20, .seed = 1 };
 	const struct bench_option options[] = {
-		{ "socket", &l.socket, NULL, NULL },   { "file", &l.file, NULL, NULL },
-		{ "api", &l.api, NULL, NULL },	       { "fill", &l.fill, NULL, NULL },
-		{ "write", NULL, NULL, &l.write },     { "sequential", NULL, NULL, &l.sequential },
-		{ "direct", NULL, NULL, &l.direct },   { "poll", NULL, NULL, &l.poll },
+		{ "socket", &l.socket, NULL, NULL },
+		{ "file", &l.file, NULL, NULL },
+		{ "api", &l.api, NULL, NULL },
+		{ "fill", &l.fill, NULL, NULL },
+		{ "write", NULL, NULL, &l.write },
+		{ "sequential", NULL, NULL, &l.sequential },
+		{ "direct", NULL, NULL, &l.direct },
+		{ "poll", NULL, NULL, &l.poll },
 		{ "no-event-idx", NULL, NULL, &l.no_event_idx },
-		{ "batch", NULL, NULL, &l.batch },     { "bs", NULL, &l.bs, NULL },	       { "depth", NULL, &l.depth, NULL },
-		{ "queues", NULL, &l.queues, NULL },   { "ms", NULL, &l.ms, NULL },
-		{ "size", NULL, &l.size, NULL },       { "cpu", NULL, &l.cpu, NULL },
-		{ "seed", NULL, &l.seed, NULL },       { "count", NULL, &l.count, NULL },
+		{ "batch", NULL, NULL, &l.batch },
+		{ "bs", NULL, &l.bs, NULL },
+		{ "depth", NULL, &l.depth, NULL },
+		{ "queues", NULL, &l.queues, NULL },
+		{ "ms", NULL, &l.ms, NULL },
+		{ "size", NULL, &l.size, NULL },
+		{ "cpu", NULL, &l.cpu, NULL },
+		{ "seed", NULL, &l.seed, NULL },
+		{ "count", NULL, &l.count, NULL },
 	};
 
 	l.cpu = UINT64_MAX;
@@ -116,7 +125,6 @@ int main(int argc, char **argv)
 		blk_bare(&l, &r);
 	bench_print(&r);
 	if (r.bad)
-		fprintf(stderr, "blkload: %llu requests failed or brought wrong data\n",
-			(unsigned long long)r.bad);
+		fprintf(stderr, "blkload: %llu requests failed or brought wrong data\n", (unsigned long long)r.bad);
 	return r.bad != 0;
 }

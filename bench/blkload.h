@@ -9,7 +9,7 @@
 #include "measure.h"
 
 /* Every block of this size begins with its own number: reads are checked, writes keep it so. */
-#define LOAD_BLOCK 4096u
+#define LOAD_BLOCK	4096u
 #define LOAD_MAX_QUEUES 8
 #define LOAD_MAX_SLOTS	512
 

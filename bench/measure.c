@@ -168,11 +168,9 @@ void bench_print(const struct bench_result *r)
 	printf("{\"ops_per_s\": %.0f, \"mib_per_s\": %.1f, \"cpu_us_per_op\": %.3f, "
 	       "\"kicks_per_op\": %.4f, \"calls_per_op\": %.4f, \"ops\": %llu, \"bad\": %llu",
 	       (double)r->ops / s, (double)r->bytes / s / 1048576, (double)r->cpu_ns / 1e3 / ops,
-	       (double)r->kicks / ops, (double)r->calls / ops, (unsigned long long)r->ops,
-	       (unsigned long long)r->bad);
+	       (double)r->kicks / ops, (double)r->calls / ops, (unsigned long long)r->ops, (unsigned long long)r->bad);
 	if (r->latency && r->latency->n)
-		printf(", \"p50_us\": %.1f, \"p99_us\": %.1f",
-		       (double)bench_latency_at(r->latency, 0.5) / 1e3,
+		printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", (double)bench_latency_at(r->latency, 0.5) / 1e3,
 		       (double)bench_latency_at(r->latency, 0.99) / 1e3);
 	printf("}\n");
 }

@@ -63,8 +63,7 @@ static pid_t start_sender(const struct net_load *l, int tap, volatile uint64_t *
 static void receive_all(const struct net_load *l, int tap, struct bench_result *r)
 {
 	static uint8_t bytes[NET_HDR + NET_MAX + 1];
-	volatile uint64_t *taken = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile uint64_t *taken = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct pollfd p = { .fd = tap, .events = POLLIN };
 	uint64_t began, until;
 	pid_t sender = start_sender(l, tap, taken);
@@ -81,8 +80,7 @@ static void receive_all(const struct net_load *l, int tap, struct bench_result *
 				poll(&p, 1, 100);
 			continue;
 		}
-		if (got != (ssize_t)(NET_HDR + l->size) ||
-		    !net_is_frame(bytes + NET_HDR, (uint32_t)got - NET_HDR))
+		if (got != (ssize_t)(NET_HDR + l->size) || !net_is_frame(bytes + NET_HDR, (uint32_t)got - NET_HDR))
 			r->bad++;
 		r->ops++;
 		*taken = r->ops;

@@ -80,16 +80,13 @@ bool net_is_frame(const void *frame, uint32_t size)
 {
 	const struct ethhdr *eth = frame;
 
-	return size >= 64 && memcmp(eth->h_dest, guest_mac, ETH_ALEN) == 0 &&
-	       eth->h_proto == htons(ETH_P_IP);
+	return size >= 64 && memcmp(eth->h_dest, guest_mac, ETH_ALEN) == 0 && eth->h_proto == htons(ETH_P_IP);
 }
 
 struct net_sender *net_sender(const char *tap, uint32_t size)
 {
 	static struct net_sender s;
-	struct sockaddr_ll a = { .sll_family = AF_PACKET,
-				 .sll_protocol = 0,
-				 .sll_ifindex = (int)if_nametoindex(tap) };
+	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = 0, .sll_ifindex = (int)if_nametoindex(tap) };
 	const int on = 1, room = 8 << 20;
 	/* With the vnet header a packet socket wants the 10 bytes that all headers begin with. */
 	const unsigned skip = NET_HDR - sizeof(struct virtio_net_hdr);

@@ -15,11 +15,11 @@
 #include "netload.h"
 #include "tests/lib/front.h"
 
-#define RING	256
-#define BATCH	32 /* frames of --batch */
-#define WINDOW	0x10000u /* of a queue (front_queue()) */
-#define PIECE	32768u	 /* a segment's bytes come in pieces, as a socket's pages do */
-#define BIT(n)	(1ull << (n))
+#define RING   256
+#define BATCH  32	/* frames of --batch */
+#define WINDOW 0x10000u /* of a queue (front_queue()) */
+#define PIECE  32768u	/* a segment's bytes come in pieces, as a socket's pages do */
+#define BIT(n) (1ull << (n))
 
 static struct front front;
 static struct front_queue *rx, *tx;
@@ -27,11 +27,10 @@ static unsigned rx_buffer, tx_descs; /* bytes; descriptors of a frame */
 
 static uint64_t wanted_features(void)
 {
-	return BIT(VIRTIO_F_VERSION_1) | BIT(VHU_F_PROTOCOL_FEATURES) |
-	       BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
-	       BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
-	       BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
-	       BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6);
+	return BIT(VIRTIO_F_VERSION_1) | BIT(VHU_F_PROTOCOL_FEATURES) | BIT(VIRTIO_RING_F_EVENT_IDX) |
+	       BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
+	       BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
+	       BIT(VIRTIO_NET_F_GUEST_TSO6);
 }
 
 static void say(struct front_queue *q, struct bench_result *r, uint16_t added)
@@ -39,8 +38,7 @@ static void say(struct front_queue *q, struct bench_result *r, uint16_t added)
 	const uint16_t *event = (const uint16_t *)&q->used->ring[q->size];
 
 	front_set_avail(q, q->avail_idx); /* a full barrier as well */
-	if (!vring_need_event(__atomic_load_n(event, __ATOMIC_RELAXED), q->avail_idx,
-			      (uint16_t)(q->avail_idx - added)))
+	if (!vring_need_event(__atomic_load_n(event, __ATOMIC_RELAXED), q->avail_idx, (uint16_t)(q->avail_idx - added)))
 		return;
 	r->kicks++;
 	front_kick(q);
@@ -62,8 +60,7 @@ static void start(const struct net_load *l)
 		fprintf(stderr, "netload: the back-end does not agree\n");
 		exit(1);
 	}
-	if (!(front.features & BIT(VIRTIO_NET_F_MRG_RXBUF)) ||
-	    !(front.features & BIT(VIRTIO_RING_F_EVENT_IDX)))
+	if (!(front.features & BIT(VIRTIO_NET_F_MRG_RXBUF)) || !(front.features & BIT(VIRTIO_RING_F_EVENT_IDX)))
 		fprintf(stderr, "netload: the back-end lacks mergeable buffers or the event index\n");
 	rx = front_queue(&front, 0, RING, 0);
 	tx = front_queue(&front, 1, RING, WINDOW);
@@ -79,8 +76,7 @@ static void start(const struct net_load *l)
 		uint32_t len = net_frame(front_ptr(&front, at), (uint32_t)l->size, false);
 
 		for (unsigned d = 0; d < tx_descs; d++)
-			b[d] = (struct front_buf){ at + d * PIECE, d + 1 < tx_descs ? PIECE : len - d * PIECE,
-						   false };
+			b[d] = (struct front_buf){ at + d * PIECE, d + 1 < tx_descs ? PIECE : len - d * PIECE, false };
 		front_chain(tx, b, tx_descs);
 	}
 	if (!front_queue_start(rx) || !front_queue_start(tx)) {
@@ -92,8 +88,7 @@ static void start(const struct net_load *l)
 /* Call after @more used entries; true if they are there already. */
 static bool want_call(struct front_queue *q, uint16_t more)
 {
-	__atomic_store_n(&q->avail->ring[q->size], (uint16_t)(q->used_seen + more - 1),
-			 __ATOMIC_SEQ_CST);
+	__atomic_store_n(&q->avail->ring[q->size], (uint16_t)(q->used_seen + more - 1), __ATOMIC_SEQ_CST);
 	return (uint16_t)(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) - q->used_seen) >= more;
 }
 
@@ -170,8 +165,7 @@ static unsigned receive(const struct net_load *l, struct bench_result *r)
 			const struct virtio_net_hdr_mrg_rxbuf *h = (const void *)b;
 
 			parts_left = h->num_buffers;
-			r->bad += !parts_left ||
-				  !net_is_frame(b + NET_HDR, (uint32_t)l->size);
+			r->bad += !parts_left || !net_is_frame(b + NET_HDR, (uint32_t)l->size);
 			frames++;
 		}
 		parts_left -= !!parts_left;

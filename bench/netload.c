@@ -19,19 +19,19 @@
 int main(int argc, char **argv)
 {
 	struct bench_result r = { 0 };
-	struct net_load l = { .tap = "", .size = 64, .ms = 1000, .cpu = UINT64_MAX,
-			      .buffers = 1 };
+	struct net_load l = { .tap = "", .size = 64, .ms = 1000, .cpu = UINT64_MAX, .buffers = 1 };
 	const struct bench_option options[] = {
 		{ "socket", &l.socket, NULL, NULL },   { "tap", &l.tap, NULL, NULL },
 		{ "receive", NULL, NULL, &l.receive }, { "poll", NULL, NULL, &l.poll },
-		{ "batch", NULL, NULL, &l.batch },     { "size", NULL, &l.size, NULL },       { "ms", NULL, &l.ms, NULL },
-		{ "count", NULL, &l.count, NULL },     { "cpu", NULL, &l.cpu, NULL },
-		{ "sender-cpu", NULL, &l.sender_cpu, NULL },
+		{ "batch", NULL, NULL, &l.batch },     { "size", NULL, &l.size, NULL },
+		{ "ms", NULL, &l.ms, NULL },	       { "count", NULL, &l.count, NULL },
+		{ "cpu", NULL, &l.cpu, NULL },	       { "sender-cpu", NULL, &l.sender_cpu, NULL },
 		{ "buffers", NULL, &l.buffers, NULL },
 	};
 
 	bench_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
-	if (!l.buffers || l.buffers > NET_BUFFERS || l.size < 64 || l.size > NET_MAX || (l.receive && !*l.tap) || (!l.socket && !*l.tap)) {
+	if (!l.buffers || l.buffers > NET_BUFFERS || l.size < 64 || l.size > NET_MAX || (l.receive && !*l.tap) ||
+	    (!l.socket && !*l.tap)) {
 		fprintf(stderr, "netload: --tap is missing, or --size is not 64 to %u\n", NET_MAX);
 		return 2;
 	}
@@ -43,7 +43,6 @@ int main(int argc, char **argv)
 		net_bare(&l, &r);
 	bench_print(&r);
 	if (r.bad)
-		fprintf(stderr, "netload: %llu frames were lost or wrong\n",
-			(unsigned long long)r.bad);
+		fprintf(stderr, "netload: %llu frames were lost or wrong\n", (unsigned long long)r.bad);
 	return r.bad != 0;
 }

@@ -17,10 +17,10 @@
 /* Frames on their way to the guest at once: fewer than any queue holds. */
 #define NET_WINDOW	 128
 #define NET_WINDOW_LARGE 8
-#define NET_BUFFERS 256 /* a queue's frames */
+#define NET_BUFFERS	 256 /* a queue's frames */
 
 struct net_load {
-	const char *socket, *tap; /* through @socket if it is given; @tap is the tap's name */
+	const char *socket, *tap;  /* through @socket if it is given; @tap is the tap's name */
 	bool receive, poll, batch; /* tap to guest; sleep never; send no frame before all are done */
 	uint64_t size, ms, cpu, sender_cpu, count;
 	uint64_t buffers; /* the bare writer takes so many in turn */

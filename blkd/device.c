@@ -255,11 +255,9 @@ static bool set_config(struct backend *be, unsigned off, const void *buf, unsign
 
 static const struct backend_ops ops = {
 	.name = "blk",
-	.features = FEATURE(VIRTIO_BLK_F_SEG_MAX) | FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
-		    FEATURE(VIRTIO_BLK_F_TOPOLOGY) | FEATURE(VIRTIO_BLK_F_FLUSH) |
-		    FEATURE(VIRTIO_BLK_F_CONFIG_WCE) | FEATURE(VIRTIO_BLK_F_RO) |
-		    FEATURE(VIRTIO_BLK_F_MQ) | FEATURE(VIRTIO_BLK_F_DISCARD) |
-		    FEATURE(VIRTIO_BLK_F_WRITE_ZEROES),
+	.features = FEATURE(VIRTIO_BLK_F_SEG_MAX) | FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_TOPOLOGY) |
+		    FEATURE(VIRTIO_BLK_F_FLUSH) | FEATURE(VIRTIO_BLK_F_CONFIG_WCE) | FEATURE(VIRTIO_BLK_F_RO) |
+		    FEATURE(VIRTIO_BLK_F_MQ) | FEATURE(VIRTIO_BLK_F_DISCARD) | FEATURE(VIRTIO_BLK_F_WRITE_ZEROES),
 	.protocol_features = FEATURE(VHU_PF_INFLIGHT_SHMFD),
 	.set_features = set_features,
 	.queue_start = queue_start,
@@ -328,13 +326,12 @@ static bool arm_timer(void)
 
 static bool config_ok(const struct blk_config *c)
 {
-	return c->capacity && c->capacity % SECTOR_SIZE == 0 && c->capacity <= INT64_MAX &&
-	       c->queues && c->queues <= MAX_QUEUES && c->cache <= BLK_CACHE_UNSAFE &&
-	       c->io <= BLK_IO_SYNC && c->serial[BLK_ID_LEN] == '\0';
+	return c->capacity && c->capacity % SECTOR_SIZE == 0 && c->capacity <= INT64_MAX && c->queues &&
+	       c->queues <= MAX_QUEUES && c->cache <= BLK_CACHE_UNSAFE && c->io <= BLK_IO_SYNC &&
+	       c->serial[BLK_ID_LEN] == '\0';
 }
 
-int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, char *why,
-	      size_t why_size)
+int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, char *why, size_t why_size)
 {
 	int missing = 0, err;
 
@@ -344,8 +341,7 @@ int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, c
 	}
 	memset(d, 0, offsetof(struct blkd, part));
 	d->cfg = *c;
-	if (!is_power_of_two(d->cfg.blk_size) || d->cfg.blk_size < SECTOR_SIZE ||
-	    d->cfg.blk_size > IMAGE_MAX_ALIGN)
+	if (!is_power_of_two(d->cfg.blk_size) || d->cfg.blk_size < SECTOR_SIZE || d->cfg.blk_size > IMAGE_MAX_ALIGN)
 		d->cfg.blk_size = SECTOR_SIZE;
 	d->shape.capacity = c->capacity;
 	d->shape.read_only = c->read_only;

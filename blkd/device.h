@@ -20,7 +20,7 @@
  */
 #define BLK_BATCH 16
 /* 128-entry rings (QEMU's) less header and status. */
-#define BLK_SEG_MAX    126
+#define BLK_SEG_MAX 126
 
 /* No request is larger than one slot, and what is in the ring at once is bounded by the slots. */
 struct blkd {
@@ -30,19 +30,19 @@ struct blkd {
 	struct snapshot snap;
 	struct ring ring;
 	struct limit limit;
-	uint64_t features;	/* of virtio-blk, as offered */
+	uint64_t features; /* of virtio-blk, as offered */
 	uint64_t driver_features;
-	bool wce;		/* the driver's wish: write-back */
-	bool dsync;		/* each write is durable before it completes */
-	bool no_workers;	/* the kernel has no worker threads for us: fsync is ours */
+	bool wce;	 /* the driver's wish: write-back */
+	bool dsync;	 /* each write is durable before it completes */
+	bool no_workers; /* the kernel has no worker threads for us: fsync is ours */
 	bool ring_broken;
-	uint32_t dirty;		/* queues with completions that are not published */
-	uint32_t waiting;	/* queues that have chains and wait for a slot or the rate limit */
+	uint32_t dirty;		   /* queues with completions that are not published */
+	uint32_t waiting;	   /* queues that have chains and wait for a slot or the rate limit */
 	unsigned busy[MAX_QUEUES]; /* requests in the ring */
-	uint64_t *note;		/* 1: the driver chose write-through; survives this process. NULL: nowhere */
+	uint64_t *note;		   /* 1: the driver chose write-through; survives this process. NULL: nowhere */
 	struct stats *stats;
-	struct blk_req *free;	/* slots that have been used, */
-	unsigned fresh;		/* and the first that never was: its page is not there yet */
+	struct blk_req *free; /* slots that have been used, */
+	unsigned fresh;	      /* and the first that never was: its page is not there yet */
 	struct iovec part[VQ_MAX_SIZE];
 	struct blk_req req[RING_ENTRIES];
 };
@@ -52,8 +52,7 @@ struct blkd {
  * configuration is judged, the ring is made at HFD_RING and the timer at
  * HFD_TIMER. Returns missing layers (LAYER_BIT); -1 with a line in @why.
  */
-int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, char *why,
-	      size_t why_size);
+int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, char *why, size_t why_size);
 /* The mappings that never change again, for good (where the kernel has mseal). */
 void blkd_mseal(const struct blkd *d);
 /* Fill what backend_run() needs to know of this device; the caller adds memory policy and phases. */

@@ -40,8 +40,7 @@ bool image_aligned(const struct image_file *f, const struct iovec *iov, unsigned
 	if (!is_aligned(off, f->off_align))
 		return false;
 	for (unsigned i = 0; i < n; i++)
-		if (!is_aligned((uintptr_t)iov[i].iov_base, f->mem_align) ||
-		    !is_aligned(iov[i].iov_len, f->off_align))
+		if (!is_aligned((uintptr_t)iov[i].iov_base, f->mem_align) || !is_aligned(iov[i].iov_len, f->off_align))
 			return false;
 	return true;
 }
@@ -51,8 +50,7 @@ static unsigned sane_align(uint64_t align, unsigned otherwise)
 	return is_power_of_two(align) && align <= IMAGE_MAX_ALIGN ? align : otherwise;
 }
 
-void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint64_t align,
-		 uint64_t limit)
+void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint64_t align, uint64_t limit)
 {
 	struct statfs fs;
 
@@ -65,8 +63,8 @@ void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint6
 #ifdef STATX_DIOALIGN
 	struct statx sx;
 
-	if (direct && statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
-	    (sx.stx_mask & STATX_DIOALIGN) && sx.stx_dio_offset_align) {
+	if (direct && statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 && (sx.stx_mask & STATX_DIOALIGN) &&
+	    sx.stx_dio_offset_align) {
 		f->off_align = sane_align(sx.stx_dio_offset_align, f->off_align);
 		f->mem_align = sane_align(sx.stx_dio_mem_align, f->mem_align);
 	}
@@ -130,8 +128,7 @@ static bool size_block_device(int fd, struct blk_config *bc)
 
 bool image_can_punch(int fd, uint64_t end)
 {
-	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)end, SECTOR_SIZE) ==
-	       0;
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)end, SECTOR_SIZE) == 0;
 }
 
 int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size)

@@ -23,18 +23,17 @@
 
 struct image_file {
 	int fd;
-	unsigned slot;	     /* index among the ring's registered files */
-	bool direct;	     /* opened with O_DIRECT: the two alignments hold */
-	unsigned mem_align, off_align; /* bytes, powers of two */
-	bool memory;	     /* tmpfs: nothing here ever waits for a disk */
+	unsigned slot;			/* index among the ring's registered files */
+	bool direct;			/* opened with O_DIRECT: the two alignments hold */
+	unsigned mem_align, off_align;	/* bytes, powers of two */
+	bool memory;			/* tmpfs: nothing here ever waits for a disk */
 	bool nowait_read, nowait_write; /* RWF_NOWAIT is worth asking; cleared when refused */
-	unsigned misses;     /* RWF_NOWAIT reads in a row that found nothing */
-	uint64_t limit;	     /* bytes; no operation ends beyond */
+	unsigned misses;		/* RWF_NOWAIT reads in a row that found nothing */
+	uint64_t limit;			/* bytes; no operation ends beyond */
 };
 
 /* Find out what @fd can do. @align: what is known of the logical block size, 0 if nothing. */
-void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint64_t align,
-		 uint64_t limit);
+void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint64_t align, uint64_t limit);
 
 /* Drop the first @len bytes of @iov in place; returns how many entries are used up. */
 unsigned iov_skip(struct iovec *iov, unsigned n, size_t len);
@@ -65,16 +64,14 @@ int image_delta(uint64_t bytes);
  * the file, -EAGAIN if it would wait (give it to the ring), or -errno. Buffered
  * writes go into the page cache at once. @dsync: durable when it returns.
  */
-ssize_t io_try(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off,
-	       bool dsync);
+ssize_t io_try(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, bool dsync);
 /* The same, waiting. O_DIRECT transfers must be aligned. */
-ssize_t io_wait(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off,
-		bool dsync);
+ssize_t io_wait(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, bool dsync);
 /* True if io_bounce() would read, change and write back a block that others may be writing. */
 bool io_bounce_shares(const struct image_file *f, bool write, uint64_t off, uint64_t len);
 /* O_DIRECT with any alignment, by way of one static buffer: at most BOUNCE_SIZE bytes of it at once. */
-ssize_t io_bounce(struct image_file *f, bool write, const struct iovec *iov, unsigned n,
-		  uint64_t off, uint64_t len, bool dsync);
+ssize_t io_bounce(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len,
+		  bool dsync);
 /* Make everything durable. 0 or -errno. */
 int io_flush(struct image_file *f);
 /* Give the space of a range back; a file system that cannot is no error. 0 or -errno. */

@@ -17,8 +17,7 @@
 #define MISSES_PATIENCE 16
 #define MISSES_RETRY	32
 
-static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, unsigned n,
-		    uint64_t off, int flags)
+static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, int flags)
 {
 	ssize_t got;
 
@@ -26,12 +25,11 @@ static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, u
 #ifdef __i386__
 		/* the hosts of this build are mostly too old for the calls with flags */
 		if (!flags)
-			got = write ? pwritev(f->fd, iov, (int)n, (off_t)off)
-				    : preadv(f->fd, iov, (int)n, (off_t)off);
+			got = write ? pwritev(f->fd, iov, (int)n, (off_t)off) : preadv(f->fd, iov, (int)n, (off_t)off);
 		else
 #endif
-		got = write ? pwritev2(f->fd, iov, (int)n, (off_t)off, flags)
-			    : preadv2(f->fd, iov, (int)n, (off_t)off, flags);
+			got = write ? pwritev2(f->fd, iov, (int)n, (off_t)off, flags)
+				    : preadv2(f->fd, iov, (int)n, (off_t)off, flags);
 	} while (got < 0 && errno == EINTR);
 	/* Linux before 4.7 has no write that is durable by itself; libc says EOPNOTSUPP for it. */
 	if (got < 0 && flags == RWF_DSYNC && (errno == EOPNOTSUPP || errno == ENOSYS)) {
@@ -63,8 +61,7 @@ static ssize_t try_read(struct image_file *f, const struct iovec *iov, unsigned 
 	return got;
 }
 
-static ssize_t try_write(struct image_file *f, const struct iovec *iov, unsigned n, uint64_t off,
-			 bool dsync)
+static ssize_t try_write(struct image_file *f, const struct iovec *iov, unsigned n, uint64_t off, bool dsync)
 {
 	if (f->nowait_write && !dsync) {
 		ssize_t put = move(f, true, iov, n, off, RWF_NOWAIT);
@@ -76,16 +73,14 @@ static ssize_t try_write(struct image_file *f, const struct iovec *iov, unsigned
 	return move(f, true, iov, n, off, dsync ? RWF_DSYNC : 0);
 }
 
-ssize_t io_try(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off,
-	       bool dsync)
+ssize_t io_try(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, bool dsync)
 {
 	if (f->direct)
 		return -EAGAIN;
 	return write ? try_write(f, iov, n, off, dsync) : try_read(f, iov, n, off);
 }
 
-ssize_t io_wait(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off,
-		bool dsync)
+ssize_t io_wait(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, bool dsync)
 {
 	return move(f, write, iov, n, off, write && dsync ? RWF_DSYNC : 0);
 }
@@ -119,8 +114,7 @@ static ssize_t bounce_fill(struct image_file *f, uint64_t start, size_t at, size
 	return (ssize_t)have;
 }
 
-static ssize_t bounce_write(struct image_file *f, uint64_t start, size_t len,
-			    size_t span, bool dsync)
+static ssize_t bounce_write(struct image_file *f, uint64_t start, size_t len, size_t span, bool dsync)
 {
 	size_t put = 0;
 
@@ -137,8 +131,8 @@ static ssize_t bounce_write(struct image_file *f, uint64_t start, size_t len,
 	return (ssize_t)len;
 }
 
-ssize_t io_bounce(struct image_file *f, bool write, const struct iovec *iov, unsigned n,
-		  uint64_t off, uint64_t len, bool dsync)
+ssize_t io_bounce(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len,
+		  bool dsync)
 {
 	uint64_t start = off & ~(uint64_t)(f->off_align - 1);
 	size_t skip = (size_t)(off - start);

@@ -62,8 +62,8 @@ static int setup(struct io_uring_params *p, bool *deferred)
  */
 static int restrict_ring(int fd)
 {
-	static const uint8_t ops[] = { IORING_OP_READ,	IORING_OP_READV, IORING_OP_WRITE,
-				       IORING_OP_WRITEV, IORING_OP_FSYNC };
+	static const uint8_t ops[] = { IORING_OP_READ, IORING_OP_READV, IORING_OP_WRITE, IORING_OP_WRITEV,
+				       IORING_OP_FSYNC };
 	struct io_uring_restriction res[ARRAY_SIZE(ops) + 2];
 	unsigned n = 0;
 
@@ -244,9 +244,8 @@ bool ring_listen(struct ring *r)
 
 bool ring_has_news(const struct ring *r)
 {
-	return r->in_flight &&
-	       (*r->cq_head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) ||
-		(__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN));
+	return r->in_flight && (*r->cq_head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) ||
+				(__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN));
 }
 
 bool ring_reap(struct ring *r, void **user, int *res)

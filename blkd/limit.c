@@ -2,10 +2,10 @@
 /* Token buckets (limit.h). Runs in blkd; makes no system call. */
 #include "blkd/limit.h"
 
-#define UNIT	   1000000ll
-#define WINDOW_US  100000ull
+#define UNIT	  1000000ll
+#define WINDOW_US 100000ull
 /* Above this a rate is no limit on any machine, and the arithmetic stays inside 63 bits. */
-#define RATE_MAX   (1ull << 42)
+#define RATE_MAX (1ull << 42)
 
 static void bucket_init(struct bucket *b, uint64_t rate)
 {

@@ -13,8 +13,8 @@
 #define LIMIT_TICK_US 5000
 
 struct bucket {
-	uint64_t rate;	/* units a second; 0: no limit */
-	int64_t level;	/* millionths of a unit */
+	uint64_t rate; /* units a second; 0: no limit */
+	int64_t level; /* millionths of a unit */
 };
 
 struct limit {

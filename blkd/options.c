@@ -230,8 +230,7 @@ int blkd_options(struct blkd_options *o, int argc, char **argv, char *err, size_
 			v = argv[++i];
 		if (table[opt].has_value != (v != NULL) ||
 		    !(v ? set_value(o, (enum option)opt, v) : set_flag(o, (enum option)opt))) {
-			fmt_line(err, err_size, "bad value of --%s: %s", table[opt].name,
-				 v ? v : "(none)");
+			fmt_line(err, err_size, "bad value of --%s: %s", table[opt].name, v ? v : "(none)");
 			return -1;
 		}
 	}

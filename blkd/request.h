@@ -12,15 +12,15 @@
 #include "common/vring.h"
 
 /* Segments of one discard request; write-zeroes takes one. */
-#define BLK_MAX_SEGS	  16
+#define BLK_MAX_SEGS 16
 /* 2 GiB of discard and 32 MiB of zeroes in one segment: the latter may have to be written. */
-#define BLK_MAX_DISCARD	  (1u << 22)
-#define BLK_MAX_ZEROES	  (1u << 16)
+#define BLK_MAX_DISCARD (1u << 22)
+#define BLK_MAX_ZEROES	(1u << 16)
 /* Most data of one request: bounds the time that one chain can take. */
-#define BLK_MAX_DATA	  (64u << 20)
-#define BLK_ID_LEN	  VIRTIO_BLK_ID_BYTES
+#define BLK_MAX_DATA (64u << 20)
+#define BLK_ID_LEN   VIRTIO_BLK_ID_BYTES
 /* Not a status of the wire: the request needs I/O. */
-#define BLK_GO		  0xff
+#define BLK_GO 0xff
 
 struct blk_range {
 	uint64_t off, len; /* bytes, inside the disk */
@@ -36,18 +36,18 @@ struct blk_shape {
 struct blk_req {
 	struct blk_req *next; /* free list */
 	struct vq *vq;
-	uint64_t off;	      /* of the image: where the rest begins */
-	uint32_t left;	      /* data bytes still to move */
-	uint32_t data_len;    /* data bytes of the request */
-	uint32_t type;	      /* VIRTIO_BLK_T_* */
+	uint64_t off;	   /* of the image: where the rest begins */
+	uint32_t left;	   /* data bytes still to move */
+	uint32_t data_len; /* data bytes of the request */
+	uint32_t type;	   /* VIRTIO_BLK_T_* */
 	uint16_t head;
-	uint16_t first, n;    /* the rest of the data: iov[first .. first + n) */
+	uint16_t first, n; /* the rest of the data: iov[first .. first + n) */
 	uint8_t nranges, range_at;
-	uint8_t verdict;      /* VIRTIO_BLK_S_*, or BLK_GO */
-	bool must_wait;	      /* the ring refused: do it synchronously */
-	bool flushing;	      /* data is written, durability is not there yet */
-	bool only_status;     /* the status byte is the only writable one */
-	uint8_t *status_at;   /* guest memory */
+	uint8_t verdict;	 /* VIRTIO_BLK_S_*, or BLK_GO */
+	bool must_wait;		 /* the ring refused: do it synchronously */
+	bool flushing;		 /* data is written, durability is not there yet */
+	bool only_status;	 /* the status byte is the only writable one */
+	uint8_t *status_at;	 /* guest memory */
 	struct image_file *file; /* of the operation that is in the ring */
 	struct blk_range range[BLK_MAX_SEGS];
 	struct iovec iov[VQ_MAX_SIZE];

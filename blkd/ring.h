@@ -16,17 +16,17 @@
 #define RING_ENTRIES 256
 
 struct ring {
-	bool ok;	     /* there is a ring, and it works */
-	bool deferred;	     /* completions are worked off in io_uring_enter() alone */
+	bool ok;       /* there is a ring, and it works */
+	bool deferred; /* completions are worked off in io_uring_enter() alone */
 	int fd, event;
 	unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
 	unsigned sq_mask, cq_mask;
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
-	unsigned queued;     /* pushed, not yet submitted */
-	unsigned in_flight;  /* submitted, not yet reaped */
-	uint64_t enters;     /* system calls made */
-	void *map;	     /* both rings */
+	unsigned queued;    /* pushed, not yet submitted */
+	unsigned in_flight; /* submitted, not yet reaped */
+	uint64_t enters;    /* system calls made */
+	void *map;	    /* both rings */
 	size_t map_len, sqes_len;
 };
 

@@ -13,8 +13,7 @@
 
 #include "common/vring.h"
 
-int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file *delta,
-		  uint64_t capacity)
+int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file *delta, uint64_t capacity)
 {
 	void *m;
 
@@ -23,8 +22,7 @@ int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file
 	if (snapmap_bytes(capacity) > SIZE_MAX)
 		return -EFBIG;
 	s->bits_len = (size_t)snapmap_bytes(capacity);
-	m = mmap(NULL, s->bits_len, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	m = mmap(NULL, s->bits_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m == MAP_FAILED)
 		return -errno;
 	s->bits = m;
@@ -136,8 +134,7 @@ static int write_delta(struct snapshot *s, const uint8_t *from, uint64_t off, si
 }
 
 /* @iov NULL: zeroes. */
-static ssize_t fill_up(struct snapshot *s, const struct iovec *iov, unsigned n, uint64_t off,
-		       uint64_t len)
+static ssize_t fill_up(struct snapshot *s, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len)
 {
 	uint64_t c = off / s->cluster, start = c * s->cluster;
 	size_t whole = (size_t)MIN((uint64_t)s->cluster, s->capacity - start);
@@ -167,8 +164,7 @@ static uint64_t whole_part(const struct snapshot *s, uint64_t off, uint64_t len)
 	return len & ~(uint64_t)(s->cluster - 1);
 }
 
-ssize_t snapshot_write(struct snapshot *s, const struct iovec *iov, unsigned n, uint64_t off,
-		       uint64_t len)
+ssize_t snapshot_write(struct snapshot *s, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len)
 {
 	static struct iovec part[VQ_MAX_SIZE];
 	uint64_t whole = whole_part(s, off, len);

@@ -41,8 +41,8 @@ static void fail(struct blkd *d, struct blk_req *r, int err)
 	d->stats->io_errors++;
 	if (log_allowed(&error_lines)) {
 		errno = err ? -err : ENODATA;
-		log_line(LOG_WARN, "request of type %u failed at byte %llu: %m%s", r->type,
-			 (unsigned long long)r->off, err ? "" : " (the image has shrunk)");
+		log_line(LOG_WARN, "request of type %u failed at byte %llu: %m%s", r->type, (unsigned long long)r->off,
+			 err ? "" : " (the image has shrunk)");
 		error_lines.suppressed = 0;
 	}
 	finish(d, r, VIRTIO_BLK_S_IOERR);
@@ -51,12 +51,11 @@ static void fail(struct blkd *d, struct blk_req *r, int err)
 /* The ring, or the kernel's worker threads behind it, did not do it: nothing is wrong with the image. */
 static bool refused(int res)
 {
-	return res == -EAGAIN || res == -ECANCELED || res == -EINTR || res == -EOPNOTSUPP ||
-	       res == -EINVAL || res == -EACCES;
+	return res == -EAGAIN || res == -ECANCELED || res == -EINTR || res == -EOPNOTSUPP || res == -EINVAL ||
+	       res == -EACCES;
 }
 
-static struct io_uring_sqe *push(struct blkd *d, struct blk_req *r, uint8_t op,
-				 struct image_file *f)
+static struct io_uring_sqe *push(struct blkd *d, struct blk_req *r, uint8_t op, struct image_file *f)
 {
 	struct io_uring_sqe *sqe;
 
@@ -309,7 +308,6 @@ void blkd_pump(struct blkd *d, unsigned leave)
 			tries = 0;
 		else if (++tries > 64 || (err != -EAGAIN && err != -EBUSY && err != -EINTR))
 			give_up_ring(d, err);
-	} while (ring_unsubmitted(&d->ring) ||
-		 (d->ring.in_flight > leave && !(d->ring_broken && tries)) ||
+	} while (ring_unsubmitted(&d->ring) || (d->ring.in_flight > leave && !(d->ring_broken && tries)) ||
 		 (!d->ring_broken && ring_listen(&d->ring)));
 }

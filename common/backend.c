@@ -65,9 +65,8 @@ bool backend_keep_inflight(struct backend *be)
 {
 	unsigned n = be->c.max_queues;
 
-	be->own_inflight = inflight_map(&be->inflight, HFD_INFLIGHT, 0,
-					n * inflight_queue_bytes(INFLIGHT_MAX_SIZE), (uint16_t)n,
-					INFLIGHT_MAX_SIZE);
+	be->own_inflight = inflight_map(&be->inflight, HFD_INFLIGHT, 0, n * inflight_queue_bytes(INFLIGHT_MAX_SIZE),
+					(uint16_t)n, INFLIGHT_MAX_SIZE);
 	if (be->own_inflight)
 		be->c.protocol_features_off |= 1ull << VHU_PF_INFLIGHT_SHMFD;
 	return be->own_inflight;
@@ -409,10 +408,9 @@ static void finish(struct backend *be)
  */
 static void resume(struct backend *be)
 {
-	struct vhu_msg m = { .request = VHU_RESUME,
-			     .flags = VHU_VERSION | VHU_REPLY,
-			     .size = sizeof(m.u64),
-			     .u64 = be->c.generation };
+	struct vhu_msg m = {
+		.request = VHU_RESUME, .flags = VHU_VERSION | VHU_REPLY, .size = sizeof(m.u64), .u64 = be->c.generation
+	};
 
 	be->awaiting_resume = be->c.own_front && be->c.generation;
 	if (!be->awaiting_resume)

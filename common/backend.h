@@ -77,10 +77,10 @@ struct backend_config {
 	void *device;
 	const char *device_name; /* "blk0" */
 	unsigned max_queues;
-	uint64_t features;	/* the subset of ops->features that this instance offers */
+	uint64_t features;		/* the subset of ops->features that this instance offers */
 	uint64_t protocol_features_off; /* of the loop's and the device's, those that this instance does not offer */
 	struct shm_policy memory;
-	bool own_front;	  /* memory and eventfds come once: seal when the first ring starts */
+	bool own_front; /* memory and eventfds come once: seal when the first ring starts */
 	/*
 	 * How many processes served this device before. Not 0: rings go on where their
 	 * used ring is, and the driver is called once when they start. Under our own
@@ -115,12 +115,12 @@ struct backend {
 	bool awaiting_resume;
 	bool own_inflight; /* the area was the supervisor's gift, not the front-end's */
 	int exit_status;
-	unsigned turn;			 /* the queue that is served first */
+	unsigned turn;			       /* the queue that is served first */
 	uint64_t again[(HFD_LIMIT + 63) / 64]; /* descriptors whose fd_ready() wants to be called again */
 	bool polling;
-	bool slept_busy; /* the last sleep was for the host's work, not the driver's */
-	uint8_t poll_misses, poll_hits;	 /* polls in vain, in a row; those that found work */
-	uint16_t poll_rests;		 /* short sleeps until the next poll is worth it */
+	bool slept_busy;		/* the last sleep was for the host's work, not the driver's */
+	uint8_t poll_misses, poll_hits; /* polls in vain, in a row; those that found work */
+	uint16_t poll_rests;		/* short sleeps until the next poll is worth it */
 	uint64_t slept_at;
 	struct vhu_rx rx;
 	struct inflight_area inflight;
@@ -129,9 +129,9 @@ struct backend {
 		uint16_t num, base;
 		struct vhu_vring_addr addr;
 		bool have_addr, have_kick, have_call, have_err;
-		bool enable;	/* SET_VRING_ENABLE 1 */
-		bool started;	/* queue_start() without its queue_stop() yet */
-		bool faulted;	/* stays stopped until GET_VRING_BASE or a reset */
+		bool enable;  /* SET_VRING_ENABLE 1 */
+		bool started; /* queue_start() without its queue_stop() yet */
+		bool faulted; /* stays stopped until GET_VRING_BASE or a reset */
 		bool want_work;
 	} ring[MAX_QUEUES];
 };

@@ -17,12 +17,12 @@
 #define BIT64(n) (1ull << (n))
 
 /* What the loop offers for every device. */
-#define RING_FEATURES                                                                              \
-	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) |                          \
-	 BIT64(VIRTIO_RING_F_EVENT_IDX) | BIT64(VHU_F_PROTOCOL_FEATURES))
-#define LOOP_PROTOCOL_FEATURES                                                                     \
-	(BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_RESET_DEVICE) |                 \
-	 BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT64(VHU_PF_STATUS))
+#define RING_FEATURES                                                                                      \
+	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX) | \
+	 BIT64(VHU_F_PROTOCOL_FEATURES))
+#define LOOP_PROTOCOL_FEATURES                                                                                         \
+	(BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_RESET_DEVICE) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | \
+	 BIT64(VHU_PF_STATUS))
 
 /* A handler's verdict. REPLY: the message has become the answer. */
 enum verdict { OK, REPLY, BAD };
@@ -153,14 +153,12 @@ static enum verdict get_config(struct backend *be, struct vhu_msg *m)
 	uint32_t off = m->config.offset, size = m->config.size;
 
 	if (!be->c.ops->get_config || !range_ok(off, size, VHU_CONFIG_MAX) ||
-	    (m->size != offsetof(struct vhu_config, data) + size &&
-	     m->size != offsetof(struct vhu_config, data)))
+	    (m->size != offsetof(struct vhu_config, data) + size && m->size != offsetof(struct vhu_config, data)))
 		return BAD;
 	/* Front-ends ask for as much as they know of; what we do not have reads as zero. */
 	memset(m->config.data, 0, sizeof(m->config.data));
 	if (off < be->c.ops->config_len)
-		be->c.ops->get_config(be, off, m->config.data,
-				      MIN(size, be->c.ops->config_len - off));
+		be->c.ops->get_config(be, off, m->config.data, MIN(size, be->c.ops->config_len - off));
 	m->size = (uint32_t)offsetof(struct vhu_config, data) + size;
 	return REPLY;
 }
@@ -202,8 +200,7 @@ static bool resume_rings(struct backend *be, uint32_t paused)
 	return ok;
 }
 
-static bool add_region(struct backend *be, struct guest_mem *mem, int fd,
-		       const struct vhu_mem_region *r)
+static bool add_region(struct backend *be, struct guest_mem *mem, int fd, const struct vhu_mem_region *r)
 {
 	enum shm_error e = shm_add(mem, &be->c.memory, fd, r->gpa, r->size, r->uva, r->offset);
 
@@ -353,8 +350,7 @@ static enum verdict set_inflight_fd(struct backend *be, struct vhu_msg *m)
 	const struct vhu_inflight *i = &m->inflight;
 
 	if (any_ring_started(be) ||
-	    !inflight_map(&be->inflight, m->fds[0], i->mmap_offset, i->mmap_size, i->num_queues,
-			  i->queue_size))
+	    !inflight_map(&be->inflight, m->fds[0], i->mmap_offset, i->mmap_size, i->num_queues, i->queue_size))
 		return BAD;
 	return OK;
 }
@@ -365,7 +361,7 @@ static const struct request {
 	enum verdict (*handle)(struct backend *be, struct vhu_msg *m);
 	bool answers;	/* the answer is due whether or not it was asked for */
 	bool open_only; /* needs descriptors or mappings: never once sealed */
-	uint64_t needs;	/* protocol feature that the device must offer */
+	uint64_t needs; /* protocol feature that the device must offer */
 } requests[VHU_REQUEST_MAX] = {
 	[VHU_GET_FEATURES] = { .handle = get_features, .answers = true },
 	[VHU_SET_FEATURES] = { .handle = set_features },
@@ -385,10 +381,11 @@ static const struct request {
 	[VHU_SET_VRING_ENABLE] = { .handle = set_vring_enable },
 	[VHU_GET_CONFIG] = { .handle = get_config, .answers = true },
 	[VHU_SET_CONFIG] = { .handle = set_config },
-	[VHU_GET_INFLIGHT_FD] = { .handle = get_inflight_fd, .answers = true, .open_only = true,
+	[VHU_GET_INFLIGHT_FD] = { .handle = get_inflight_fd,
+				  .answers = true,
+				  .open_only = true,
 				  .needs = BIT64(VHU_PF_INFLIGHT_SHMFD) },
-	[VHU_SET_INFLIGHT_FD] = { .handle = set_inflight_fd, .open_only = true,
-				  .needs = BIT64(VHU_PF_INFLIGHT_SHMFD) },
+	[VHU_SET_INFLIGHT_FD] = { .handle = set_inflight_fd, .open_only = true, .needs = BIT64(VHU_PF_INFLIGHT_SHMFD) },
 	[VHU_RESET_DEVICE] = { .handle = reset_device },
 	[VHU_GET_MAX_MEM_SLOTS] = { .handle = get_max_mem_slots, .answers = true },
 	[VHU_ADD_MEM_REG] = { .handle = add_mem_reg, .open_only = true },
@@ -425,8 +422,7 @@ static bool stale(struct backend *be)
 
 	if (!be->awaiting_resume)
 		return false;
-	be->awaiting_resume = m->request != VHU_RESUME || !vhu_shape_ok(m) ||
-			      m->u64 != be->c.generation;
+	be->awaiting_resume = m->request != VHU_RESUME || !vhu_shape_ok(m) || m->u64 != be->c.generation;
 	vhu_rx_reset(&be->rx);
 	return true;
 }
@@ -435,8 +431,7 @@ bool backend_message(struct backend *be)
 {
 	struct vhu_msg *m = &be->rx.msg;
 	const struct request *r = &requests[m->request < VHU_REQUEST_MAX ? m->request : 0];
-	bool need_reply = (m->flags & VHU_NEED_REPLY) &&
-			  (be->protocol_features & BIT64(VHU_PF_REPLY_ACK));
+	bool need_reply = (m->flags & VHU_NEED_REPLY) && (be->protocol_features & BIT64(VHU_PF_REPLY_ACK));
 	enum verdict v;
 	bool sent = true;
 

@@ -16,9 +16,7 @@
 #include "ctl.h"
 #include "log.h"
 
-static const int first_fd[] = {
-	[RING_KICK] = HFD_KICK0, [RING_CALL] = HFD_CALL0, [RING_ERR] = HFD_ERR0
-};
+static const int first_fd[] = { [RING_KICK] = HFD_KICK0, [RING_CALL] = HFD_CALL0, [RING_ERR] = HFD_ERR0 };
 
 static bool *have_fd(struct backend *be, unsigned q, enum ring_fd kind)
 {
@@ -117,8 +115,7 @@ static bool start_inflight(struct backend *be, struct vq *vq)
 			vq->last_avail = vq->avail_seen = vq->next_used;
 		return true;
 	}
-	unfinished = inflight_start(iq, &be->inflight, vq->index, vq->size, vq->next_used,
-				    READ_ONCE(vq->avail->idx));
+	unfinished = inflight_start(iq, &be->inflight, vq->index, vq->size, vq->next_used, READ_ONCE(vq->avail->idx));
 	if (unfinished < 0)
 		return false;
 	vq->inflight = iq;
@@ -131,8 +128,7 @@ static void call_driver(struct backend *be, unsigned q)
 {
 	const uint64_t one = 1;
 
-	if (be->ring[q].have_call && write(HFD_CALL0 + (int)q, &one, sizeof(one)) < 0 &&
-	    errno != EAGAIN)
+	if (be->ring[q].have_call && write(HFD_CALL0 + (int)q, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_line(LOG_DEBUG, "%s: call: %m", be->c.device_name);
 }
 
@@ -152,8 +148,7 @@ bool ring_try_start(struct backend *be, unsigned q)
 	};
 
 	vq->enabled = ring_enabled(be, q);
-	if (r->started || r->faulted || !vq->enabled || !r->num || !r->have_addr || !r->have_kick ||
-	    !be->features_set)
+	if (r->started || r->faulted || !vq->enabled || !r->num || !r->have_addr || !r->have_kick || !be->features_set)
 		return true;
 	if (vq_start(vq, &be->mem, &s) != VQ_START_OK || !start_inflight(be, vq)) {
 		vq_stop(vq);
@@ -217,18 +212,14 @@ bool any_ring_started(const struct backend *be)
 void ring_on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 {
 	/* vq is an element of its back-end's array. */
-	struct backend *be =
-		(struct backend *)((uint8_t *)(vq - vq->index) - offsetof(struct backend, vq));
-	struct ctl_msg m = {
-		.type = CTL_FAULT, .value = f, .queue = vq->index, .detail = detail
-	};
+	struct backend *be = (struct backend *)((uint8_t *)(vq - vq->index) - offsetof(struct backend, vq));
+	struct ctl_msg m = { .type = CTL_FAULT, .value = f, .queue = vq->index, .detail = detail };
 	const uint64_t one = 1;
 
 	be->stats.faults++;
 	be->ring[vq->index].faulted = true;
 	be->ring[vq->index].want_work = false;
-	if (be->ring[vq->index].have_err &&
-	    write(HFD_ERR0 + (int)vq->index, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (be->ring[vq->index].have_err && write(HFD_ERR0 + (int)vq->index, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_line(LOG_DEBUG, "%s: error eventfd: %m", be->c.device_name);
 	if (be->have_ctl)
 		ctl_send(HFD_CTL, &m);

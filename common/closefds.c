@@ -15,12 +15,12 @@
 
 static void close_some(unsigned from, unsigned n)
 {
-	const struct timespec now = {0, 0};
+	const struct timespec now = { 0, 0 };
 	struct pollfd p[AT_ONCE];
 	bool told;
 
 	for (unsigned i = 0; i < n; i++)
-		p[i] = (struct pollfd){.fd = (int)(from + i)};
+		p[i] = (struct pollfd){ .fd = (int)(from + i) };
 	told = ppoll(p, n, &now, NULL) >= 0;
 	for (unsigned i = 0; i < n; i++)
 		if (!told || !(p[i].revents & POLLNVAL))

@@ -25,8 +25,8 @@ const char *layer_text(enum layer l)
  * carried descriptors. */
 static int recv_packet(int fd, void *buf, size_t size, int flags)
 {
-	struct iovec iov = {buf, size};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov = { buf, size };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	do
@@ -52,21 +52,20 @@ static bool ended(const char *s, size_t size)
 
 static bool vcpu_config_ok(const struct vcpu_config *c)
 {
-	if (c->ndevices > MAX_DEVICES || c->smp == 0 || c->smp > MAX_VCPUS ||
-	    c->engine > ENGINE_QEMU || !ended(c->kernel_name, sizeof(c->kernel_name)) ||
-	    !ended(c->cmdline, sizeof(c->cmdline)))
+	if (c->ndevices > MAX_DEVICES || c->smp == 0 || c->smp > MAX_VCPUS || c->engine > ENGINE_QEMU ||
+	    !ended(c->kernel_name, sizeof(c->kernel_name)) || !ended(c->cmdline, sizeof(c->cmdline)))
 		return false;
 	for (unsigned i = 0; i < c->ndevices; i++)
-		if (c->dev[i].kind > DEV_NET || c->dev[i].queues == 0 ||
-		    c->dev[i].queues > MAX_QUEUES || c->dev[i].index >= MAX_DEVICES)
+		if (c->dev[i].kind > DEV_NET || c->dev[i].queues == 0 || c->dev[i].queues > MAX_QUEUES ||
+		    c->dev[i].index >= MAX_DEVICES)
 			return false;
 	return true;
 }
 
 static bool config_ok(const struct role_config *rc, enum role role)
 {
-	if (rc->type != CTL_CONFIG || rc->role != (uint32_t)role ||
-	    !ended(rc->name, sizeof(rc->name)) || rc->log_level > LOG_DEBUG)
+	if (rc->type != CTL_CONFIG || rc->role != (uint32_t)role || !ended(rc->name, sizeof(rc->name)) ||
+	    rc->log_level > LOG_DEBUG)
 		return false;
 	switch (role) {
 	case ROLE_VCPU:
@@ -74,9 +73,9 @@ static bool config_ok(const struct role_config *rc, enum role role)
 	case ROLE_NETD:
 		return rc->net.queue_pairs > 0 && rc->net.queue_pairs <= MAX_QUEUES / 2;
 	case ROLE_BLKD:
-		return rc->blk.queues > 0 && rc->blk.queues <= MAX_QUEUES &&
-		       rc->blk.capacity % 512 == 0 && rc->blk.cache <= BLK_CACHE_UNSAFE &&
-		       rc->blk.io <= BLK_IO_SYNC && ended(rc->blk.serial, sizeof(rc->blk.serial));
+		return rc->blk.queues > 0 && rc->blk.queues <= MAX_QUEUES && rc->blk.capacity % 512 == 0 &&
+		       rc->blk.cache <= BLK_CACHE_UNSAFE && rc->blk.io <= BLK_IO_SYNC &&
+		       ended(rc->blk.serial, sizeof(rc->blk.serial));
 	default:
 		return false;
 	}
@@ -99,8 +98,8 @@ int ctl_recv_config(int fd, enum role role, struct role_config *rc)
 
 int ctl_send(int fd, const struct ctl_msg *m)
 {
-	struct iovec iov = {(void *)(uintptr_t)m, sizeof(*m)};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	do
@@ -111,7 +110,7 @@ int ctl_send(int fd, const struct ctl_msg *m)
 
 int ctl_send_text(int fd, enum ctl_type type, uint32_t value, const char *text)
 {
-	struct ctl_msg m = {.type = type, .value = value};
+	struct ctl_msg m = { .type = type, .value = value };
 
 	fmt_line(m.text, sizeof(m.text), "%s", text);
 	return ctl_send(fd, &m);

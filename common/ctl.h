@@ -21,9 +21,9 @@
 
 enum ctl_type {
 	/* supervisor -> role */
-	CTL_CONFIG = 1, /* struct role_config, whole: a packet of its own size */
-	CTL_GET_STATS,	/* answer: CTL_STATS */
-	CTL_STOP,	/* end in good order (blkd: flush first) */
+	CTL_CONFIG = 1,	  /* struct role_config, whole: a packet of its own size */
+	CTL_GET_STATS,	  /* answer: CTL_STATS */
+	CTL_STOP,	  /* end in good order (blkd: flush first) */
 	CTL_POWER_BUTTON, /* vCPU: ask the guest to power off */
 	/* role -> supervisor */
 	CTL_READY = 64,
@@ -35,42 +35,43 @@ enum ctl_type {
 };
 
 /* Layers of confinement that a role found missing on this host (CTL_READY, doctor, audit). */
-#define LAYERS(X)                                                                                  \
-	X(LANDLOCK, "Landlock")                                                                    \
-	X(LANDLOCK_NET, "Landlock for the network")                                                \
-	X(MDWE, "memory-deny-write-execute")                                                       \
-	X(MSEAL, "sealed mappings (mseal)")                                                        \
-	X(NAMESPACES, "namespaces")                                                                \
-	X(USERNS, "user namespace")                                                                \
-	X(ROOT, "empty root folder")                                                               \
-	X(IO_URING, "io_uring")                                                                    \
-	X(KILL_PROCESS, "kill-process filter action")                                              \
-	X(MEMFD_SEAL, "sealed guest memory")                                                       \
-	X(CLOSE_RANGE, "close_range")                                                              \
-	X(OWN_UID, "user id of its own")                                                           \
-	X(TRACE, "naming of forbidden system calls")                                               \
+#define LAYERS(X)                                     \
+	X(LANDLOCK, "Landlock")                       \
+	X(LANDLOCK_NET, "Landlock for the network")   \
+	X(MDWE, "memory-deny-write-execute")          \
+	X(MSEAL, "sealed mappings (mseal)")           \
+	X(NAMESPACES, "namespaces")                   \
+	X(USERNS, "user namespace")                   \
+	X(ROOT, "empty root folder")                  \
+	X(IO_URING, "io_uring")                       \
+	X(KILL_PROCESS, "kill-process filter action") \
+	X(MEMFD_SEAL, "sealed guest memory")          \
+	X(CLOSE_RANGE, "close_range")                 \
+	X(OWN_UID, "user id of its own")              \
+	X(TRACE, "naming of forbidden system calls")  \
 	X(CGROUP_NS, "cgroup namespace")
 
 enum layer {
 #define X(sym, text) LAYER_##sym,
 	LAYERS(X)
 #undef X
-	LAYER_COUNT,
+		LAYER_COUNT,
 };
 #define LAYER_BIT(l) (1u << (l))
 
 enum guest_end {
 	GUEST_POWEROFF = 1,
 	GUEST_REBOOT,
-	GUEST_PANIC,	   /* text: the reason */
-	GUEST_CRASH,	   /* triple fault, killed by the host kernel: text */
-	GUEST_LOAD_FAILED, /* kernel or initrd refused: text for the user */
+	GUEST_PANIC,	     /* text: the reason */
+	GUEST_CRASH,	     /* triple fault, killed by the host kernel: text */
+	GUEST_LOAD_FAILED,   /* kernel or initrd refused: text for the user */
 	GUEST_ENGINE_FAILED, /* host's fault: text */
 };
 
 struct ctl_msg {
 	uint32_t type;
-	uint32_t value; /* log: enum log_level; ready: missing layers (bits); guest end: enum guest_end; fault: enum guest_fault */
+	uint32_t
+		value; /* log: enum log_level; ready: missing layers (bits); guest end: enum guest_end; fault: enum guest_fault */
 	uint32_t queue;
 	uint32_t count; /* lines suppressed before this one */
 	uint64_t detail;
@@ -90,18 +91,18 @@ struct net_config {
 	uint16_t mtu;
 	uint8_t queue_pairs;
 	bool offload, spoof_check, vnet_hdr;
-	uint32_t tap_offloads; /* TUN_F_* that the tap confirmed */
+	uint32_t tap_offloads;		   /* TUN_F_* that the tap confirmed */
 	uint64_t rate_packets, rate_bytes; /* a second; 0: no limit */
 };
 
 struct blk_config {
-	uint64_t capacity; /* bytes, a multiple of 512 */
+	uint64_t capacity;		      /* bytes, a multiple of 512 */
 	uint64_t blk_size, phys_size, opt_io; /* as the host reports them, for the topology fields; 0 unknown */
-	char serial[21];   /* 20 bytes and a NUL */
+	char serial[21];		      /* 20 bytes and a NUL */
 	bool read_only, snapshot, direct, is_block_device, discard, rotational;
-	uint8_t cache;	   /* enum blk_cache */
+	uint8_t cache; /* enum blk_cache */
 	uint8_t queues;
-	uint8_t io;	   /* enum blk_io */
+	uint8_t io; /* enum blk_io */
 	uint64_t rate_ops, rate_bytes;
 };
 enum blk_cache { BLK_CACHE_WRITEBACK, BLK_CACHE_NONE, BLK_CACHE_UNSAFE };
@@ -113,7 +114,7 @@ struct vcpu_device {
 	uint8_t kind;	/* enum device_kind */
 	uint8_t queues; /* net: pairs * 2 */
 	bool read_only;
-	bool foreign; /* somebody else's back-end, not our blkd or netd */
+	bool foreign;	/* somebody else's back-end, not our blkd or netd */
 	bool listening; /* qemu engine: the front-end connects to "/blkN.sock" or "/netN.sock" in its root; N: @index */
 	uint8_t mac[ETH_ALEN];
 	uint16_t mtu;
@@ -123,7 +124,7 @@ struct vcpu_device {
 enum engine_kind { ENGINE_AUTO, ENGINE_LGUEST, ENGINE_KVM, ENGINE_QEMU };
 
 struct vcpu_config {
-	uint8_t engine;	 /* enum engine_kind */
+	uint8_t engine; /* enum engine_kind */
 	uint8_t smp;
 	bool rng, has_initrd;
 	bool console_is_serial; /* the last console= names ttyS0: input goes there */
@@ -137,16 +138,16 @@ struct vcpu_config {
 enum role { ROLE_VCPU, ROLE_NETD, ROLE_BLKD, ROLE_COUNT };
 
 struct role_config {
-	uint32_t type;	  /* CTL_CONFIG */
-	uint32_t role;	  /* enum role */
-	char name[16];	  /* "blk0", "net0", "vcpu" */
+	uint32_t type; /* CTL_CONFIG */
+	uint32_t role; /* enum role */
+	char name[16]; /* "blk0", "net0", "vcpu" */
 	uint8_t log_level;
-	bool strict;	  /* a missing layer is a reason not to start */
-	bool own_front;	  /* helpers: the front-end is our vCPU process, not QEMU */
+	bool strict;	/* a missing layer is a reason not to start */
+	bool own_front; /* helpers: the front-end is our vCPU process, not QEMU */
 	bool kill_on_fault;
-	bool mem_unsealed; /* old host: guest memory could not be sealed */
-	bool listening;	  /* helpers: the front-end is waited for at HFD_LISTEN */
-	bool inflight;	  /* helpers: HFD_INFLIGHT is the area of common/inflight.h, for all queues */
+	bool mem_unsealed;   /* old host: guest memory could not be sealed */
+	bool listening;	     /* helpers: the front-end is waited for at HFD_LISTEN */
+	bool inflight;	     /* helpers: HFD_INFLIGHT is the area of common/inflight.h, for all queues */
 	uint32_t generation; /* helpers: how many processes served this device before, since the guest's start */
 	uint32_t poll_us;
 	uint64_t mem_dev, mem_ino; /* the guest memory that the parent made */

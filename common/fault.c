@@ -10,10 +10,9 @@
 
 static const char *guest_fault_text(enum guest_fault f)
 {
-	static const char *const text[FAULT_COUNT] = {
-		[FAULT_NONE] = "no fault",
+	static const char *const text[FAULT_COUNT] = { [FAULT_NONE] = "no fault",
 #define X(sym, words, clause) [FAULT_##sym] = words,
-		GUEST_FAULTS(X)
+						       GUEST_FAULTS(X)
 #undef X
 	};
 
@@ -22,10 +21,9 @@ static const char *guest_fault_text(enum guest_fault f)
 
 const char *guest_fault_symbol(enum guest_fault f)
 {
-	static const char *const symbol[FAULT_COUNT] = {
-		[FAULT_NONE] = "NONE",
+	static const char *const symbol[FAULT_COUNT] = { [FAULT_NONE] = "NONE",
 #define X(sym, words, clause) [FAULT_##sym] = #sym,
-		GUEST_FAULTS(X)
+							 GUEST_FAULTS(X)
 #undef X
 	};
 
@@ -42,9 +40,8 @@ void guest_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 	vq->running = false;
 	vq->n_faults++;
 	if (log_allowed(&limit)) {
-		log_line(LOG_WARN, "%s queue %u: %s (%s, %llu)%s", vq->name ? vq->name : "?",
-			 vq->index, guest_fault_text(f), guest_fault_symbol(f),
-			 (unsigned long long)detail,
+		log_line(LOG_WARN, "%s queue %u: %s (%s, %llu)%s", vq->name ? vq->name : "?", vq->index,
+			 guest_fault_text(f), guest_fault_symbol(f), (unsigned long long)detail,
 			 limit.suppressed ? "; more such lines were left out" : "");
 		limit.suppressed = 0;
 	}

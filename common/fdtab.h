@@ -29,42 +29,42 @@ enum helper_fd {
 	HFD_DISK = 6,	/* blkd: the image, or the snapshot's base */
 	HFD_DELTA = 7,	/* blkd: the snapshot's unlinked file of changes */
 	HFD_EPOLL = 8,
-	HFD_RING = 9,	/* blkd: io_uring */
-	HFD_RINGEV = 10, /* blkd: io_uring's eventfd */
-	HFD_TIMER = 11, /* rate limits */
+	HFD_RING = 9,	   /* blkd: io_uring */
+	HFD_RINGEV = 10,   /* blkd: io_uring's eventfd */
+	HFD_TIMER = 11,	   /* rate limits */
 	HFD_INFLIGHT = 12, /* requests taken and not finished: memory that outlives the process */
-	HFD_SNAPMAP = 14, /* blkd: which clusters of a snapshot are there: memory that outlives the process */
-	HFD_KICK0 = 16, /* one per queue */
+	HFD_SNAPMAP = 14,  /* blkd: which clusters of a snapshot are there: memory that outlives the process */
+	HFD_KICK0 = 16,	   /* one per queue */
 	HFD_CALL0 = 32,
 	HFD_ERR0 = 48,
-	HFD_TAP0 = 64,	  /* netd: one per queue pair */
+	HFD_TAP0 = 64,	   /* netd: one per queue pair */
 	HFD_SCRATCH0 = 80, /* where recvmsg() may land descriptors before they are judged */
-	HFD_LIMIT = 96,	  /* RLIMIT_NOFILE */
+	HFD_LIMIT = 96,	   /* RLIMIT_NOFILE */
 };
 
 /* The vCPU process, every engine. */
 enum vcpu_fd {
-	VFD_CON_IN = 0,	  /* console, to the guest: the read end of a pipe */
-	VFD_CON_OUT = 1,  /* console, from the guest: the write end of a pipe */
-	VFD_DIAG = 2,	  /* text of QEMU or libc: the write end of a pipe to the supervisor */
-	VFD_CTL = 3,	  /* SOCK_SEQPACKET to the supervisor (common/ctl.h) */
-	VFD_MEM = 4,	  /* guest memory, sealed */
+	VFD_CON_IN = 0,	 /* console, to the guest: the read end of a pipe */
+	VFD_CON_OUT = 1, /* console, from the guest: the write end of a pipe */
+	VFD_DIAG = 2,	 /* text of QEMU or libc: the write end of a pipe to the supervisor */
+	VFD_CTL = 3,	 /* SOCK_SEQPACKET to the supervisor (common/ctl.h) */
+	VFD_MEM = 4,	 /* guest memory, sealed */
 	VFD_KERNEL = 5,
 	VFD_INITRD = 6,
-	VFD_ENGINE = 7,	  /* /dev/kvm or /dev/lguest */
-	VFD_MONITOR = 8,  /* qemu engine: QMP, a stream socket to the supervisor */
-	VFD_SERIAL = 9,	  /* qemu engine: output of the other console device, a stream socket */
+	VFD_ENGINE = 7,	 /* /dev/kvm or /dev/lguest */
+	VFD_MONITOR = 8, /* qemu engine: QMP, a stream socket to the supervisor */
+	VFD_SERIAL = 9,	 /* qemu engine: output of the other console device, a stream socket */
 	VFD_EPOLL = 10,
-	VFD_VM = 11,	  /* kvm engine */
-	VFD_WAKE = 13,	  /* eventfd between the role's own threads */
-	VFD_REPLY = 14,	  /* epoll: while a helper's answer is waited for */
-	VFD_RANDOM = 15,  /* lguest engine: /dev/urandom (its hosts are mostly older than getrandom) */
-	VFD_FRONT0 = 32,  /* one vhost-user socket per device, in command-line order */
-	VFD_VCPU0 = 64,	  /* kvm engine: one per vCPU */
-	VFD_SCRATCH0 = 96, /* descriptors between being made and being put in their place */
+	VFD_VM = 11,	    /* kvm engine */
+	VFD_WAKE = 13,	    /* eventfd between the role's own threads */
+	VFD_REPLY = 14,	    /* epoll: while a helper's answer is waited for */
+	VFD_RANDOM = 15,    /* lguest engine: /dev/urandom (its hosts are mostly older than getrandom) */
+	VFD_FRONT0 = 32,    /* one vhost-user socket per device, in command-line order */
+	VFD_VCPU0 = 64,	    /* kvm engine: one per vCPU */
+	VFD_SCRATCH0 = 96,  /* descriptors between being made and being put in their place */
 	VFD_OWNKICK0 = 112, /* kicks of the role's own devices (console, rng): MAX_OWN_QUEUES */
-	VFD_QERR0 = 128,   /* one error eventfd per device */
-	VFD_QKICK0 = 512,  /* device d, queue q: + d * MAX_QUEUES + q */
+	VFD_QERR0 = 128,    /* one error eventfd per device */
+	VFD_QKICK0 = 512,   /* device d, queue q: + d * MAX_QUEUES + q */
 	VFD_QCALL0 = 1024,
 	VFD_LIMIT = 1536,
 };
@@ -72,8 +72,8 @@ enum vcpu_fd {
 /* The spawner: process 1 of each role's namespaces. */
 enum init_fd {
 	IFD_DIAG = 2,
-	IFD_CMD = 3,	 /* SOCK_SEQPACKET to the supervisor (common/spawn_proto.h) */
-	IFD_EXE = 4,	 /* the role's executable */
+	IFD_CMD = 3,	  /* SOCK_SEQPACKET to the supervisor (common/spawn_proto.h) */
+	IFD_EXE = 4,	  /* the role's executable */
 	IFD_SCRATCH0 = 5, /* descriptors of the role that is about to be started */
 };
 

@@ -50,8 +50,7 @@ static void put_text(struct out *o, const struct spec *s, const char *text)
 		put_n(o, ' ', s->width - n);
 }
 
-static void put_number(struct out *o, const struct spec *s, uint64_t v, unsigned base,
-		       const char *prefix)
+static void put_number(struct out *o, const struct spec *s, uint64_t v, unsigned base, const char *prefix)
 {
 	char digits[24];
 	size_t n = 0, total;

@@ -131,8 +131,8 @@ static void list_unfinished(struct inflight_queue *q)
 	}
 }
 
-int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsigned index,
-		   uint16_t size, uint16_t used_idx, uint16_t avail_idx)
+int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsigned index, uint16_t size,
+		   uint16_t used_idx, uint16_t avail_idx)
 {
 	struct inflight_region *r;
 

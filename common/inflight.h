@@ -34,7 +34,7 @@ struct inflight_region {
 struct inflight_queue {
 	struct inflight_region *shared; /* NULL: not tracked */
 	uint16_t size;
-	uint16_t batch_head;	     /* ours; last_batch_head is only written */
+	uint16_t batch_head; /* ours; last_batch_head is only written */
 	uint64_t counter;
 	uint16_t nresubmit, resubmitted; /* resubmit[resubmitted .. nresubmit) is still to come */
 	uint16_t resubmit[INFLIGHT_MAX_SIZE];
@@ -64,8 +64,8 @@ void inflight_unmap(struct inflight_area *a);
  * -1 if the area does not fit the queue. Notes that cannot be of a ring with
  * these two indices are of an earlier one, and dropped.
  */
-int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsigned index,
-		   uint16_t size, uint16_t used_idx, uint16_t avail_idx);
+int inflight_start(struct inflight_queue *q, const struct inflight_area *a, unsigned index, uint16_t size,
+		   uint16_t used_idx, uint16_t avail_idx);
 
 /*
  * The queue has stopped, and nothing of it is in flight: what the area says of

@@ -8,11 +8,11 @@
 #include "vring.h"
 
 /* Calls for each piece of [off, off + len): COPY(guest, flat_offset, n). */
-#define FOR_PIECES(iov, n, off, len, done, guest, piece)                                           \
-	for (unsigned i_ = 0; i_ < (n) && (done) < (len); i_++)                                    \
-		if ((off) >= (iov)[i_].iov_len) {                                                  \
-			(off) -= (iov)[i_].iov_len;                                                \
-		} else if (guest = (uint8_t *)(iov)[i_].iov_base + (off),                          \
+#define FOR_PIECES(iov, n, off, len, done, guest, piece)                  \
+	for (unsigned i_ = 0; i_ < (n) && (done) < (len); i_++)           \
+		if ((off) >= (iov)[i_].iov_len) {                         \
+			(off) -= (iov)[i_].iov_len;                       \
+		} else if (guest = (uint8_t *)(iov)[i_].iov_base + (off), \
 			   piece = MIN((iov)[i_].iov_len - (off), (len) - (done)), (off) = 0, true)
 
 size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, size_t len)
@@ -20,7 +20,8 @@ size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, si
 	size_t done = 0, piece;
 	uint8_t *guest;
 
-	FOR_PIECES(iov, n, off, len, done, guest, piece) {
+	FOR_PIECES(iov, n, off, len, done, guest, piece)
+	{
 		memcpy((uint8_t *)buf + done, guest, piece);
 		done += piece;
 	}
@@ -32,21 +33,22 @@ size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t off, const void 
 	size_t done = 0, piece;
 	uint8_t *guest;
 
-	FOR_PIECES(iov, n, off, len, done, guest, piece) {
+	FOR_PIECES(iov, n, off, len, done, guest, piece)
+	{
 		memcpy(guest, (const uint8_t *)buf + done, piece);
 		done += piece;
 	}
 	return done;
 }
 
-int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to,
-	      unsigned cap)
+int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to, unsigned cap)
 {
 	size_t done = 0, piece;
 	unsigned count = 0;
 	uint8_t *guest;
 
-	FOR_PIECES(iov, n, off, len, done, guest, piece) {
+	FOR_PIECES(iov, n, off, len, done, guest, piece)
+	{
 		if (count >= cap)
 			return -1;
 		to[count++] = (struct iovec){ .iov_base = guest, .iov_len = piece };

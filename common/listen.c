@@ -23,8 +23,7 @@ static void remove_stale(const struct sockaddr_un *a)
 	if (lstat(a->sun_path, &st) < 0)
 		return; /* bind() says why */
 	if (!S_ISSOCK(st.st_mode))
-		die("--socket-path=%s: something that is no socket has that name; take another",
-		    a->sun_path);
+		die("--socket-path=%s: something that is no socket has that name; take another", a->sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		die("socket: %m");

@@ -18,7 +18,7 @@ static struct {
 	bool ctl;
 	const char *name;
 	enum log_level max;
-} log_to = {.fd = 2, .name = "lguest-sep", .max = LOG_INFO};
+} log_to = { .fd = 2, .name = "lguest-sep", .max = LOG_INFO };
 
 void log_to_fd(int fd, const char *name, enum log_level max)
 {

@@ -58,7 +58,10 @@ struct log_limit {
 	unsigned tokens, suppressed;
 	uint64_t last_ms;
 };
-#define LOG_LIMIT_INIT(b, ms) { .burst = (b), .every_ms = (ms), .tokens = (b) }
+#define LOG_LIMIT_INIT(b, ms)                                 \
+	{                                                     \
+		.burst = (b), .every_ms = (ms), .tokens = (b) \
+	}
 bool log_allowed(struct log_limit *l);
 
 /* CLOCK_MONOTONIC, through the vDSO: no system call. */

@@ -24,8 +24,8 @@
 #ifndef __NR_mseal
 #define __NR_mseal 462
 #endif
-#define MDWE_SET	  65 /* PR_SET_MDWE */
-#define MDWE_REFUSE_EXEC  1  /* PR_MDWE_REFUSE_EXEC_GAIN */
+#define MDWE_SET	  65	       /* PR_SET_MDWE */
+#define MDWE_REFUSE_EXEC  1	       /* PR_MDWE_REFUSE_EXEC_GAIN */
 #define LL_FS_REFER	  (1ULL << 13) /* ABI 2 */
 #define LL_FS_TRUNCATE	  (1ULL << 14) /* ABI 3 */
 #define LL_FS_IOCTL_DEV	  (1ULL << 15) /* ABI 5 */
@@ -66,11 +66,10 @@ static struct ruleset_attr everything(int abi, size_t *size)
 /* Every right is handled and none is granted, but to read and execute below @readable. */
 static uint32_t enter_landlock(const int *readable)
 {
-	int abi = (int)syscall(__NR_landlock_create_ruleset, NULL, 0,
-			       LANDLOCK_CREATE_RULESET_VERSION);
+	int abi = (int)syscall(__NR_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
-				  LANDLOCK_ACCESS_FS_READ_DIR,
+		.allowed_access =
+			LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
 	};
 	uint32_t missing = LAYER_BIT(LAYER_LANDLOCK) | LAYER_BIT(LAYER_LANDLOCK_NET);
 	struct ruleset_attr a;
@@ -207,8 +206,8 @@ static int limit(int which, uint64_t value)
 
 int sandbox_rlimits(unsigned table_len, uint64_t fsize, uint64_t address_space)
 {
-	if (limit(RLIMIT_NOFILE, table_len) < 0 || limit(RLIMIT_NPROC, 0) < 0 ||
-	    limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_FSIZE, fsize) < 0)
+	if (limit(RLIMIT_NOFILE, table_len) < 0 || limit(RLIMIT_NPROC, 0) < 0 || limit(RLIMIT_CORE, 0) < 0 ||
+	    limit(RLIMIT_FSIZE, fsize) < 0)
 		return -1;
 	return address_space ? limit(RLIMIT_AS, address_space) : 0;
 }
@@ -221,7 +220,6 @@ size_t sandbox_missing_text(uint32_t missing, char *buf, size_t size)
 		buf[0] = '\0';
 	for (unsigned l = 0; l < LAYER_COUNT; l++)
 		if (missing & LAYER_BIT(l))
-			n += fmt_line(buf + n, size - n, "%s%s", n ? ", " : "",
-				      layer_text((enum layer)l));
+			n += fmt_line(buf + n, size - n, "%s%s", n ? ", " : "", layer_text((enum layer)l));
 	return n;
 }

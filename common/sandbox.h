@@ -17,7 +17,7 @@ struct policy {
 	const char *name;
 	const struct sock_filter *insns;
 	unsigned short ninsns;
-	unsigned short ncalls; /* system calls allowed */
+	unsigned short ncalls;		    /* system calls allowed */
 	unsigned short nrules, nconditions; /* lines that allow; those of them with conditions on arguments */
 };
 

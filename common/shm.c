@@ -70,8 +70,7 @@ int shm_create_named(const char *name, uint64_t bytes, bool *sealed)
 	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return errno == ENOSYS ? create_unlinked(bytes) : -1;
-	if (ftruncate(fd, (off_t)bytes) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+	if (ftruncate(fd, (off_t)bytes) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		int saved = errno;
 
 		close(fd);
@@ -106,8 +105,7 @@ enum shm_error shm_judge(const struct shm_policy *p, int fd, struct stat *st)
 	return sealed || p->allow_unsealed ? SHM_OK : SHM_UNSEALED;
 }
 
-void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, void **map,
-	      size_t *map_len)
+void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, void **map, size_t *map_len)
 {
 	uint64_t unit = page_size(), lead, whole;
 	void *at;
@@ -121,8 +119,7 @@ void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, voi
 		errno = ENOMEM;
 		return NULL;
 	}
-	at = mmap(NULL, (size_t)whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		  (off_t)(offset - lead));
+	at = mmap(NULL, (size_t)whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)(offset - lead));
 	if (at == MAP_FAILED)
 		return NULL;
 	madvise(at, (size_t)whole, MADV_DONTDUMP);
@@ -137,8 +134,8 @@ static bool overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
 	return a < b ? b - a < alen : a - b < blen;
 }
 
-static enum shm_error judge_range(const struct guest_mem *m, const struct shm_policy *p,
-				  uint64_t gpa, uint64_t size, uint64_t uva, uint64_t offset)
+static enum shm_error judge_range(const struct guest_mem *m, const struct shm_policy *p, uint64_t gpa, uint64_t size,
+				  uint64_t uva, uint64_t offset)
 {
 	uint64_t page = page_size();
 
@@ -147,8 +144,7 @@ static enum shm_error judge_range(const struct guest_mem *m, const struct shm_po
 	/* The specification asks for no alignment, and libblkio has none; the parent's memory does. */
 	if (!size || (p->same_inode && !is_aligned(gpa | size | offset, page)))
 		return SHM_MISALIGNED;
-	if (!range_ok(gpa, size, UINT64_MAX) || !range_ok(uva, size, UINT64_MAX) ||
-	    !range_ok(offset, size, INT64_MAX))
+	if (!range_ok(gpa, size, UINT64_MAX) || !range_ok(uva, size, UINT64_MAX) || !range_ok(offset, size, INT64_MAX))
 		return SHM_PAST_END;
 	for (unsigned i = 0; i < m->nregions; i++) {
 		const struct shm_region *r = &m->r[i];
@@ -159,8 +155,8 @@ static enum shm_error judge_range(const struct guest_mem *m, const struct shm_po
 	return SHM_OK;
 }
 
-enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
-		       uint64_t size, uint64_t uva, uint64_t offset)
+enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa, uint64_t size,
+		       uint64_t uva, uint64_t offset)
 {
 	struct shm_region r = { .gpa = gpa, .size = size, .uva = uva };
 	enum shm_error e = judge_range(m, p, gpa, size, uva, offset);

@@ -19,11 +19,11 @@
 #define SHM_MAX_REGIONS 8
 
 struct shm_region {
-	uint64_t gpa;	/* guest physical address */
-	uint64_t size;	/* bytes */
-	uint64_t uva;	/* the front-end's own address of it (vring addresses are in these) */
-	uint8_t *hva;	/* ours */
-	void *map;	/* what munmap() takes */
+	uint64_t gpa;  /* guest physical address */
+	uint64_t size; /* bytes */
+	uint64_t uva;  /* the front-end's own address of it (vring addresses are in these) */
+	uint8_t *hva;  /* ours */
+	void *map;     /* what munmap() takes */
 	size_t map_len;
 };
 
@@ -34,7 +34,7 @@ struct guest_mem {
 
 /* Which descriptors are guest memory. */
 struct shm_policy {
-	bool same_inode;   /* must be (dev, ino): the memory that the parent made */
+	bool same_inode; /* must be (dev, ino): the memory that the parent made */
 	/*
 	 * Together with same_inode: a host without memfd. Alone: the user of a
 	 * stand-alone program trusts its front-end not to truncate the file (SIGBUS).
@@ -46,11 +46,11 @@ struct shm_policy {
 
 enum shm_error {
 	SHM_OK,
-	SHM_BAD_FD,	/* not a regular file of a memory file system */
-	SHM_UNSEALED,	/* could be truncated under us: SIGBUS */
+	SHM_BAD_FD,   /* not a regular file of a memory file system */
+	SHM_UNSEALED, /* could be truncated under us: SIGBUS */
 	SHM_OTHER_INODE,
 	SHM_PAST_END,	/* offset + size beyond the file, or wraps */
-	SHM_MISALIGNED,	/* empty, or (with same_inode) not in whole pages */
+	SHM_MISALIGNED, /* empty, or (with same_inode) not in whole pages */
 	SHM_OVERLAP,
 	SHM_TOO_MANY,
 	SHM_NO_SUCH,	/* remove: no region like that */
@@ -78,15 +78,14 @@ enum shm_error shm_judge(const struct shm_policy *p, int fd, struct stat *st);
  * Map [offset, offset + size) of a file that was judged. Returns the address of
  * @offset, or NULL with errno; *@map and *@map_len are what munmap() takes.
  */
-void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, void **map,
-	      size_t *map_len);
+void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, void **map, size_t *map_len);
 
 /*
  * Judge @fd and map [offset, offset + size) of it as guest memory at @gpa. @fd
  * stays the caller's.
  */
-enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
-		       uint64_t size, uint64_t uva, uint64_t offset);
+enum shm_error shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa, uint64_t size,
+		       uint64_t uva, uint64_t offset);
 enum shm_error shm_remove(struct guest_mem *m, uint64_t gpa, uint64_t size, uint64_t uva);
 void shm_clear(struct guest_mem *m); /* unmap everything */
 

@@ -20,29 +20,29 @@
 #define SPAWN_ROLE_PATH "/role"
 
 enum spawn_type {
-	SPAWN_START = 1, /* + descriptors: start the role; fails if one is running */
-	SPAWN_KILL,	 /* SIGKILL the role */
+	SPAWN_START = 1,  /* + descriptors: start the role; fails if one is running */
+	SPAWN_KILL,	  /* SIGKILL the role */
 	SPAWN_READY = 64, /* spawner: confined and waiting; value: missing layers */
-	SPAWN_STARTED,	 /* value: pid inside the namespace */
-	SPAWN_FAILED,	 /* value: errno */
-	SPAWN_ENDED,	 /* value: wait status; if it died of its filter: call, args */
-	SPAWN_LISTENING, /* + descriptors, before SPAWN_READY: the listening sockets of its room */
-	SPAWN_NO_ROOM,	 /* in place of SPAWN_READY; value: errno, step: enum room_step */
+	SPAWN_STARTED,	  /* value: pid inside the namespace */
+	SPAWN_FAILED,	  /* value: errno */
+	SPAWN_ENDED,	  /* value: wait status; if it died of its filter: call, args */
+	SPAWN_LISTENING,  /* + descriptors, before SPAWN_READY: the listening sockets of its room */
+	SPAWN_NO_ROOM,	  /* in place of SPAWN_READY; value: errno, step: enum room_step */
 };
 
 struct spawn_msg {
 	uint32_t type;
 	uint32_t value;
-	uint32_t missing;	/* SPAWN_STARTED: layers that turned out to be missing (LAYER_TRACE) */
-	uint32_t step;		/* SPAWN_NO_ROOM */
+	uint32_t missing; /* SPAWN_STARTED: layers that turned out to be missing (LAYER_TRACE) */
+	uint32_t step;	  /* SPAWN_NO_ROOM */
 	/* SPAWN_START */
-	uint32_t role;		/* enum role: its name */
+	uint32_t role; /* enum role: its name */
 	uint32_t nfds;
 	uint16_t number[SPAWN_MAX_FDS]; /* descriptor i of the packet goes to this number in the role */
-	uint32_t nofile;	/* RLIMIT_NOFILE */
-	uint32_t threads;	/* 0: RLIMIT_NPROC 0 */
-	uint64_t fsize;		/* RLIMIT_FSIZE */
-	uint64_t as;		/* RLIMIT_AS; 0: no limit */
+	uint32_t nofile;		/* RLIMIT_NOFILE */
+	uint32_t threads;		/* 0: RLIMIT_NPROC 0 */
+	uint64_t fsize;			/* RLIMIT_FSIZE */
+	uint64_t as;			/* RLIMIT_AS; 0: no limit */
 	/* SPAWN_ENDED */
 	uint32_t call_known;
 	uint32_t arch;

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define U64	  sizeof(uint64_t)
-#define STATE	  sizeof(struct vhu_vring_state)
-#define ANY_FD	  0xff /* the handler looks at VHU_VRING_NOFD or the table */
+#define U64	   sizeof(uint64_t)
+#define STATE	   sizeof(struct vhu_vring_state)
+#define ANY_FD	   0xff /* the handler looks at VHU_VRING_NOFD or the table */
 #define CONFIG_HDR offsetof(struct vhu_config, data)
 
 /* What each request carries: payload bytes from min to max, descriptors. */
@@ -30,8 +30,7 @@ static const struct shape {
 	[VHU_SET_LOG_BASE] = { "SET_LOG_BASE", U64, 16, 1 },
 	[VHU_SET_LOG_FD] = { "SET_LOG_FD", 0, 0, 1 },
 	[VHU_SET_VRING_NUM] = { "SET_VRING_NUM", STATE, STATE, 0 },
-	[VHU_SET_VRING_ADDR] = { "SET_VRING_ADDR", sizeof(struct vhu_vring_addr),
-				 sizeof(struct vhu_vring_addr), 0 },
+	[VHU_SET_VRING_ADDR] = { "SET_VRING_ADDR", sizeof(struct vhu_vring_addr), sizeof(struct vhu_vring_addr), 0 },
 	[VHU_SET_VRING_BASE] = { "SET_VRING_BASE", STATE, STATE, 0 },
 	[VHU_GET_VRING_BASE] = { "GET_VRING_BASE", STATE, STATE, 0 },
 	[VHU_SET_VRING_KICK] = { "SET_VRING_KICK", U64, U64, ANY_FD },
@@ -48,17 +47,13 @@ static const struct shape {
 	[VHU_SET_VRING_ENDIAN] = { "SET_VRING_ENDIAN", STATE, STATE, 0 },
 	[VHU_GET_CONFIG] = { "GET_CONFIG", CONFIG_HDR, sizeof(struct vhu_config), 0 },
 	[VHU_SET_CONFIG] = { "SET_CONFIG", CONFIG_HDR + 1, sizeof(struct vhu_config), 0 },
-	[VHU_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", VHU_INFLIGHT_SIZE, sizeof(struct vhu_inflight),
-				  0 },
-	[VHU_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", VHU_INFLIGHT_SIZE, sizeof(struct vhu_inflight),
-				  1 },
+	[VHU_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", VHU_INFLIGHT_SIZE, sizeof(struct vhu_inflight), 0 },
+	[VHU_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", VHU_INFLIGHT_SIZE, sizeof(struct vhu_inflight), 1 },
 	[VHU_RESET_DEVICE] = { "RESET_DEVICE", 0, 0, 0 },
 	[VHU_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", 0, 0, 0 },
-	[VHU_ADD_MEM_REG] = { "ADD_MEM_REG", sizeof(struct vhu_mem_reg), sizeof(struct vhu_mem_reg),
-			      1 },
+	[VHU_ADD_MEM_REG] = { "ADD_MEM_REG", sizeof(struct vhu_mem_reg), sizeof(struct vhu_mem_reg), 1 },
 	/* Older front-ends pass the region's descriptor along, to no end. */
-	[VHU_REM_MEM_REG] = { "REM_MEM_REG", sizeof(struct vhu_mem_reg), sizeof(struct vhu_mem_reg),
-			      ANY_FD },
+	[VHU_REM_MEM_REG] = { "REM_MEM_REG", sizeof(struct vhu_mem_reg), sizeof(struct vhu_mem_reg), ANY_FD },
 	[VHU_SET_STATUS] = { "SET_STATUS", U64, U64, 0 },
 	[VHU_GET_STATUS] = { "GET_STATUS", 0, 0, 0 },
 	[VHU_RESUME] = { "RESUME", U64, U64, 0 },
@@ -93,8 +88,7 @@ bool vhu_shape_ok(const struct vhu_msg *m)
 {
 	const struct shape *s = &shapes[m->request < VHU_REQUEST_MAX ? m->request : 0];
 
-	return s->name && !(m->flags & VHU_REPLY) && m->size >= s->min && m->size <= s->max &&
-	       fds_ok(m, s);
+	return s->name && !(m->flags & VHU_REPLY) && m->size >= s->min && m->size <= s->max && fds_ok(m, s);
 }
 
 void vhu_close_fds(struct vhu_msg *m)
@@ -169,8 +163,7 @@ enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds)
 		ssize_t n;
 
 		if (rx->have >= VHU_HDR_SIZE) {
-			if ((rx->msg.flags & VHU_VERSION_MASK) != VHU_VERSION ||
-			    rx->msg.size > sizeof(rx->msg.bytes))
+			if ((rx->msg.flags & VHU_VERSION_MASK) != VHU_VERSION || rx->msg.size > sizeof(rx->msg.bytes))
 				return VHU_BAD;
 			want = VHU_HDR_SIZE + rx->msg.size - rx->have;
 			if (!want)
@@ -181,9 +174,7 @@ enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds)
 		if (n == 0)
 			return VHU_CLOSED;
 		if (n < 0)
-			return errno == EAGAIN	       ? VHU_AGAIN
-			       : errno == ECONNRESET ? VHU_CLOSED
-						     : VHU_ERROR;
+			return errno == EAGAIN ? VHU_AGAIN : errno == ECONNRESET ? VHU_CLOSED : VHU_ERROR;
 		rx->have += (size_t)n;
 	}
 }
@@ -216,8 +207,8 @@ enum vhu_status vhu_send(int sock, const struct vhu_msg *m)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN && left == VHU_HDR_SIZE + m->size ? VHU_AGAIN
-			       : errno == EPIPE || errno == ECONNRESET	       ? VHU_CLOSED
-									       : VHU_ERROR;
+			       : errno == EPIPE || errno == ECONNRESET		 ? VHU_CLOSED
+										 : VHU_ERROR;
 		left -= (size_t)n;
 		/* Descriptors go with the first byte. */
 		mh.msg_control = NULL;

@@ -77,14 +77,14 @@ enum {
 };
 #define VHU_F_PROTOCOL_FEATURES 30 /* bit of GET_FEATURES */
 
-#define VHU_VERSION	  1u
-#define VHU_VERSION_MASK  3u
-#define VHU_REPLY	  (1u << 2)
-#define VHU_NEED_REPLY	  (1u << 3)
-#define VHU_VRING_IDX	  0xffu	      /* of the u64 of VRING_KICK/CALL/ERR */
-#define VHU_VRING_NOFD	  (1u << 8)
-#define VHU_MAX_FDS	  SHM_MAX_REGIONS
-#define VHU_CONFIG_MAX	  256
+#define VHU_VERSION	 1u
+#define VHU_VERSION_MASK 3u
+#define VHU_REPLY	 (1u << 2)
+#define VHU_NEED_REPLY	 (1u << 3)
+#define VHU_VRING_IDX	 0xffu /* of the u64 of VRING_KICK/CALL/ERR */
+#define VHU_VRING_NOFD	 (1u << 8)
+#define VHU_MAX_FDS	 SHM_MAX_REGIONS
+#define VHU_CONFIG_MAX	 256
 
 struct vhu_vring_state {
 	uint32_t index, num;
@@ -149,7 +149,7 @@ enum vhu_status {
  */
 struct vhu_rx {
 	struct vhu_msg msg;
-	size_t have; /* bytes of header + payload so far */
+	size_t have;	    /* bytes of header + payload so far */
 	bool fds_truncated; /* more descriptors came than were taken: the message is not fit for use */
 };
 enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds);

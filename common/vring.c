@@ -40,8 +40,8 @@ static void store16(uint16_t *p, uint16_t v)
 	WRITE_ONCE(*p, htole16(v));
 }
 
-static void *ring_part(const struct guest_mem *mem, const struct vq_setup *s, uint64_t addr,
-		       uint64_t len, uint64_t align)
+static void *ring_part(const struct guest_mem *mem, const struct vq_setup *s, uint64_t addr, uint64_t len,
+		       uint64_t align)
 {
 	void *p = s->addresses_are_uva ? shm_ptr_uva(mem, addr, len) : shm_ptr(mem, addr, len);
 
@@ -153,8 +153,8 @@ static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
  * end of the chain, or at a descriptor that points at an indirect table (only
  * where @top), which is then in *@table with its flag on.
  */
-static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t entries,
-				   uint16_t i, bool top, struct vring_desc *table)
+static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t entries, uint16_t i, bool top,
+				   struct vring_desc *table)
 {
 	uint64_t seen[VQ_MAX_SIZE / 64] = { 0 };
 
@@ -205,8 +205,8 @@ static enum guest_fault walk_indirect(struct walk *w, const struct vring_desc *d
 	return walk_table(w, table, d->len / 16, 0, false, &none);
 }
 
-enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap,
-			 struct vq_chain *out, uint64_t *detail)
+enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap, struct vq_chain *out,
+			 uint64_t *detail)
 {
 	struct walk w = { .vq = vq, .iov = iov, .cap = cap };
 	struct vring_desc last = { 0 };
@@ -291,8 +291,7 @@ void vq_unpop(struct vq *vq, unsigned n)
 		}
 		vq->n_new--;
 		vq->last_avail--;
-		inflight_untake(vq->inflight,
-				load16(&vq->avail->ring[vq->last_avail & (vq->size - 1)]));
+		inflight_untake(vq->inflight, load16(&vq->avail->ring[vq->last_avail & (vq->size - 1)]));
 	}
 }
 

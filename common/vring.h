@@ -29,21 +29,21 @@ struct vq {
 	bool running;	  /* vq_start() succeeded, no fault, not stopped */
 	bool enabled;	  /* SET_VRING_ENABLE, or the transport's queue_enable */
 	bool event_idx, indirect;
-	bool broken;	  /* guest_fault() was called; until the next vq_start() */
+	bool broken; /* guest_fault() was called; until the next vq_start() */
 
 	struct vring_desc *desc; /* shared with the guest, as are the next two */
 	struct vring_avail *avail;
 	struct vring_used *used;
 	const struct guest_mem *mem;
 
-	uint16_t last_avail;	/* next entry of avail to take */
-	uint16_t avail_seen;	/* avail->idx when it was last read and judged */
-	uint16_t next_used;	/* our own used->idx, with what is not published yet; never read back */
-	uint16_t published;	/* what used->idx was set to */
-	uint16_t signalled;	/* next_used at the last call that was made or judged */
+	uint16_t last_avail; /* next entry of avail to take */
+	uint16_t avail_seen; /* avail->idx when it was last read and judged */
+	uint16_t next_used;  /* our own used->idx, with what is not published yet; never read back */
+	uint16_t published;  /* what used->idx was set to */
+	uint16_t signalled;  /* next_used at the last call that was made or judged */
 	bool signalled_valid;
-	uint16_t in_flight;	/* popped, not yet pushed */
-	bool kicks_off;		/* as the driver was last told */
+	uint16_t in_flight; /* popped, not yet pushed */
+	bool kicks_off;	    /* as the driver was last told */
 	/*
 	 * The device is not waiting for chains on this queue (a receive queue that
 	 * has buffers): the loop leaves kicks off until the device clears it.
@@ -52,7 +52,7 @@ struct vq {
 	struct inflight_queue *inflight; /* common/inflight.h; NULL: not tracked */
 
 	void (*on_fault)(struct vq *vq, enum guest_fault f, uint64_t detail);
-	void *owner;	/* the device's */
+	void *owner; /* the device's */
 
 	uint64_t n_new; /* chains taken from the available ring since vq_start(), less those given back */
 	uint64_t n_chains, n_calls, n_calls_suppressed, n_faults;
@@ -96,8 +96,8 @@ enum vq_pop { VQ_POP_CHAIN, VQ_POP_EMPTY, VQ_POP_FAULT };
  * FAULT_NONE or the reason; *@detail is the value at fault.
  * A buffer that crosses from one region into an adjacent one is split.
  */
-enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap,
-			 struct vq_chain *out, uint64_t *detail);
+enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap, struct vq_chain *out,
+			 uint64_t *detail);
 
 /* Take the next available chain. On VQ_POP_FAULT guest_fault() has been called. */
 enum vq_pop vq_pop(struct vq *vq, struct iovec *iov, unsigned cap, struct vq_chain *out);
@@ -134,7 +134,6 @@ size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t off, const void 
  * The part [off, off + len) of @iov as a new list of at most @cap; returns its
  * count, or -1 if it does not fit or is not all there.
  */
-int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to,
-	      unsigned cap);
+int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to, unsigned cap);
 
 #endif

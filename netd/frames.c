@@ -20,13 +20,12 @@ enum {
 	CSUM_BYTES = 2,
 };
 
-#define HOST_GSO                                                                                   \
-	(BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |                               \
-	 BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_HOST_USO))
-#define GUEST_GSO                                                                                  \
-	(BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |                             \
-	 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_GUEST_USO4) |                              \
-	 BIT(VIRTIO_NET_F_GUEST_USO6))
+#define HOST_GSO                                                                                  \
+	(BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) | \
+	 BIT(VIRTIO_NET_F_HOST_USO))
+#define GUEST_GSO                                                                                    \
+	(BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) | \
+	 BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6))
 
 uint32_t frame_rx_max(uint64_t features, unsigned mtu)
 {
@@ -52,8 +51,7 @@ uint64_t frame_offered(uint32_t t)
 		f |= BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_GUEST_ECN);
 	/* The tap knows UDP segmentation for both protocols or for none. */
 	if ((t & TUN_F_USO4) && (t & TUN_F_USO6))
-		f |= BIT(VIRTIO_NET_F_HOST_USO) | BIT(VIRTIO_NET_F_GUEST_USO4) |
-		     BIT(VIRTIO_NET_F_GUEST_USO6);
+		f |= BIT(VIRTIO_NET_F_HOST_USO) | BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
 	return f;
 }
 
@@ -98,8 +96,8 @@ static uint64_t gso_feature(uint8_t type, bool from_guest)
 	case VIRTIO_NET_HDR_GSO_TCPV6:
 		return from_guest ? BIT(VIRTIO_NET_F_HOST_TSO6) : BIT(VIRTIO_NET_F_GUEST_TSO6);
 	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return from_guest ? BIT(VIRTIO_NET_F_HOST_USO) :
-				    BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
+		return from_guest ? BIT(VIRTIO_NET_F_HOST_USO)
+				  : BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
 	default:
 		return 0;
 	}
@@ -119,8 +117,7 @@ static enum frame_verdict judge_tx_gso(struct virtio_net_hdr *h, uint64_t len, u
 
 	if (!(features & gso_feature(type, true)))
 		return FRAME_GSO;
-	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) &&
-	    (udp || !(features & BIT(VIRTIO_NET_F_HOST_ECN))))
+	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) && (udp || !(features & BIT(VIRTIO_NET_F_HOST_ECN))))
 		return FRAME_GSO;
 	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || h->csum_offset != offset)
 		return FRAME_GSO;
@@ -131,8 +128,8 @@ static enum frame_verdict judge_tx_gso(struct virtio_net_hdr *h, uint64_t len, u
 	return FRAME_OK;
 }
 
-enum frame_verdict frame_judge_tx(struct virtio_net_hdr_mrg_rxbuf *m, const uint8_t *eth,
-				  uint64_t len, uint64_t features, const uint8_t *mac)
+enum frame_verdict frame_judge_tx(struct virtio_net_hdr_mrg_rxbuf *m, const uint8_t *eth, uint64_t len,
+				  uint64_t features, const uint8_t *mac)
 {
 	struct virtio_net_hdr *h = &m->hdr;
 
@@ -159,8 +156,7 @@ enum frame_verdict frame_judge_tx(struct virtio_net_hdr_mrg_rxbuf *m, const uint
 	return FRAME_OK;
 }
 
-enum frame_verdict frame_judge_rx(struct virtio_net_hdr_mrg_rxbuf *m, uint64_t len,
-				  uint64_t features)
+enum frame_verdict frame_judge_rx(struct virtio_net_hdr_mrg_rxbuf *m, uint64_t len, uint64_t features)
 {
 	struct virtio_net_hdr *h = &m->hdr;
 	uint8_t type = h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;

@@ -51,9 +51,7 @@ enum frame_verdict {
 /* Bytes of the guest's header under @features (5.1.6.1). */
 static inline unsigned frame_hdr_len(uint64_t features)
 {
-	return features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)) ?
-		       TAP_HDR_LEN :
-		       LEGACY_HDR_LEN;
+	return features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)) ? TAP_HDR_LEN : LEGACY_HDR_LEN;
 }
 
 /* Largest frame that the tap may deliver under @features; @mtu of the link, 0: 1500. */
@@ -72,14 +70,13 @@ uint32_t frame_tap_offloads(uint64_t features, uint32_t confirmed);
  * @eth: the first ETH_HLEN bytes of the frame, a copy (not read if @len is less).
  * @mac: the only source address allowed; NULL: any.
  */
-enum frame_verdict frame_judge_tx(struct virtio_net_hdr_mrg_rxbuf *h, const uint8_t *eth,
-				  uint64_t len, uint64_t features, const uint8_t *mac);
+enum frame_verdict frame_judge_tx(struct virtio_net_hdr_mrg_rxbuf *h, const uint8_t *eth, uint64_t len,
+				  uint64_t features, const uint8_t *mac);
 
 /*
  * A frame from the tap, before the guest sees its header @h: frames that were
  * queued under an earlier driver's features may ask for more than this one took.
  */
-enum frame_verdict frame_judge_rx(struct virtio_net_hdr_mrg_rxbuf *h, uint64_t len,
-				  uint64_t features);
+enum frame_verdict frame_judge_rx(struct virtio_net_hdr_mrg_rxbuf *h, uint64_t len, uint64_t features);
 
 #endif

@@ -36,12 +36,12 @@ struct net_pair {
 
 struct netd {
 	struct net_config c;
-	uint64_t features;   /* the driver's, effective (frame_effective()) */
-	unsigned hdr_len;    /* of the guest */
-	unsigned tap_hdr;    /* of the tap: TAP_HDR_LEN, or 0 for a tap without header */
-	uint32_t rx_max;     /* largest frame that the tap may deliver */
+	uint64_t features;     /* the driver's, effective (frame_effective()) */
+	unsigned hdr_len;      /* of the guest */
+	unsigned tap_hdr;      /* of the tap: TAP_HDR_LEN, or 0 for a tap without header */
+	uint32_t rx_max;       /* largest frame that the tap may deliver */
 	uint32_t tap_offloads; /* as last set */
-	bool limited;	     /* a rate is set: HFD_TIMER ticks */
+	bool limited;	       /* a rate is set: HFD_TIMER ticks */
 	struct bucket tx_packets, tx_bytes, rx_packets, rx_bytes;
 	struct net_pair pair[NETD_MAX_PAIRS];
 };

@@ -32,12 +32,12 @@ struct rx_chain {
 /* Chains taken from the ring and not yet given back, oldest first; their pieces lie in a row. */
 static struct {
 	struct rx_chain chain[VQ_MAX_SIZE];
-	unsigned first, last;	  /* chain[first..last) */
+	unsigned first, last;		  /* chain[first..last) */
 	struct iovec iov[RX_IOV_ALL + 1]; /* iov[begin..end); begin >= 1; the last is the sentinel's */
 	unsigned begin, end;
-	uint64_t bytes;		  /* in all those chains */
+	uint64_t bytes;		       /* in all those chains */
 	struct iovec hdr[TAP_HDR_LEN]; /* where the first chain's header goes, cut off its pieces */
-	unsigned hdr_pieces;	  /* 0: not cut off yet */
+	unsigned hdr_pieces;	       /* 0: not cut off yet */
 } pool;
 
 enum rx_result { RX_DONE, RX_DRY, RX_STARVED, RX_FAULT };
@@ -88,8 +88,7 @@ static bool pool_take(struct vq *vq, unsigned hdr_len)
 /* Gathers chains until they hold @bytes (one chain is enough unless they may be merged). */
 static void pool_fill(struct vq *vq, uint64_t bytes, bool merge, unsigned hdr_len)
 {
-	while (pool.first == pool.last ||
-	       (merge && pool.bytes < bytes && pool.end - pool.begin < RX_IOV_USE))
+	while (pool.first == pool.last || (merge && pool.bytes < bytes && pool.end - pool.begin < RX_IOV_USE))
 		if (!pool_take(vq, hdr_len))
 			return;
 }
@@ -116,8 +115,8 @@ static void pool_cut_header(unsigned len)
 }
 
 /* The first chain's header and @len bytes are in place: onto the used ring with what it took. */
-static void pool_use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mrg_rxbuf *h,
-		     unsigned hdr_len, uint32_t len)
+static void pool_use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mrg_rxbuf *h, unsigned hdr_len,
+		     uint32_t len)
 {
 	uint64_t left = (uint64_t)hdr_len + len;
 	unsigned k = pool.first;
@@ -170,8 +169,8 @@ static ssize_t tap_read(struct net_pair *p, const struct iovec *iov, int n)
  * Strips the tap's header length from what was read and judges the frame.
  * False: it is dropped and counted.
  */
-static bool judge(struct backend *be, struct net_pair *p, struct virtio_net_hdr_mrg_rxbuf *h,
-		  ssize_t got, uint64_t room, uint32_t *len)
+static bool judge(struct backend *be, struct net_pair *p, struct virtio_net_hdr_mrg_rxbuf *h, ssize_t got,
+		  uint64_t room, uint32_t *len)
 {
 	struct netd *n = netd_of(be);
 
@@ -296,8 +295,7 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 			return RX_FAULT;
 		if (pool.first == pool.last)
 			return RX_STARVED;
-		r = !merge || (!small && pool.bytes >= want) ? read_direct(be, p, vq, merge) :
-						   read_held(be, p, vq);
+		r = !merge || (!small && pool.bytes >= want) ? read_direct(be, p, vq, merge) : read_held(be, p, vq);
 	}
 	return vq->broken ? RX_FAULT : r;
 }

@@ -27,8 +27,7 @@ static void prepare_taps(struct net_config *c)
 {
 	for (int i = 0; i < c->queue_pairs; i++)
 		if (tap_prepare(HFD_TAP0 + i, &c->vnet_hdr) != 0)
-			die("descriptor %d is no tap without packet information: %m",
-			    HFD_TAP0 + i);
+			die("descriptor %d is no tap without packet information: %m", HFD_TAP0 + i);
 	if (c->vnet_hdr && tap_set_offload(HFD_TAP0, 0) != 0)
 		log_line(LOG_WARN, "the tap's offloads cannot be switched off: %m");
 	if ((c->rate_packets || c->rate_bytes) && rate_timer_open() != 0)

@@ -70,8 +70,7 @@ static const char *tap_hint(int err, unsigned pairs)
 	if (err == EPERM || err == EACCES)
 		return " (it must exist and be yours, or start with CAP_NET_ADMIN)";
 	if (err == EINVAL)
-		return pairs > 1 ? " (was it made with vnet_hdr and multi_queue?)" :
-				   " (was it made with vnet_hdr?)";
+		return pairs > 1 ? " (was it made with vnet_hdr and multi_queue?)" : " (was it made with vnet_hdr?)";
 	return "";
 }
 
@@ -110,8 +109,7 @@ static void drop_capabilities(void)
 }
 
 /* The child: everything but diagnostics, front-end and taps is closed. Never returns. */
-static NORETURN void serve_child(const struct netd_options *o, const struct net_config *c,
-				 int conn, pid_t parent)
+static NORETURN void serve_child(const struct netd_options *o, const struct net_config *c, int conn, pid_t parent)
 {
 	static struct role_config rc;
 
@@ -125,8 +123,7 @@ static NORETURN void serve_child(const struct netd_options *o, const struct net_
 	if (conn != HFD_FRONT && dup3(conn, HFD_FRONT, O_CLOEXEC) < 0)
 		die("the front-end's socket cannot be placed: %m");
 	for (int fd = 0; fd < OUT_OF_TABLE; fd++)
-		if (fd != HFD_DIAG && fd != HFD_FRONT &&
-		    !(fd >= HFD_TAP0 && fd < HFD_TAP0 + c->queue_pairs))
+		if (fd != HFD_DIAG && fd != HFD_FRONT && !(fd >= HFD_TAP0 && fd < HFD_TAP0 + c->queue_pairs))
 			close(fd);
 	/* close_range(2) by number: hosts before 5.9 lack it, and then close-on-exec has no say. */
 	if (syscall(SYS_close_range, OUT_OF_TABLE, ~0u, 0) != 0)
@@ -147,8 +144,7 @@ static NORETURN void serve_child(const struct netd_options *o, const struct net_
 }
 
 /* Serve one front-end in a child; wait for it, or end it when stopping. Returns its exit status. */
-static int serve_one(const struct netd_options *o, const struct net_config *c, int conn,
-		     const sigset_t *open_mask)
+static int serve_one(const struct netd_options *o, const struct net_config *c, int conn, const sigset_t *open_mask)
 {
 	pid_t me = getpid(), pid = fork(), got;
 	int status;
@@ -166,8 +162,7 @@ static int serve_one(const struct netd_options *o, const struct net_config *c, i
 		sigsuspend(open_mask);
 	}
 	if (got == pid && WIFSIGNALED(status) && !stop_asked)
-		log_line(LOG_ERROR, "the process that served the front-end was ended by signal %d",
-			 WTERMSIG(status));
+		log_line(LOG_ERROR, "the process that served the front-end was ended by signal %d", WTERMSIG(status));
 	return got == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 

@@ -64,8 +64,7 @@ int tap_prepare(int fd, bool *vnet_hdr)
 
 uint32_t tap_probe(int fd)
 {
-	static const uint32_t more[] = { TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO4 | TUN_F_TSO_ECN,
-					 TUN_F_USO4 | TUN_F_USO6 };
+	static const uint32_t more[] = { TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO4 | TUN_F_TSO_ECN, TUN_F_USO4 | TUN_F_USO6 };
 	uint32_t got = 0;
 
 	/* The kernel refuses bits that it does not know: each is tried with what it builds on. */
@@ -103,15 +102,13 @@ int tap_set_offload(int fd, uint32_t offloads)
 
 int rate_timer_open(void)
 {
-	const struct itimerspec every = { { 0, RATE_TICK_MS * 1000000L },
-					  { 0, RATE_TICK_MS * 1000000L } };
+	const struct itimerspec every = { { 0, RATE_TICK_MS * 1000000L }, { 0, RATE_TICK_MS * 1000000L } };
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	int e;
 
 	if (fd < 0)
 		return -1;
-	if (timerfd_settime(fd, 0, &every, NULL) == 0 &&
-	    (fd == HFD_TIMER || dup3(fd, HFD_TIMER, O_CLOEXEC) >= 0)) {
+	if (timerfd_settime(fd, 0, &every, NULL) == 0 && (fd == HFD_TIMER || dup3(fd, HFD_TIMER, O_CLOEXEC) >= 0)) {
 		if (fd != HFD_TIMER)
 			close(fd);
 		return 0;

@@ -52,8 +52,8 @@ static size_t copy_front(const struct netd *n, const struct iovec *iov, unsigned
  * bytes of the chain that lie after its first @skip. Returns the first entry;
  * *@count of them, at most IOV_MAX.
  */
-static struct iovec *join(const struct netd *n, struct iovec *iov, unsigned niov, size_t skip,
-			  size_t peeked, size_t rest, int *count)
+static struct iovec *join(const struct netd *n, struct iovec *iov, unsigned niov, size_t skip, size_t peeked,
+			  size_t rest, int *count)
 {
 	struct iovec *first;
 	unsigned i = 0;
@@ -86,14 +86,13 @@ static bool tx_allowed(struct netd *n)
 }
 
 /* The frame is judged and joined: give it to the tap. */
-static enum tx_result tx_write(struct backend *be, struct net_pair *p, struct vq *vq,
-			       const struct iovec *iov, int count)
+static enum tx_result tx_write(struct backend *be, struct net_pair *p, struct vq *vq, const struct iovec *iov,
+			       int count)
 {
 	ssize_t sent;
 
 	do
-		sent = count == 1 ? write(p->tap, iov->iov_base, iov->iov_len) :
-				    writev(p->tap, iov, count);
+		sent = count == 1 ? write(p->tap, iov->iov_base, iov->iov_len) : writev(p->tap, iov, count);
 	while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		be->stats.frames_out++;
@@ -139,8 +138,7 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 	}
 	len = ch.out_len - n->hdr_len;
 	peeked = copy_front(n, iov, ch.nout, len);
-	v = frame_judge_tx(&tx_copy.hdr, tx_copy.frame, len, n->features,
-			   n->c.spoof_check ? n->c.mac : NULL);
+	v = frame_judge_tx(&tx_copy.hdr, tx_copy.frame, len, n->features, n->c.spoof_check ? n->c.mac : NULL);
 	if (v == FRAME_OK) {
 		first = join(n, iov, ch.nout, n->hdr_len + peeked, peeked, len - peeked, &count);
 		r = tx_write(be, p, vq, first, count);

@@ -16,7 +16,7 @@
 #define MAX_GUESTS 256
 /* Supervisor, and a spawner, a role and one more for each of the most devices. */
 #define MAX_PROCESSES 160
-#define MAX_WORDS 4096
+#define MAX_WORDS     4096
 
 struct entry {
 	pid_t pid, ppid;
@@ -119,8 +119,8 @@ static enum part part_of(const char *name)
 		const char *name;
 		enum part part;
 	} known[] = {
-		{ "lguest-sep-init", PART_SPAWNER },	{ "lguest-sep-vcpu", PART_VCPU },
-		{ "lguest-sep-netd", PART_NETD },	{ "lguest-sep-blkd", PART_BLKD },
+		{ "lguest-sep-init", PART_SPAWNER }, { "lguest-sep-vcpu", PART_VCPU },
+		{ "lguest-sep-netd", PART_NETD },    { "lguest-sep-blkd", PART_BLKD },
 		{ "qemu-system-x86_64", PART_QEMU },
 	};
 
@@ -174,8 +174,7 @@ static bool may_have(enum part above, enum part part)
 }
 
 /* Everything below @above, in the order of birth. */
-static void add_family(struct audit_guest *g, struct audit_process *above, unsigned *blk,
-		       unsigned *net)
+static void add_family(struct audit_guest *g, struct audit_process *above, unsigned *blk, unsigned *net)
 {
 	for (unsigned i = 0; i < nall; i++) {
 		enum part part = part_of(all[i].name);

@@ -48,7 +48,7 @@ enum fd_kind {
 struct audit_fd {
 	unsigned number;
 	enum fd_kind kind;
-	char target[128]; /* the link in /proc, printable */
+	char target[128];  /* the link in /proc, printable */
 	const char *wrong; /* NULL, or why its table has no such descriptor */
 };
 
@@ -84,7 +84,7 @@ struct facts {
 	unsigned write_exec, odd_exec, guest_maps, guest_exec, guest_dumped, sealed_maps;
 	char odd_exec_what[96];
 	uint64_t guest_ino, guest_size; /* of the largest mapping */
-	int seals; /* -1: not to be seen */
+	int seals;			/* -1: not to be seen */
 	/* descriptors, by number */
 	struct audit_fd *fd;
 	unsigned nfds;
@@ -109,7 +109,7 @@ const char *fd_kind_text(enum fd_kind k);
 enum verdict { AS_PROMISED, WEAKER, NOT_SHOWN };
 
 struct check {
-	const char *what;     /* "no_new_privs" */
+	const char *what; /* "no_new_privs" */
 	char promised[64];
 	char is[192];
 	enum verdict verdict;

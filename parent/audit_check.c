@@ -30,14 +30,12 @@
 
 static struct check *next_check(struct audit_process *p)
 {
-	return p->nchecks < ARRAY_SIZE(p->check) ? &p->check[p->nchecks++] :
-						   &p->check[ARRAY_SIZE(p->check) - 1];
+	return p->nchecks < ARRAY_SIZE(p->check) ? &p->check[p->nchecks++] : &p->check[ARRAY_SIZE(p->check) - 1];
 }
 
-static void say(struct audit_process *p, enum verdict v, const char *what, const char *promised,
-		const char *fmt, ...) PRINTF_LIKE(5, 6);
-static void say(struct audit_process *p, enum verdict v, const char *what, const char *promised,
-		const char *fmt, ...)
+static void say(struct audit_process *p, enum verdict v, const char *what, const char *promised, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
+static void say(struct audit_process *p, enum verdict v, const char *what, const char *promised, const char *fmt, ...)
 {
 	struct check *c = next_check(p);
 	va_list ap;
@@ -96,9 +94,8 @@ static bool is_program(const struct audit_guest *g, const struct audit_process *
 static void check_program(const struct audit_guest *g, struct audit_process *p)
 {
 	static const char *const want[] = {
-		[PART_SUPERVISOR] = "lguest-sep",	[PART_SPAWNER] = "lguest-sep-init",
-		[PART_VCPU] = "lguest-sep-vcpu",	[PART_QEMU] = "qemu-system-x86_64",
-		[PART_NETD] = "lguest-sep-netd",	[PART_BLKD] = "lguest-sep-blkd",
+		[PART_SUPERVISOR] = "lguest-sep",   [PART_SPAWNER] = "lguest-sep-init", [PART_VCPU] = "lguest-sep-vcpu",
+		[PART_QEMU] = "qemu-system-x86_64", [PART_NETD] = "lguest-sep-netd",	[PART_BLKD] = "lguest-sep-blkd",
 		[PART_STRANGER] = "none",
 	};
 	const char *name = strrchr(p->f.exe, '/');
@@ -109,8 +106,7 @@ static void check_program(const struct audit_guest *g, struct audit_process *p)
 	else if (is_program(g, p, want[p->part]))
 		say(p, AS_PROMISED, "program", want[p->part], "%s", p->f.exe);
 	else /* " (deleted)" follows the name of one that was replaced by a newer build */
-		say(p, held(name && !strncmp(name + 1, want[p->part], len) &&
-			    (!name[1 + len] || name[1 + len] == ' ')),
+		say(p, held(name && !strncmp(name + 1, want[p->part], len) && (!name[1 + len] || name[1 + len] == ' ')),
 		    "program", want[p->part], "%s", p->f.exe);
 }
 
@@ -122,10 +118,10 @@ static void check_user(const struct audit_guest *g, struct audit_process *p)
 
 	if (known)
 		snprintf(want, sizeof(want), "%u", g->uid);
-	say(p, held(alike(f->uid) && f->uid[0] && (!known || f->uid[0] == g->uid)), "user id", want,
-	    "%u %u %u %u", f->uid[0], f->uid[1], f->uid[2], f->uid[3]);
-	say(p, held(alike(f->gid) && f->gid[0]), "group id", "not root", "%u %u %u %u", f->gid[0],
-	    f->gid[1], f->gid[2], f->gid[3]);
+	say(p, held(alike(f->uid) && f->uid[0] && (!known || f->uid[0] == g->uid)), "user id", want, "%u %u %u %u",
+	    f->uid[0], f->uid[1], f->uid[2], f->uid[3]);
+	say(p, held(alike(f->gid) && f->gid[0]), "group id", "not root", "%u %u %u %u", f->gid[0], f->gid[1], f->gid[2],
+	    f->gid[3]);
 	if (unprivileged(g))
 		say(p, AS_PROMISED, "supplementary groups", "the user's own", "%u", f->groups);
 	else
@@ -134,18 +130,16 @@ static void check_user(const struct audit_guest *g, struct audit_process *p)
 
 static void check_capabilities(const struct audit_guest *g, struct audit_process *p)
 {
-	static const char *const what[CAP_SETS] = { "inheritable capabilities",
-						    "permitted capabilities",
-						    "effective capabilities", "bounding set",
-						    "ambient capabilities" };
+	static const char *const what[CAP_SETS] = { "inheritable capabilities", "permitted capabilities",
+						    "effective capabilities", "bounding set", "ambient capabilities" };
 	/* A user has no right to shrink the bounding set; no_new_privs makes it meaningless. */
 	bool bounded = !(p->part == PART_SUPERVISOR && unprivileged(g));
 
 	for (unsigned i = 0; i < CAP_SETS; i++) {
 		bool any = i == CAP_BND && !bounded;
 
-		say(p, held(any || !p->f.cap[i]), what[i], any ? "(started by a user)" : "none",
-		    "%llx", (unsigned long long)p->f.cap[i]);
+		say(p, held(any || !p->f.cap[i]), what[i], any ? "(started by a user)" : "none", "%llx",
+		    (unsigned long long)p->f.cap[i]);
 	}
 }
 
@@ -203,8 +197,7 @@ static void check_namespaces(const struct audit_guest *g, struct audit_process *
 	size_t n = 0, m = 0, a = 0;
 
 	if (!p->f.ns[NS_MNT][0]) {
-		say(p, NOT_SHOWN, "own namespaces", "mnt pid net ipc uts cgroup",
-		    "only root may see them");
+		say(p, NOT_SHOWN, "own namespaces", "mnt pid net ipc uts cgroup", "only root may see them");
 		return;
 	}
 	for (unsigned k = 0; k <= last; k++)
@@ -213,10 +206,12 @@ static void check_namespaces(const struct audit_guest *g, struct audit_process *
 		else if (shares(g, p, (enum ns_kind)k))
 			m += (size_t)snprintf(shared + m, sizeof(shared) - m, " %s", ns_text((enum ns_kind)k));
 		else
-			n += (size_t)snprintf(own + n, sizeof(own) - n, "%s%s", n ? " " : "",
-					      ns_text((enum ns_kind)k));
-	say(p, m ? WEAKER : a ? NOT_SHOWN : AS_PROMISED, "own namespaces",
-	    last == NS_USER ? "mnt pid net ipc uts cgroup user" : "mnt pid net ipc uts cgroup",
+			n += (size_t)snprintf(own + n, sizeof(own) - n, "%s%s", n ? " " : "", ns_text((enum ns_kind)k));
+	say(p,
+	    m	? WEAKER
+	    : a ? NOT_SHOWN
+		: AS_PROMISED,
+	    "own namespaces", last == NS_USER ? "mnt pid net ipc uts cgroup user" : "mnt pid net ipc uts cgroup",
 	    "%s%s%s%s%s", own, m ? "; shared:" : "", shared, a ? "; not in this kernel:" : "", absent);
 }
 
@@ -227,14 +222,13 @@ static void check_root(struct audit_process *p)
 	if (!f->have_root)
 		say(p, NOT_SHOWN, "root folder", "empty, read-only", "only root may see it");
 	else if (p->part == PART_QEMU || (p->part == PART_SPAWNER && f->root_entries))
-		say(p, held(f->root_read_only && !f->writable_mounts && !strcmp(f->root_type, "tmpfs")),
-		    "root folder", "QEMU's files, all read-only", "%u entries on %s, %u mounts writable",
-		    f->root_entries, f->root_type, f->writable_mounts);
-	else
-		say(p, held(f->root_read_only && !f->root_entries && !f->writable_mounts),
-		    "root folder", "empty, read-only", "%s%s on %s, %u mounts writable",
-		    f->root_entries ? "not empty" : "empty", f->root_read_only ? ", read-only" : "",
+		say(p, held(f->root_read_only && !f->writable_mounts && !strcmp(f->root_type, "tmpfs")), "root folder",
+		    "QEMU's files, all read-only", "%u entries on %s, %u mounts writable", f->root_entries,
 		    f->root_type, f->writable_mounts);
+	else
+		say(p, held(f->root_read_only && !f->root_entries && !f->writable_mounts), "root folder",
+		    "empty, read-only", "%s%s on %s, %u mounts writable", f->root_entries ? "not empty" : "empty",
+		    f->root_read_only ? ", read-only" : "", f->root_type, f->writable_mounts);
 }
 
 static void check_descriptors(struct audit_process *p)
@@ -253,11 +247,10 @@ static void check_descriptors(struct audit_process *p)
 		if (!d->wrong)
 			continue;
 		if (++wrong <= 8)
-			say(p, WEAKER, "descriptor", "those of its table", "number %u is a %s (%.80s): %s",
-			    d->number, fd_kind_text(d->kind), d->target, d->wrong);
+			say(p, WEAKER, "descriptor", "those of its table", "number %u is a %s (%.80s): %s", d->number,
+			    fd_kind_text(d->kind), d->target, d->wrong);
 	}
-	say(p, held(!wrong), "descriptors", "those of its table", "%u, %u of them wrong", f->nfds,
-	    wrong);
+	say(p, held(!wrong), "descriptors", "those of its table", "%u, %u of them wrong", f->nfds, wrong);
 }
 
 static const char *amount(uint64_t v, char buf[24])
@@ -274,9 +267,8 @@ static void check_limit(struct audit_process *p, enum limit_kind k, const char *
 	char promised[24], soft[24], hard[24];
 	const struct facts *f = &p->f;
 
-	say(p, held(f->limit[k].soft <= most && f->limit[k].hard <= most), what,
-	    amount(most, promised), "%s, %s", amount(f->limit[k].soft, soft),
-	    amount(f->limit[k].hard, hard));
+	say(p, held(f->limit[k].soft <= most && f->limit[k].hard <= most), what, amount(most, promised), "%s, %s",
+	    amount(f->limit[k].soft, soft), amount(f->limit[k].hard, hard));
 }
 
 /* The vCPU process of the lguest engine: a request to the device counts as a few bytes of a file. */
@@ -299,17 +291,14 @@ static void check_limits(struct audit_process *p)
 		check_limit(p, LIM_NOFILE, "descriptor limit", 2 * VFD_LIMIT);
 		return;
 	}
-	check_limit(p, LIM_NOFILE, "descriptor limit",
-		    helper ? (uint64_t)HFD_LIMIT : (uint64_t)VFD_LIMIT);
+	check_limit(p, LIM_NOFILE, "descriptor limit", helper ? (uint64_t)HFD_LIMIT : (uint64_t)VFD_LIMIT);
 	if (helper)
 		check_limit(p, LIM_NPROC, "process limit", 0);
 	/* A block device cannot grow; a limit of file sizes means nothing there. */
 	if (p->part != PART_BLKD)
-		check_limit(p, LIM_FSIZE, "file size limit",
-			    p->part == PART_VCPU && has_lguest(&p->f) ? 4096 : 0);
+		check_limit(p, LIM_FSIZE, "file size limit", p->part == PART_VCPU && has_lguest(&p->f) ? 4096 : 0);
 	else if (p->f.disk_size || !p->f.disk_block)
-		check_limit(p, LIM_FSIZE, "file size limit",
-			    p->f.have_fds ? p->f.disk_size : LIM_INFINITY - 1);
+		check_limit(p, LIM_FSIZE, "file size limit", p->f.have_fds ? p->f.disk_size : LIM_INFINITY - 1);
 	if (BOUNDED_SPACE && p->part != PART_QEMU)
 		check_limit(p, LIM_AS, "address space limit", LIM_INFINITY - 1);
 }
@@ -319,8 +308,7 @@ static void check_guest_memory(struct audit_process *p)
 	const struct facts *f = &p->f;
 
 	if (!is_role(p->part)) {
-		say(p, held(!f->guest_maps), "guest memory", "not mapped", "%smapped",
-		    f->guest_maps ? "" : "not ");
+		say(p, held(!f->guest_maps), "guest memory", "not mapped", "%smapped", f->guest_maps ? "" : "not ");
 		return;
 	}
 	if (!f->guest_maps) {
@@ -333,11 +321,12 @@ static void check_guest_memory(struct audit_process *p)
 		say(p, held(!f->guest_dumped), "guest memory in dumps", "left out", "%s",
 		    f->guest_dumped ? "not left out" : "left out");
 	if (f->seals < 0)
-		say(p, NOT_SHOWN, "guest memory's seals", "shrink grow", "only root may ask for them, from Linux 4.3 on");
+		say(p, NOT_SHOWN, "guest memory's seals", "shrink grow",
+		    "only root may ask for them, from Linux 4.3 on");
 	else
-		say(p, held((f->seals & SEALS_PROMISED) == SEALS_PROMISED), "guest memory's seals",
-		    "shrink grow", "0x%x%s%s%s", (unsigned)f->seals, f->seals & 2 ? " shrink" : "",
-		    f->seals & 4 ? " grow" : "", f->seals & 1 ? " seal" : "");
+		say(p, held((f->seals & SEALS_PROMISED) == SEALS_PROMISED), "guest memory's seals", "shrink grow",
+		    "0x%x%s%s%s", (unsigned)f->seals, f->seals & 2 ? " shrink" : "", f->seals & 4 ? " grow" : "",
+		    f->seals & 1 ? " seal" : "");
 }
 
 static void check_memory(struct audit_process *p)
@@ -349,18 +338,15 @@ static void check_memory(struct audit_process *p)
 		return;
 	}
 	if (p->part == PART_QEMU) {
-		say(p, AS_PROMISED, "writable and executable", "(its JIT writes code)", "%u mappings",
-		    f->write_exec);
+		say(p, AS_PROMISED, "writable and executable", "(its JIT writes code)", "%u mappings", f->write_exec);
 	} else {
-		say(p, held(!f->write_exec), "writable and executable", "no mapping", "%u mappings",
-		    f->write_exec);
-		say(p, held(!f->odd_exec), "code outside its program", "no mapping", "%u mappings%s%s",
-		    f->odd_exec, f->odd_exec ? ": " : "", f->odd_exec_what);
+		say(p, held(!f->write_exec), "writable and executable", "no mapping", "%u mappings", f->write_exec);
+		say(p, held(!f->odd_exec), "code outside its program", "no mapping", "%u mappings%s%s", f->odd_exec,
+		    f->odd_exec ? ": " : "", f->odd_exec_what);
 	}
 	check_guest_memory(p);
 	if (f->have_smaps && f->sealed_maps)
-		say(p, AS_PROMISED, "sealed mappings (mseal)", "where the kernel has it", "%u",
-		    f->sealed_maps);
+		say(p, AS_PROMISED, "sealed mappings (mseal)", "where the kernel has it", "%u", f->sealed_maps);
 }
 
 static void check_program_file(struct audit_process *p)
@@ -371,8 +357,8 @@ static void check_program_file(struct audit_process *p)
 	if (p->f.link == LINK_UNKNOWN)
 		say(p, NOT_SHOWN, "linked as", fixed ? "PIE" : "static PIE", "only root may see it");
 	else
-		say(p, held(p->f.link == LINK_STATIC_PIE || (fixed && p->f.link == LINK_PIE)),
-		    "linked as", fixed ? "PIE" : "static PIE", "%s", text[p->f.link]);
+		say(p, held(p->f.link == LINK_STATIC_PIE || (fixed && p->f.link == LINK_PIE)), "linked as",
+		    fixed ? "PIE" : "static PIE", "%s", text[p->f.link]);
 	if (p->part == PART_QEMU) /* execution of a program that others may read sets it again */
 		say(p, AS_PROMISED, "dumpable", "(no promise for QEMU)", "%d", p->f.dumpable);
 	else if (p->f.dumpable < 0)
@@ -461,7 +447,6 @@ void audit_judge(struct audit_guest *g)
 		guest_says(g, netd <= g->nics, "NIC processes", g->nics, netd);
 	}
 	guest_says(g, vcpu <= 1, "vCPU processes", 1, vcpu);
-	guest_says(g, !count_part(g, PART_STRANGER), "strange processes", 0,
-		   count_part(g, PART_STRANGER));
+	guest_says(g, !count_part(g, PART_STRANGER), "strange processes", 0, count_part(g, PART_STRANGER));
 	one_memory(g);
 }

@@ -49,12 +49,11 @@ static const struct slot table[] = {
 	{ VFD_VCPU0, MAX_VCPUS, P(VCPU), FD_CPU },
 	{ VFD_OWNKICK0, MAX_QUEUES, P(VCPU), FD_EVENTFD },
 	{ VFD_QERR0, MAX_DEVICES, P(VCPU), FD_EVENTFD },
-	{ VFD_QKICK0, MAX_DEVICES * MAX_QUEUES, P(VCPU), FD_EVENTFD },
-	{ VFD_QCALL0, MAX_DEVICES * MAX_QUEUES, P(VCPU), FD_EVENTFD },
+	{ VFD_QKICK0, MAX_DEVICES *MAX_QUEUES, P(VCPU), FD_EVENTFD },
+	{ VFD_QCALL0, MAX_DEVICES *MAX_QUEUES, P(VCPU), FD_EVENTFD },
 	/* QEMU has kernel and initrd as sealed copies, and takes numbers of its own. */
 	{ VFD_KERNEL, 2, P(QEMU), FD_MEMFD },
-	{ VFD_ENGINE, VFD_LIMIT - VFD_ENGINE, P(QEMU),
-	  FD_SOCKET | FD_EVENTFD | FD_EPOLL | FD_SIGNALFD | FD_MEMFD },
+	{ VFD_ENGINE, VFD_LIMIT - VFD_ENGINE, P(QEMU), FD_SOCKET | FD_EVENTFD | FD_EPOLL | FD_SIGNALFD | FD_MEMFD },
 
 	{ IFD_DIAG, 1, P(SPAWNER), FD_PIPE },
 	{ IFD_CMD, 1, P(SPAWNER), FD_SOCKET },
@@ -63,8 +62,7 @@ static const struct slot table[] = {
 	/* The user's own three, whatever they are; then what the window opened. */
 	{ 0, 3, P(SUPERVISOR), ~0u },
 	{ 3, 1u << 20, P(SUPERVISOR),
-	  FD_PIPE | FD_SOCKET | FD_SIGNALFD | FD_FILE | FD_BLOCK | FD_TAP | FD_MEMFD | FD_ENGINE |
-		  FD_CHAR },
+	  FD_PIPE | FD_SOCKET | FD_SIGNALFD | FD_FILE | FD_BLOCK | FD_TAP | FD_MEMFD | FD_ENGINE | FD_CHAR },
 };
 
 static const char *judge(enum part part, const struct audit_fd *d)
@@ -74,15 +72,13 @@ static const char *judge(enum part part, const struct audit_fd *d)
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
 		const struct slot *s = &table[i];
 
-		if (!(s->parts & (1u << part)) || d->number < s->first ||
-		    d->number - s->first >= s->count)
+		if (!(s->parts & (1u << part)) || d->number < s->first || d->number - s->first >= s->count)
 			continue;
 		number_known = true;
 		if (s->kinds & d->kind)
 			return NULL;
 	}
-	return number_known ? "another kind has this number in its table" :
-			      "its table has no such number";
+	return number_known ? "another kind has this number in its table" : "its table has no such number";
 }
 
 void audit_judge_fds(enum part part, struct facts *f)

@@ -289,8 +289,7 @@ static void one_mount(struct facts *f, char *line)
 	unsigned n = 0;
 	bool ro;
 
-	for (char *p = strtok_r(line, " ", &save); p && n < ARRAY_SIZE(field);
-	     p = strtok_r(NULL, " ", &save))
+	for (char *p = strtok_r(line, " ", &save); p && n < ARRAY_SIZE(field); p = strtok_r(NULL, " ", &save))
 		field[n++] = p;
 	if (n < 6 || !dash)
 		return;

@@ -37,8 +37,8 @@ static void text_check(const struct check *c)
 static void text_fds(const struct facts *f)
 {
 	for (unsigned i = 0; i < f->nfds; i++)
-		printf("    %-7s %5u %-20s %s\n", mark(f->fd[i].wrong ? WEAKER : AS_PROMISED),
-		       f->fd[i].number, fd_kind_text(f->fd[i].kind), f->fd[i].target);
+		printf("    %-7s %5u %-20s %s\n", mark(f->fd[i].wrong ? WEAKER : AS_PROMISED), f->fd[i].number,
+		       fd_kind_text(f->fd[i].kind), f->fd[i].target);
 }
 
 static void text_guest(const struct audit_guest *g)
@@ -61,16 +61,15 @@ static void text_weaker(const struct audit_guest *g)
 {
 	for (unsigned k = 0; k < g->nchecks; k++)
 		if (g->check[k].verdict == WEAKER)
-			printf("weaker: guest %s: %s: %s (promised: %s)\n", g->name, g->check[k].what,
-			       g->check[k].is, g->check[k].promised);
+			printf("weaker: guest %s: %s: %s (promised: %s)\n", g->name, g->check[k].what, g->check[k].is,
+			       g->check[k].promised);
 	for (unsigned i = 0; i < g->n; i++)
 		for (unsigned k = 0; k < g->process[i].nchecks; k++) {
 			const struct check *c = &g->process[i].check[k];
 
 			if (c->verdict == WEAKER)
 				printf("weaker: guest %s: %s (pid %d): %s: %s (promised: %s)\n", g->name,
-				       g->process[i].name, (int)g->process[i].f.pid, c->what, c->is,
-				       c->promised);
+				       g->process[i].name, (int)g->process[i].f.pid, c->what, c->is, c->promised);
 		}
 }
 
@@ -91,8 +90,7 @@ void audit_print_text(const struct audit_guest *g, unsigned n)
 		puts("verdict: no guest runs");
 	else
 		printf("verdict: %u guest%s, %u processes: %s; %u promises weaker, %u not to be seen\n", n,
-		       n == 1 ? "" : "s", processes, weaker ? "WEAKER than promised" : "as promised",
-		       weaker, hidden);
+		       n == 1 ? "" : "s", processes, weaker ? "WEAKER than promised" : "as promised", weaker, hidden);
 }
 
 void json_string(FILE *f, const char *s)

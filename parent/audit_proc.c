@@ -17,8 +17,7 @@
 
 const char *ns_text(enum ns_kind k)
 {
-	static const char *const text[NS_COUNT] = { "mnt", "pid",    "net", "ipc",
-						    "uts", "cgroup", "user" };
+	static const char *const text[NS_COUNT] = { "mnt", "pid", "net", "ipc", "uts", "cgroup", "user" };
 
 	return text[k];
 }
@@ -218,9 +217,8 @@ static uint64_t limit_value(char **p)
 
 static void read_limits(struct facts *f)
 {
-	static const char *const row[LIM_COUNT] = { "Max file size", "Max core file size",
-						    "Max processes", "Max open files",
-						    "Max address space" };
+	static const char *const row[LIM_COUNT] = { "Max file size", "Max core file size", "Max processes",
+						    "Max open files", "Max address space" };
 	FILE *s = open_text(f->pid, "limits");
 	char line[256], *p;
 

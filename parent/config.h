@@ -32,7 +32,7 @@ enum net_kind { NET_TUNNET_IP, NET_BRIDGE, NET_TAP, NET_FD, NET_VHOST_USER };
 
 struct net_option {
 	enum net_kind kind;
-	bool tunnet; /* asked for with --tunnet= */
+	bool tunnet;	   /* asked for with --tunnet= */
 	struct in_addr ip; /* NET_TUNNET_IP: the host's end */
 	unsigned prefix;
 	char ifname[IFNAMSIZ]; /* bridge or tap */
@@ -68,16 +68,16 @@ struct config {
 	const char *name; /* --name, for lguest-sep audit; NULL: the kernel's file name */
 	char cmdline[CMDLINE_MAX];
 
-	bool drop;	 /* --drop-to was given */
+	bool drop;	    /* --drop-to was given */
 	char drop_name[80]; /* as it was said, or the default */
-	uid_t uid;	 /* set if @drop, or if root started us: what everything becomes */
+	uid_t uid;	    /* set if @drop, or if root started us: what everything becomes */
 	gid_t gid;
 	bool change_user; /* uid and gid are to be taken on */
 
 	enum engine_kind engine;
 	unsigned smp;
 	bool rng, verbose, no_reboot, strict, stats, kill_on_fault;
-	unsigned timeout_s;  /* 0: none */
+	unsigned timeout_s;   /* 0: none */
 	unsigned max_reboots; /* lguest: how many descriptors are kept */
 	unsigned max_restarts;
 	unsigned poll_us;
@@ -91,14 +91,14 @@ struct config {
 /* Exit statuses of lguest-sep; README and the man page list the same. */
 enum exit_status {
 	EXIT_POWEROFF = 0,
-	EXIT_HOST = 1,	    /* set-up failed */
+	EXIT_HOST = 1, /* set-up failed */
 	EXIT_USAGE = 2,
 	EXIT_GUEST_PANIC = 3, /* the guest crashed or panicked */
-	EXIT_ROLE_DIED = 4, /* a helper or the vCPU process died */
+	EXIT_ROLE_DIED = 4,   /* a helper or the vCPU process died */
 	EXIT_TIMEOUT = 5,
 	EXIT_GUEST_FAULT = 6, /* --on-fault=kill */
-	EXIT_REBOOTS = 7,   /* --max-reboots used up */
-	EXIT_RESTARTS = 8,  /* --max-restarts used up */
+	EXIT_REBOOTS = 7,     /* --max-reboots used up */
+	EXIT_RESTARTS = 8,    /* --max-restarts used up */
 	EXIT_SIGHUP = 129,
 	EXIT_THREE_CTRL_C = 130, /* also SIGINT */
 	EXIT_SIGQUIT = 131,

@@ -93,8 +93,8 @@ static int drop_ids(uid_t uid, gid_t gid)
 		return -1;
 	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -1;
-	if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0 || r != uid || e != uid ||
-	    s != uid || rg != gid || eg != gid || sg != gid) {
+	if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0 || r != uid || e != uid || s != uid ||
+	    rg != gid || eg != gid || sg != gid) {
 		errno = EPERM;
 		return -1;
 	}
@@ -106,8 +106,7 @@ static int drop_caps(void)
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return -1;
-	if (capng_get_caps_process() < 0 ||
-	    capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE) {
+	if (capng_get_caps_process() < 0 || capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE) {
 		errno = EPERM;
 		return -1;
 	}

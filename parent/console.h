@@ -14,9 +14,9 @@
 struct outbuf {
 	uint8_t *buf;
 	size_t size, head, len;
-	bool gone;	    /* nobody takes them any more: they are dropped */
-	bool mid_line;	    /* the last byte put in did not end a line */
-	int error;	    /* why: errno of the write that failed */
+	bool gone;     /* nobody takes them any more: they are dropped */
+	bool mid_line; /* the last byte put in did not end a line */
+	int error;     /* why: errno of the write that failed */
 	uint64_t dropped;
 };
 size_t outbuf_room(const struct outbuf *o);

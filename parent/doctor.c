@@ -23,8 +23,7 @@
 static struct finding finding[MAX_FINDINGS];
 static unsigned n;
 
-void found(const char *group, const char *what, enum finding_state state, const char *advice,
-	   const char *fmt, ...)
+void found(const char *group, const char *what, enum finding_state state, const char *advice, const char *fmt, ...)
 {
 	struct finding *f = &finding[n];
 	va_list ap;
@@ -76,8 +75,8 @@ static void huge_pages(void)
 		      "not for shared memory: guests start about a tenth slower");
 	else
 		found("memory", "huge pages", text[0] ? FOUND : LIMITED, NULL,
-		      text[0] ? "for shared memory as well: guests start faster" :
-				"this kernel has none for shared memory");
+		      text[0] ? "for shared memory as well: guests start faster"
+			      : "this kernel has none for shared memory");
 }
 
 /* The engines in the order in which --engine=auto tries them; the first that works is taken. */
@@ -100,9 +99,9 @@ static void engines(void)
 			continue;
 		}
 		found("engine", name, order[i] == ENGINE_QEMU ? LIMITED : FOUND,
-		      order[i] == ENGINE_QEMU && !used ?
-			      "a CPU emulator is no security boundary: prefer a host with /dev/kvm for hostile guests" :
-			      NULL,
+		      order[i] == ENGINE_QEMU && !used
+			      ? "a CPU emulator is no security boundary: prefer a host with /dev/kvm for hostile guests"
+			      : NULL,
 		      "%s", used ? "works; not used by --engine=auto" : "works; --engine=auto takes it");
 		used = used ? used : name;
 		kvm = kvm || order[i] == ENGINE_KVM;
@@ -138,8 +137,8 @@ static void caller(void)
 	if (uname(&u) == 0)
 		found("caller", "kernel", FOUND, NULL, "%s %s", u.release, u.machine);
 	if (geteuid() == 0 && nobody && cannot_become(nobody->pw_uid, nobody->pw_gid))
-		found("caller", "user", MISSING, "start as an ordinary user, or where root may do it",
-		      "root, but %s", cannot_become(nobody->pw_uid, nobody->pw_gid));
+		found("caller", "user", MISSING, "start as an ordinary user, or where root may do it", "root, but %s",
+		      cannot_become(nobody->pw_uid, nobody->pw_gid));
 	else if (geteuid() == 0)
 		found("caller", "user", FOUND, NULL,
 		      "root: everything can be set up; guests run as nobody, or as --drop-to says");
@@ -197,8 +196,7 @@ static void print_json(bool can)
 /* What a guest needs besides an engine; all else is done without. */
 static bool is_needed(const struct finding *f)
 {
-	return !strcmp(f->what, "user") || !strcmp(f->what, "programs") ||
-	       !strcmp(f->what, "system call filters");
+	return !strcmp(f->what, "user") || !strcmp(f->what, "programs") || !strcmp(f->what, "system call filters");
 }
 
 static bool guests_can_run(unsigned *missing)

@@ -20,8 +20,8 @@ struct finding {
 };
 
 /* Adds one finding; NULL @advice: none. More than there is room for are not kept. */
-void found(const char *group, const char *what, enum finding_state state, const char *advice,
-	   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void found(const char *group, const char *what, enum finding_state state, const char *advice, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 /*
  * Calls @fn in a child of its own: its return value (0 to 250), or -1 if it did

@@ -123,8 +123,7 @@ static int try_cgroup_namespace(void)
 static int try_io_uring(void)
 {
 	struct io_uring_params p = { .flags = IORING_SETUP_R_DISABLED };
-	struct io_uring_restriction r = { .opcode = IORING_RESTRICTION_SQE_OP,
-					  .sqe_op = IORING_OP_READV };
+	struct io_uring_restriction r = { .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV };
 	int fd = (int)syscall(__NR_io_uring_setup, 4, &p);
 
 	if (fd < 0)
@@ -159,8 +158,8 @@ void doctor_layers(void)
 		int (*fn)(void);
 		const char *yes, *no, *advice;
 	} layer[] = {
-		{ "system call filters", try_filter, "the spawners' filter can be put on",
-		  "no filter can be put on", "a kernel from 3.5 on, with CONFIG_SECCOMP_FILTER" },
+		{ "system call filters", try_filter, "the spawners' filter can be put on", "no filter can be put on",
+		  "a kernel from 3.5 on, with CONFIG_SECCOMP_FILTER" },
 		{ "kill-process action", try_kill_process, "a forbidden system call ends the whole process",
 		  "a forbidden system call ends the process by SIGSYS", "a kernel from 4.14 on" },
 		{ "naming of forbidden calls", try_trace, "spawners may trace their roles",
@@ -176,8 +175,8 @@ void doctor_layers(void)
 		  "a kernel from 4.6 on, with CONFIG_CGROUPS" },
 		{ "memory-deny-write-execute", try_mdwe, "no mapping becomes executable", "not in this kernel",
 		  "a kernel from 6.3 on" },
-		{ "sealed mappings (mseal)", try_mseal, "mappings that never change are sealed",
-		  "not in this kernel", "a 64-bit kernel from 6.10 on" },
+		{ "sealed mappings (mseal)", try_mseal, "mappings that never change are sealed", "not in this kernel",
+		  "a 64-bit kernel from 6.10 on" },
 		{ "sealed guest memory", try_memfd_seal, "its size cannot change under a process",
 		  "memory files cannot be sealed", "a kernel from 3.17 on" },
 		{ "close_range", try_close_range, "there", "not in this kernel; descriptors are closed one by one",

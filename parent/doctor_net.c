@@ -59,8 +59,8 @@ static void tap(void)
 		found("network", "tap", FOUND, NULL, "can be made: --tunnet works");
 		break;
 	case TAP_NO_DEVICE:
-		found("network", "tap", MISSING,
-		      "modprobe tun, or let the container have /dev/net/tun", "no /dev/net/tun");
+		found("network", "tap", MISSING, "modprobe tun, or let the container have /dev/net/tun",
+		      "no /dev/net/tun");
 		break;
 	case TAP_NO_PERMISSION:
 		found("network", "tap", MISSING,
@@ -100,17 +100,15 @@ static void yes_no(const char *what, int result, const char *yes, const char *no
 	if (result == 2)
 		found("network", what, LIMITED, NULL, "cannot be tried out by this user");
 	else
-		found("network", what, result ? MISSING : FOUND, result ? advice : NULL, "%s",
-		      result ? no : yes);
+		found("network", what, result ? MISSING : FOUND, result ? advice : NULL, "%s", result ? no : yes);
 }
 
 void doctor_network(void)
 {
 	tap();
-	yes_no("bridge", in_child(try_bridge), "can be made: ip link add NAME type bridge",
-	       "this kernel makes none", "modprobe bridge, or use --tunnet=IP");
-	yes_no("filter on a tap", in_child(try_guard),
-	       "the kernel drops frames from any address but the guest's",
+	yes_no("bridge", in_child(try_bridge), "can be made: ip link add NAME type bridge", "this kernel makes none",
+	       "modprobe bridge, or use --tunnet=IP");
+	yes_no("filter on a tap", in_child(try_guard), "the kernel drops frames from any address but the guest's",
 	       "this kernel has none; netd's own check stays",
 	       "a kernel with CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS (modprobe cls_bpf sch_ingress)");
 }

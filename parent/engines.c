@@ -62,9 +62,10 @@ static bool too_many(unsigned starts, char *why)
 		most = r.rlim_cur > OTHER_DESCRIPTORS ? (unsigned)r.rlim_cur - OTHER_DESCRIPTORS : 1;
 	if (starts <= most)
 		return false;
-	snprintf(why, WHY_MAX,
-		 "--max-reboots=%u: /dev/lguest is opened once for every start, and the most descriptors there is room for is %u; say %u or less",
-		 starts - 1, most, most - 1);
+	snprintf(
+		why, WHY_MAX,
+		"--max-reboots=%u: /dev/lguest is opened once for every start, and the most descriptors there is room for is %u; say %u or less",
+		starts - 1, most, most - 1);
 	return true;
 }
 
@@ -119,8 +120,8 @@ static int try_lguest(struct host *h, char *why)
 	while (h->nengine < starts) {
 		fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
 		if (fd < 0) {
-			snprintf(why, WHY_MAX, "/dev/lguest, opened for start %u of %u: %s",
-				 h->nengine + 1, starts, strerror(errno));
+			snprintf(why, WHY_MAX, "/dev/lguest, opened for start %u of %u: %s", h->nengine + 1, starts,
+				 strerror(errno));
 			while (h->nengine)
 				close(h->engine_fd[--h->nengine]);
 			engine_forget(h);
@@ -141,26 +142,24 @@ static bool cpu_has_virtualization(void)
 
 	if (fd < 0)
 		return false;
-	while (have < sizeof(text) - 1 &&
-	       (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0)
+	while (have < sizeof(text) - 1 && (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0)
 		have += (size_t)n;
 	close(fd);
 	text[have] = '\0';
-	return strstr(text, " vmx ") || strstr(text, " svm ") || strstr(text, " vmx\n") ||
-	       strstr(text, " svm\n");
+	return strstr(text, " vmx ") || strstr(text, " svm ") || strstr(text, " vmx\n") || strstr(text, " svm\n");
 }
 
 static int kvm_open_failed(char *why)
 {
 	if (errno == EACCES || errno == EPERM)
-		snprintf(why, WHY_MAX,
-			 "no permission to open /dev/kvm; join the group kvm or start as root");
+		snprintf(why, WHY_MAX, "no permission to open /dev/kvm; join the group kvm or start as root");
 	else if (!cpu_has_virtualization())
 		snprintf(why, WHY_MAX,
 			 "no /dev/kvm, and no hardware support in this CPU's flags (vmx or svm); use --engine=qemu");
 	else
-		snprintf(why, WHY_MAX,
-			 "no /dev/kvm; load its module (modprobe kvm-intel or kvm-amd) or switch virtualization on in the firmware");
+		snprintf(
+			why, WHY_MAX,
+			"no /dev/kvm; load its module (modprobe kvm-intel or kvm-amd) or switch virtualization on in the firmware");
 	return -1;
 }
 
@@ -179,8 +178,9 @@ static int try_kvm(struct host *h, char *why)
 	if (version != KVM_VERSION) {
 		snprintf(why, WHY_MAX, "/dev/kvm speaks version %d of its API, not 12", version);
 	} else if (h->c->engine != ENGINE_KVM && !cpu_has_virtualization()) {
-		snprintf(why, WHY_MAX,
-			 "/dev/kvm is there, but the CPU's flags have no hardware support (vmx or svm); --engine=kvm tries it all the same");
+		snprintf(
+			why, WHY_MAX,
+			"/dev/kvm is there, but the CPU's flags have no hardware support (vmx or svm); --engine=kvm tries it all the same");
 	} else if (keep(h, 1, why) == 0) {
 		h->engine_fd[h->nengine++] = fd;
 		return 0;
@@ -224,7 +224,7 @@ void engine_forget(struct host *h)
 
 int engine_open(struct host *h)
 {
-	char why[ARRAY_SIZE(engine)][WHY_MAX] = {""};
+	char why[ARRAY_SIZE(engine)][WHY_MAX] = { "" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(engine); i++) {
 		if (h->c->engine != ENGINE_AUTO && h->c->engine != engine[i].kind)
@@ -234,8 +234,7 @@ int engine_open(struct host *h)
 			return 0;
 		}
 		if (h->c->engine != ENGINE_AUTO)
-			return complain(-1, "--engine=%s: %s", engine_name(engine[i].kind),
-					why[i]);
+			return complain(-1, "--engine=%s: %s", engine_name(engine[i].kind), why[i]);
 		if (h->c->verbose)
 			complain(0, "engine %s passed over: %s", engine_name(engine[i].kind), why[i]);
 	}

@@ -30,8 +30,7 @@ static bool has_open(const char *pid, dev_t dev, ino_t ino)
 	while (!found && (e = readdir(d))) {
 		struct stat st;
 
-		if (isdigit((unsigned char)e->d_name[0]) &&
-		    fstatat(dirfd(d), e->d_name, &st, 0) == 0)
+		if (isdigit((unsigned char)e->d_name[0]) && fstatat(dirfd(d), e->d_name, &st, 0) == 0)
 			found = st.st_dev == dev && st.st_ino == ino;
 	}
 	closedir(d);
@@ -70,8 +69,7 @@ void find_holder(dev_t dev, ino_t ino, char *text, size_t size)
 	if (!d)
 		return;
 	while ((e = readdir(d))) {
-		if (!isdigit((unsigned char)e->d_name[0]) || !strcmp(e->d_name, self) ||
-		    !has_open(e->d_name, dev, ino))
+		if (!isdigit((unsigned char)e->d_name[0]) || !strcmp(e->d_name, self) || !has_open(e->d_name, dev, ino))
 			continue;
 		process_name(e->d_name, name, sizeof(name));
 		snprintf(text, size, "process %.10s (%s)", e->d_name, name);

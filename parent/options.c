@@ -53,8 +53,7 @@ static int parse_name(struct parse *p, const char *value)
 	size_t good = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 
 	if (!*value || value[good] || strlen(value) > 60)
-		return complain(EXIT_USAGE,
-				"%s=%s: a name has 1 to 60 letters, digits, dashes, dots and underscores",
+		return complain(EXIT_USAGE, "%s=%s: a name has 1 to 60 letters, digits, dashes, dots and underscores",
 				p->opt, value);
 	p->c->name = value;
 	return -1;
@@ -74,13 +73,11 @@ static int parse_engine(struct parse *p, const char *value)
 			p->c->engine = (enum engine_kind)i;
 			return -1;
 		}
-	return complain(EXIT_USAGE, "%s=%s: no such engine; say auto, lguest, kvm or qemu", p->opt,
-			value);
+	return complain(EXIT_USAGE, "%s=%s: no such engine; say auto, lguest, kvm or qemu", p->opt, value);
 }
 
 /* A number in a range into *@to; -1, or the exit status. */
-static int number(const struct parse *p, const char *value, uint64_t min, uint64_t max,
-		  unsigned *to)
+static int number(const struct parse *p, const char *value, uint64_t min, uint64_t max, unsigned *to)
 {
 	uint64_t n;
 
@@ -160,19 +157,16 @@ static int printed(const struct parse *p)
 static int print_version(struct parse *p, const char *value)
 {
 	static const struct policy *const policies[] = {
-		&policy_blkd,	      &policy_netd,	  &policy_vcpu_kvm,
-		&policy_vcpu_lguest,  &policy_supervisor, &policy_blkd_foreign,
-		&policy_netd_foreign, &policy_vcpu_qemu,  &policy_start,
-		&policy_start_qemu,
+		&policy_blkd,	      &policy_netd,	    &policy_vcpu_kvm,  &policy_vcpu_lguest, &policy_supervisor,
+		&policy_blkd_foreign, &policy_netd_foreign, &policy_vcpu_qemu, &policy_start,	    &policy_start_qemu,
 	};
 
 	(void)value;
 	puts("lguest-sep " LGUEST_SEP_VERSION);
 	puts("system calls that each process may make once it is confined (policy/BUDGET):");
 	for (unsigned i = 0; i < ARRAY_SIZE(policies); i++)
-		printf("  %-13s %3u calls, %3u rules, %3u of them bound to their arguments\n",
-		       policies[i]->name, policies[i]->ncalls, policies[i]->nrules,
-		       policies[i]->nconditions);
+		printf("  %-13s %3u calls, %3u rules, %3u of them bound to their arguments\n", policies[i]->name,
+		       policies[i]->ncalls, policies[i]->nrules, policies[i]->nconditions);
 	return printed(p);
 }
 
@@ -181,31 +175,30 @@ static const struct option_row table[] = {
 	  "a disk (/dev/vda, vdb… in order): an image or a block device. Settings: ro, snapshot (throw the guest's writes away), serial=S, lock=off, direct=on, cache=writeback|none|unsafe, queues=N, io=auto|uring|sync, rate=REQUESTS/s, bandwidth=BYTES/s; a comma in FILE is written ,,",
 	  parse_block },
 	{ "tunnet", 0, "IP[/LEN][:MAC] | bridge:NAME[:MAC]",
-	  "a NIC (eth0, eth1… in order) on a tap of its own: the host's end gets IP, or goes onto the bridge", parse_tunnet },
+	  "a NIC (eth0, eth1… in order) on a tap of its own: the host's end gets IP, or goes onto the bridge",
+	  parse_tunnet },
 	{ "net", 0, "tap=NAME|bridge=NAME|fd=N[,SETTING…]",
 	  "the same with more say: an existing tap, a bridge, or an open tap descriptor. Settings: mac=MAC, mtu=N, offload=off, spoof-check=off, queues=N, rate=PACKETS/s, bandwidth=BYTES/s",
 	  parse_net },
 	{ "rng", 0, NULL, "give the guest the host's random numbers (/dev/hwrng)", parse_rng },
 	{ "initrd", 0, "FILE", "initial RAM disk", parse_initrd },
-	{ "name", 0, "NAME", "what lguest-sep audit calls this guest (default: the kernel's file name)",
-	  parse_name },
-	{ "drop-to", 0, "USER[:GROUP]",
-	  "what every process becomes once all is open (as root, default: nobody)", parse_drop_to },
-	{ "engine", 0, "auto|lguest|kvm|qemu", "what runs the guest's instructions (default: auto)",
-	  parse_engine },
+	{ "name", 0, "NAME", "what lguest-sep audit calls this guest (default: the kernel's file name)", parse_name },
+	{ "drop-to", 0, "USER[:GROUP]", "what every process becomes once all is open (as root, default: nobody)",
+	  parse_drop_to },
+	{ "engine", 0, "auto|lguest|kvm|qemu", "what runs the guest's instructions (default: auto)", parse_engine },
 	{ "smp", 0, "N", "virtual CPUs (default: 1)", parse_smp },
 	{ "no-reboot", 0, NULL, "end when the guest reboots", parse_no_reboot },
 	{ "max-reboots", 0, "N", "let the guest reboot N times (default: 16 with lguest, else without end)",
 	  parse_max_reboots },
-	{ "max-restarts", 0, "N", "how often a minute a disk or NIC process that died is started again, before the guest is ended (default: 5; 0: the guest ends at once)",
+	{ "max-restarts", 0, "N",
+	  "how often a minute a disk or NIC process that died is started again, before the guest is ended (default: 5; 0: the guest ends at once)",
 	  parse_max_restarts },
 	{ "timeout", 0, "SECONDS", "end the guest after that time", parse_timeout },
 	{ "on-fault", 0, "reset|kill",
-	  "when the guest breaks a rule of a queue: reset the device (default) or end the guest",
-	  parse_on_fault },
-	{ "strict", 0, NULL, "refuse to start where this host lacks a layer of confinement",
-	  parse_strict },
-	{ "poll-us", 0, "N", "microseconds that busy disks and NICs look for work before they sleep (default: 50, "
+	  "when the guest breaks a rule of a queue: reset the device (default) or end the guest", parse_on_fault },
+	{ "strict", 0, NULL, "refuse to start where this host lacks a layer of confinement", parse_strict },
+	{ "poll-us", 0, "N",
+	  "microseconds that busy disks and NICs look for work before they sleep (default: 50, "
 	  "or 0 on one CPU)",
 	  parse_poll_us },
 	{ "vhost-user-blk", 0, "SOCKET", "a disk served by another program", parse_vhost_user_blk },
@@ -213,8 +206,7 @@ static const struct option_row table[] = {
 	{ "stats", 0, NULL, "counters of every process at the end, and on SIGUSR1", parse_stats },
 	{ "verbose", 'v', NULL, "say what is done, how, and how long it took", parse_verbose },
 	{ "help", 'h', NULL, "this text", print_help },
-	{ "version", 0, NULL, "the version, and how many system calls each process may make",
-	  print_version },
+	{ "version", 0, NULL, "the version, and how many system calls each process may make", print_version },
 	{ NULL, 0, NULL, NULL, NULL },
 };
 
@@ -293,16 +285,14 @@ static int parse_option(struct config *c, int argc, char **argv, int *i)
 			value = arg + 3 + len;
 	}
 	if (!o)
-		return complain(EXIT_USAGE, "%s: there is no such option (see lguest-sep --help)",
-				arg);
+		return complain(EXIT_USAGE, "%s: there is no such option (see lguest-sep --help)", arg);
 	snprintf(name, sizeof(name), "--%s", o->name);
 	p.opt = name;
 	if (value && !o->arg)
 		return complain(EXIT_USAGE, "%s=%s: this option takes no value", name, value);
 	if (!value && o->arg) {
 		if (*i + 1 >= argc)
-			return complain(EXIT_USAGE, "%s: a value is missing: %s=%s", name, name,
-					o->arg);
+			return complain(EXIT_USAGE, "%s: a value is missing: %s=%s", name, name, o->arg);
 		value = argv[++*i];
 	}
 	++*i;
@@ -362,8 +352,7 @@ static int parse_cmdline(struct config *c, char **words)
 	for (char **w = words; *w; w++)
 		fits = fits && add_word(c, *w);
 	if (!fits)
-		return complain(EXIT_USAGE,
-				"the kernel's command line is longer than %d characters; shorten it",
+		return complain(EXIT_USAGE, "the kernel's command line is longer than %d characters; shorten it",
 				CMDLINE_MAX - 1);
 	return -1;
 }
@@ -394,18 +383,15 @@ int options_read(int argc, char **argv, struct config *c)
 				"%s missing: lguest-sep [OPTION…] MEM-MB KERNEL [KERNEL-ARGUMENT…] (see --help)",
 				argc - i == 1 ? "KERNEL is" : "MEM-MB and KERNEL are");
 	if (!parse_number(argv[i], 1, MAX_MEM_MB, &mb))
-		return complain(EXIT_USAGE,
-				"MEM-MB %s: give the guest's memory as a number of mebibytes, 1 to %llu",
-				*argv[i] ? argv[i] : "(nothing)",
-				(unsigned long long)MAX_MEM_MB);
+		return complain(EXIT_USAGE, "MEM-MB %s: give the guest's memory as a number of mebibytes, 1 to %llu",
+				*argv[i] ? argv[i] : "(nothing)", (unsigned long long)MAX_MEM_MB);
 	c->mem_bytes = mb << 20;
 	c->kernel = argv[i + 1];
 	if (!*c->kernel)
 		return complain(EXIT_USAGE, "KERNEL: the name of a file is missing");
 	late = misplaced(argv + i + 1);
 	if (late)
-		return complain(EXIT_USAGE,
-				"%s: options come before MEM-MB (a kernel's init gets its own after --)",
+		return complain(EXIT_USAGE, "%s: options come before MEM-MB (a kernel's init gets its own after --)",
 				late);
 	return parse_cmdline(c, argv + i + 2);
 }

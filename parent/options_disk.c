@@ -95,12 +95,9 @@ static const char *set_value(struct disk_option *d, const char *key, const char 
 		return NULL;
 	}
 	if (!strcmp(key, "rate"))
-		return parse_size(v, 1, RATE_MAX, &d->rate_ops) ? NULL
-								: "give requests a second, as 500";
+		return parse_size(v, 1, RATE_MAX, &d->rate_ops) ? NULL : "give requests a second, as 500";
 	if (!strcmp(key, "bandwidth"))
-		return parse_size(v, 1, RATE_MAX, &d->rate_bytes) ?
-			       NULL :
-			       "give bytes a second, as 20M (k, M, G)";
+		return parse_size(v, 1, RATE_MAX, &d->rate_bytes) ? NULL : "give bytes a second, as 20M (k, M, G)";
 	return "there is no such setting (ro, snapshot, serial=, lock=, direct=, cache=, queues=, io=, rate=, bandwidth=; a comma in a file name is written ,,)";
 }
 
@@ -130,8 +127,7 @@ static int copy_path(struct parse *p, struct disk_option *d, const char *value, 
 	char *to = config_text(p->c, strlen(path) + 1);
 
 	if (!to)
-		return complain(EXIT_USAGE, "%s: the names of all disks together are too long",
-				p->opt);
+		return complain(EXIT_USAGE, "%s: the names of all disks together are too long", p->opt);
 	if (!*path)
 		return complain(EXIT_USAGE, "%s=%s: the name of a file is missing", p->opt, value);
 	memcpy(to, path, strlen(path) + 1);
@@ -147,8 +143,7 @@ int parse_block(struct parse *p, const char *value)
 	int status, got;
 
 	if (!d)
-		return complain(EXIT_USAGE, "%s=%s: a guest has %d disks and NICs at most", p->opt,
-				value, MAX_DEVICES);
+		return complain(EXIT_USAGE, "%s=%s: a guest has %d disks and NICs at most", p->opt, value, MAX_DEVICES);
 	if (next_field(&rest, field, sizeof(field)) < 0)
 		return complain(EXIT_USAGE, "%s: the name of the file is too long", p->opt);
 	status = copy_path(p, d, value, field);
@@ -172,8 +167,7 @@ int parse_vhost_user_blk(struct parse *p, const char *value)
 	struct disk_option *d = new_disk(p);
 
 	if (!d)
-		return complain(EXIT_USAGE, "%s=%s: a guest has %d disks and NICs at most", p->opt,
-				value, MAX_DEVICES);
+		return complain(EXIT_USAGE, "%s=%s: a guest has %d disks and NICs at most", p->opt, value, MAX_DEVICES);
 	d->vhost_user = true;
 	return copy_path(p, d, value, value);
 }

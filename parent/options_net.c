@@ -31,8 +31,7 @@ static struct net_option *new_net(struct parse *p)
 
 static int too_many(const struct parse *p, const char *value)
 {
-	return complain(EXIT_USAGE, "%s=%s: a guest has %d disks and NICs at most", p->opt, value,
-			MAX_DEVICES);
+	return complain(EXIT_USAGE, "%s=%s: a guest has %d disks and NICs at most", p->opt, value, MAX_DEVICES);
 }
 
 static int bad(const struct parse *p, const char *value, const char *field, const char *why)
@@ -85,8 +84,7 @@ static int tunnet_ip(struct parse *p, struct net_option *n, const char *value, c
 			return bad(p, value, slash + 1, "a network's length is 1 to 31 bits");
 	}
 	if (inet_pton(AF_INET, field, &n->ip) != 1)
-		return bad(p, value, field,
-			   "is no IPv4 address (write IP[/LEN][:MAC] or bridge:NAME[:MAC])");
+		return bad(p, value, field, "is no IPv4 address (write IP[/LEN][:MAC] or bridge:NAME[:MAC])");
 	n->kind = NET_TUNNET_IP;
 	n->prefix = (unsigned)prefix;
 	why = judge_address(n->ip, n->prefix);
@@ -172,13 +170,9 @@ static const char *set_value(struct net_option *n, const char *key, const char *
 		return NULL;
 	}
 	if (!strcmp(key, "rate"))
-		return parse_size(v, 1, RATE_MAX, &n->rate_packets) ?
-			       NULL :
-			       "give packets a second, as 10k";
+		return parse_size(v, 1, RATE_MAX, &n->rate_packets) ? NULL : "give packets a second, as 10k";
 	if (!strcmp(key, "bandwidth"))
-		return parse_size(v, 1, RATE_MAX, &n->rate_bytes) ?
-			       NULL :
-			       "give bytes a second, as 20M (k, M, G)";
+		return parse_size(v, 1, RATE_MAX, &n->rate_bytes) ? NULL : "give bytes a second, as 20M (k, M, G)";
 	return "there is no such setting (mac=, mtu=, offload=, spoof-check=, queues=, rate=, bandwidth=)";
 }
 
@@ -199,8 +193,7 @@ static int net(struct parse *p, struct net_option *n, const char *value)
 		eq = strchr(field, '=');
 		if (eq)
 			*eq = '\0';
-		why = first ? set_kind(n, field, eq ? eq + 1 : "") :
-			      set_value(n, field, eq ? eq + 1 : "");
+		why = first ? set_kind(n, field, eq ? eq + 1 : "") : set_value(n, field, eq ? eq + 1 : "");
 		if (eq)
 			*eq = '=';
 		if (why)
@@ -222,8 +215,7 @@ static const char *twice(const struct config *c, const struct net_option *n)
 			continue;
 		if (n->kind == NET_TUNNET_IP && n->ip.s_addr == o->ip.s_addr)
 			return "another NIC of this guest has that address already";
-		if ((n->kind == NET_TAP && !strcmp(n->ifname, o->ifname)) ||
-		    (n->kind == NET_FD && n->fd == o->fd))
+		if ((n->kind == NET_TAP && !strcmp(n->ifname, o->ifname)) || (n->kind == NET_FD && n->fd == o->fd))
 			return "another NIC of this guest has that tap already";
 	}
 	return NULL;

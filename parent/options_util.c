@@ -134,18 +134,14 @@ int parse_drop_to(struct parse *p, const char *value)
 	memcpy(user, value, len);
 	user[len] = '\0';
 	if (!find_user(user, &c->uid, &c->gid, &has_group))
-		return complain(EXIT_USAGE, "%s=%s: there is no user %s on this host", p->opt, value,
-				user);
+		return complain(EXIT_USAGE, "%s=%s: there is no user %s on this host", p->opt, value, user);
 	if (colon && !find_group(colon + 1, &c->gid))
-		return complain(EXIT_USAGE, "%s=%s: there is no group %s on this host", p->opt,
-				value, colon + 1);
+		return complain(EXIT_USAGE, "%s=%s: there is no group %s on this host", p->opt, value, colon + 1);
 	if (!colon && !has_group)
-		return complain(EXIT_USAGE,
-				"%s=%s: no user has that number, so say its group too: %s=%s:GROUP",
-				p->opt, value, p->opt, value);
+		return complain(EXIT_USAGE, "%s=%s: no user has that number, so say its group too: %s=%s:GROUP", p->opt,
+				value, p->opt, value);
 	if (c->uid == 0 || c->gid == 0)
-		return complain(EXIT_USAGE,
-				"%s=%s: that would drop nothing; take a user and group other than root",
+		return complain(EXIT_USAGE, "%s=%s: that would drop nothing; take a user and group other than root",
 				p->opt, value);
 	memcpy(c->drop_name, value, strlen(value) + 1);
 	c->drop = true;
@@ -159,9 +155,10 @@ int default_drop_to(struct config *c)
 
 	if (geteuid() != 0) {
 		if (c->drop && (c->uid != geteuid() || c->gid != getegid()))
-			return complain(EXIT_HOST,
-					"--drop-to=%s: only root can become another user; start as root, or leave it out",
-					c->drop_name);
+			return complain(
+				EXIT_HOST,
+				"--drop-to=%s: only root can become another user; start as root, or leave it out",
+				c->drop_name);
 		return -1;
 	}
 	if (!c->drop) {

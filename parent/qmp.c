@@ -9,7 +9,7 @@
 
 #include "qmp.h"
 
-#define WORD_MAX 32
+#define WORD_MAX  32
 #define DEPTH_MAX 8
 
 struct word {

@@ -36,7 +36,8 @@ const char *room_step_text(uint32_t step)
 {
 	static const char *const text[STEP_COUNT] = {
 		[STEP_NONE] = "ended",
-		[STEP_NAMESPACES] = "QEMU's room needs a mount namespace of its own: give root CAP_SYS_ADMIN, or let ordinary users make user namespaces",
+		[STEP_NAMESPACES] =
+			"QEMU's room needs a mount namespace of its own: give root CAP_SYS_ADMIN, or let ordinary users make user namespaces",
 		[STEP_ROOT] = "empty root folder",
 		[STEP_QEMU_FILES] = "showing QEMU's files",
 		[STEP_LISTEN] = "listening socket",
@@ -52,8 +53,7 @@ const char *room_step_text(uint32_t step)
 
 uint32_t room_namespaces(void)
 {
-	static const int kinds[] = {CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS,
-				    CLONE_NEWCGROUP};
+	static const int kinds[] = { CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP };
 	uint32_t missing = 0;
 	int all = 0;
 
@@ -63,10 +63,9 @@ uint32_t room_namespaces(void)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (unshare(kinds[i]) < 0)
-			missing |= kinds[i] == CLONE_NEWCGROUP ? LAYER_BIT(LAYER_CGROUP_NS) :
-				   kinds[i] == CLONE_NEWNS     ? LAYER_BIT(LAYER_NAMESPACES) |
-								     LAYER_BIT(LAYER_ROOT) :
-								 LAYER_BIT(LAYER_NAMESPACES);
+			missing |= kinds[i] == CLONE_NEWCGROUP ? LAYER_BIT(LAYER_CGROUP_NS)
+				   : kinds[i] == CLONE_NEWNS   ? LAYER_BIT(LAYER_NAMESPACES) | LAYER_BIT(LAYER_ROOT)
+							       : LAYER_BIT(LAYER_NAMESPACES);
 	return missing;
 }
 
@@ -98,7 +97,7 @@ int room_map_ids(uid_t uid, gid_t gid)
 
 static int listen_at(const char *name, uid_t uid, gid_t gid)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -115,11 +114,10 @@ static int listen_at(const char *name, uid_t uid, gid_t gid)
  * below it. */
 static int seal_root(bool qemu)
 {
-	struct mount_attributes a = {.set = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV};
+	struct mount_attributes a = { .set = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV };
 
 	if (!qemu)
-		return mount(NULL, "/", NULL,
-			     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
 			     NULL);
 	if (syscall(__NR_mount_setattr, AT_FDCWD, "/", ALL_BELOW, &a, sizeof(a)) == 0)
 		return 0;
@@ -129,7 +127,7 @@ static int seal_root(bool qemu)
 /* The tmpfs goes over a folder that every host has; the old root vanishes with all below it. */
 static int enter_tmpfs(bool qemu)
 {
-	static const char *const places[] = {"/tmp", "/run", "/mnt", "/dev"};
+	static const char *const places[] = { "/tmp", "/run", "/mnt", "/dev" };
 	size_t i;
 
 	if (room_private() < 0)
@@ -166,8 +164,7 @@ static int show_program(int fd, const char *name)
 	if (n < 0)
 		return -1;
 	path[n] = '\0';
-	if (mount(path, name, NULL, MS_BIND, NULL) < 0 || fstat(fd, &meant) < 0 ||
-	    stat(name, &shown) < 0)
+	if (mount(path, name, NULL, MS_BIND, NULL) < 0 || fstat(fd, &meant) < 0 || stat(name, &shown) < 0)
 		return -1;
 	if (meant.st_dev != shown.st_dev || meant.st_ino != shown.st_ino) {
 		errno = ESTALE;
@@ -191,8 +188,8 @@ int room_root(const struct room *r, uid_t uid, gid_t gid, int *listen_fd, uint32
 			return -1;
 	}
 	*step = STEP_ROOT;
-	if (room_needs_paths() && (show_program(r->init_exe, &SPAWN_INIT_PATH[1]) < 0 ||
-				   show_program(r->exe, &SPAWN_ROLE_PATH[1]) < 0))
+	if (room_needs_paths() &&
+	    (show_program(r->init_exe, &SPAWN_INIT_PATH[1]) < 0 || show_program(r->exe, &SPAWN_ROLE_PATH[1]) < 0))
 		return -1;
 	if (room_leave_old_root() < 0 || seal_root(r->qemu) < 0)
 		return -1;

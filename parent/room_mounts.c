@@ -54,7 +54,7 @@ static bool is_shared(const char *place)
 /* A plain folder becomes a mount: bound to a place below it, and entered there. */
 static int mount_of_our_own(void)
 {
-	static const char *const places[] = {"/mnt", "/tmp", "/run"};
+	static const char *const places[] = { "/mnt", "/tmp", "/run" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		if (mount("/", places[i], NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -91,8 +91,7 @@ int room_leave_old_root(void)
 		failed = fchdir(old) < 0 || umount2(".", MNT_DETACH) < 0;
 	else
 		/* The initial RAM disk stays below, where no path leads. */
-		failed = errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) < 0 ||
-			 chroot(".") < 0;
+		failed = errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0;
 	close(old);
 	return failed || chdir("/") < 0 ? -1 : 0;
 }

@@ -84,8 +84,7 @@ int room_qemu_files(void)
 	if (mkdir("proc", 0555) < 0)
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(options); i++)
-		if (mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-			  options[i]) == 0)
+		if (mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, options[i]) == 0)
 			return 0;
 	return -1;
 }
@@ -94,8 +93,7 @@ int room_qemu_seal(void)
 {
 	/* Each on its own: what was left out, or is a symbolic link, is no mount. */
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
-		if (mount(NULL, shown[i], NULL,
-			  MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0 &&
+		if (mount(NULL, shown[i], NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0 &&
 		    errno != EINVAL && errno != ENOENT)
 			return -1;
 	return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);

@@ -42,8 +42,7 @@ static int check_user(const struct config *c)
 
 	if (!why)
 		return 0;
-	return complain(-1, "--drop-to=%s: %s; start as an ordinary user, or where root may do it",
-			c->drop_name, why);
+	return complain(-1, "--drop-to=%s: %s; start as an ordinary user, or where root may do it", c->drop_name, why);
 }
 
 /*
@@ -63,8 +62,10 @@ static int raise_descriptor_limit(void)
 	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
 		return 0;
 	if (hard < VFD_LIMIT)
-		return complain(-1, "the hard limit of descriptors is %llu, and cannot be raised to the %u that are needed (ulimit -Hn)",
-				(unsigned long long)hard, SPAWNER_NOFILE);
+		return complain(
+			-1,
+			"the hard limit of descriptors is %llu, and cannot be raised to the %u that are needed (ulimit -Hn)",
+			(unsigned long long)hard, SPAWNER_NOFILE);
 	r.rlim_cur = r.rlim_max = hard;
 	return setrlimit(RLIMIT_NOFILE, &r) < 0 ? complain(-1, "limit of descriptors: %m") : 0;
 }
@@ -98,9 +99,9 @@ static int open_nics(struct host *h)
 			return -1;
 		}
 		if (h->c->verbose)
-			complain(0, "net%u: %s, guest's MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, offloads 0x%x",
-				 i, n->ifname, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-				 n->config.mtu, n->config.tap_offloads);
+			complain(0, "net%u: %s, guest's MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, offloads 0x%x", i,
+				 n->ifname, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], n->config.mtu,
+				 n->config.tap_offloads);
 	}
 	link_done();
 	return 0;
@@ -110,8 +111,7 @@ static int make_memory(struct host *h)
 {
 	h->mem = shm_create(h->c->mem_bytes, &h->mem_sealed);
 	if (h->mem < 0)
-		return complain(-1, "guest memory of %llu MiB: %m%s",
-				(unsigned long long)(h->c->mem_bytes >> 20),
+		return complain(-1, "guest memory of %llu MiB: %m%s", (unsigned long long)(h->c->mem_bytes >> 20),
 				errno == EFBIG ? " (ulimit -f)" : "");
 	return 0;
 }
@@ -149,8 +149,7 @@ static void own_ids(const struct host *h, struct room *room, unsigned i)
 	if (subid_range("/etc/subuid", user, &uid, &uids) < 0 || h->nroles > uids)
 		return;
 	room->uid = uid + i;
-	if (!h->c->drop_name[len] && subid_range("/etc/subgid", user, &gid, &gids) == 0 &&
-	    h->nroles <= gids)
+	if (!h->c->drop_name[len] && subid_range("/etc/subgid", user, &gid, &gids) == 0 && h->nroles <= gids)
 		room->gid = gid + i;
 }
 
@@ -174,8 +173,8 @@ static int begin_room(struct host *h, struct role_host *r)
 	for (unsigned d = 0; room.qemu && d < h->c->ndevices; d++) {
 		if (device_is_foreign(h->c, d))
 			continue;
-		fmt_line(name[d], sizeof(name[d]), "%s%u.sock",
-			 h->c->device[d].kind == DEV_BLK ? "blk" : "net", h->c->device[d].index);
+		fmt_line(name[d], sizeof(name[d]), "%s%u.sock", h->c->device[d].kind == DEV_BLK ? "blk" : "net",
+			 h->c->device[d].index);
 		room.listen[room.nlisten++] = name[d];
 	}
 	room.diag = diag_pipe(r);
@@ -223,8 +222,7 @@ static int begin_rooms(struct host *h)
 	for (unsigned d = 0; d < h->c->ndevices; d++) {
 		bool disk = h->c->device[d].kind == DEV_BLK;
 
-		add_role(h, disk ? ROLE_BLKD : ROLE_NETD, disk ? "blk" : "net",
-			 h->c->device[d].index);
+		add_role(h, disk ? ROLE_BLKD : ROLE_NETD, disk ? "blk" : "net", h->c->device[d].index);
 	}
 	add_role(h, ROLE_VCPU, "vcpu", 0);
 	for (unsigned i = 0; i < h->nroles; i++) {
@@ -271,8 +269,7 @@ static int window(struct host *h)
 	terminal_open(&h->term);
 	if (open_nics(h) < 0 || make_memory(h) < 0 || finish_rooms(h) < 0)
 		return -1;
-	return confine_self(h->c->change_user ? h->c->uid : (uid_t)-1,
-			    h->c->change_user ? h->c->gid : (gid_t)-1);
+	return confine_self(h->c->change_user ? h->c->uid : (uid_t)-1, h->c->change_user ? h->c->gid : (gid_t)-1);
 }
 
 /*
@@ -303,8 +300,7 @@ int host_open(struct host *h, const struct config *c)
 		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].listener = -1;
 		h->net[i].listener = -1;
 	}
-	if (check_memory(c) < 0 || check_user(c) < 0 || raise_descriptor_limit() < 0 ||
-	    open_programs(h) < 0)
+	if (check_memory(c) < 0 || check_user(c) < 0 || raise_descriptor_limit() < 0 || open_programs(h) < 0)
 		return -1;
 	from = now_us();
 	if (window_first(h) < 0)
@@ -317,8 +313,7 @@ int host_open(struct host *h, const struct config *c)
 	if (c->verbose) {
 		complain(0, "engine: %s", engine_name(h->engine));
 		complain(0, "privileges were held for %llu us; everything runs as %s now",
-			 (unsigned long long)h->window_us,
-			 c->change_user ? c->drop_name : "the user who started it");
+			 (unsigned long long)h->window_us, c->change_user ? c->drop_name : "the user who started it");
 	}
 	return 0;
 }

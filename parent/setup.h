@@ -13,10 +13,10 @@
 
 struct disk_host {
 	int fd;
-	int delta; /* snapshot: an unlinked file for the guest's writes */
-	int map;   /* snapshot: which of them are there (common/snapmap.h): a memory file */
+	int delta;    /* snapshot: an unlinked file for the guest's writes */
+	int map;      /* snapshot: which of them are there (common/snapmap.h): a memory file */
 	int listener; /* qemu engine: where QEMU connects to blkd */
-	dev_t dev; /* which disk it is: of the file, or of the device itself */
+	dev_t dev;    /* which disk it is: of the file, or of the device itself */
 	ino_t ino;
 	struct blk_config config;
 };
@@ -34,8 +34,8 @@ struct role_host {
 	char name[16]; /* "blk0", "net0", "vcpu" */
 	enum role role;
 	struct spawner spawner; /* pid -1: a device that another program serves has none */
-	int diag; /* text of its standard error */
-	int foreign; /* connection to the other program, or -1 */
+	int diag;		/* text of its standard error */
+	int foreign;		/* connection to the other program, or -1 */
 };
 
 /* The vCPU process and one process per device. */
@@ -45,7 +45,7 @@ struct host {
 	const struct config *c;
 	enum engine_kind engine;
 	unsigned nengine;
-	int *engine_fd; /* lguest: one per start of the guest */
+	int *engine_fd;	     /* lguest: one per start of the guest */
 	bool engine_is_file; /* the double of /dev/lguest */
 	int kernel, initrd;
 	int random; /* lguest: /dev/urandom for the guest's rng; else 0 */
@@ -58,8 +58,8 @@ struct host {
 	struct role_host role[MAX_ROLES]; /* devices in command-line order, then the vCPU process */
 	struct terminal term;
 	uint64_t window_from_us; /* now_us() when it began */
-	int nice; /* of ours, before the window */
-	uint64_t window_us; /* how long any process had a privilege */
+	int nice;		 /* of ours, before the window */
+	uint64_t window_us;	 /* how long any process had a privilege */
 };
 
 /* The privileged window, from first to last. 0, or -1 having said why; host_close() then undoes it. */

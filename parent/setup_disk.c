@@ -26,8 +26,8 @@
 #include "options.h"
 #include "setup.h"
 
-#define SECTOR 512
-#define PAGE   UINT64_C(4096)
+#define SECTOR	     512
+#define PAGE	     UINT64_C(4096)
 #define LOCK_WAIT_MS 1000
 #define LOCK_NAP_MS  10
 
@@ -42,9 +42,9 @@ static int look_at(const char *path, struct stat *st)
 	if (fstat(look, st) == 0 && (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)))
 		return look;
 	close(look);
-	return complain(-1,
-			"--block=%s: this is %s; a disk is a file or a block device (make one with truncate -s 1G FILE)",
-			path, file_kind(st->st_mode));
+	return complain(
+		-1, "--block=%s: this is %s; a disk is a file or a block device (make one with truncate -s 1G FILE)",
+		path, file_kind(st->st_mode));
 }
 
 /* Opens what look_at() found, and nothing else. -1 with errno. */
@@ -65,17 +65,17 @@ static int open_looked_at(const struct disk_option *o, int look, const struct st
 static int open_failed(const struct disk_option *o, const struct stat *st)
 {
 	if (errno == EBUSY && S_ISBLK(st->st_mode))
-		return complain(-1,
-				"--block=%s: the host is using this device (mounted?); unmount it, or say ro or snapshot",
-				o->path);
+		return complain(
+			-1, "--block=%s: the host is using this device (mounted?); unmount it, or say ro or snapshot",
+			o->path);
 	if (errno == EINVAL && o->direct)
 		return complain(-1,
 				"--block=%s: its file system cannot do direct I/O; leave out direct=on and cache=none",
 				o->path);
 	if ((errno == EACCES || errno == EPERM || errno == EROFS) && !o->read_only && !o->snapshot)
-		return complain(-1,
-				"--block=%s: cannot open it for writing: %m; say ro or snapshot, or change its permissions",
-				o->path);
+		return complain(
+			-1, "--block=%s: cannot open it for writing: %m; say ro or snapshot, or change its permissions",
+			o->path);
 	return complain(-1, "--block=%s: cannot open it: %m%s", o->path,
 			errno == EACCES ? "; change its permissions" : "");
 }
@@ -110,12 +110,9 @@ static int lock_image(const struct disk_option *o, int fd, const struct stat *st
 		nanosleep(&nap, NULL);
 	}
 	if (errno != EAGAIN && errno != EACCES)
-		return complain(-1,
-				"--block=%s: cannot lock it: %m; say lock=off if nothing else writes it",
-				o->path);
+		return complain(-1, "--block=%s: cannot lock it: %m; say lock=off if nothing else writes it", o->path);
 	find_holder(st->st_dev, st->st_ino, holder, sizeof(holder));
-	return complain(-1, "--block=%s: it is in use by %s; a disk is one guest's (share it with %s)",
-			o->path, holder,
+	return complain(-1, "--block=%s: it is in use by %s; a disk is one guest's (share it with %s)", o->path, holder,
 			shared ? "ro or snapshot in every guest" : "ro or snapshot");
 }
 
@@ -129,8 +126,8 @@ static uint64_t sysfs_number(dev_t dev, const char *name)
 		int fd;
 
 		/* A partition's queue is its disk's. */
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s", major(dev),
-			 minor(dev), i ? "../" : "", name);
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s", major(dev), minor(dev), i ? "../" : "",
+			 name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
@@ -144,8 +141,7 @@ static uint64_t sysfs_number(dev_t dev, const char *name)
 	return 0;
 }
 
-static int measure_device(const struct disk_option *o, int fd, const struct stat *st,
-			  struct blk_config *b)
+static int measure_device(const struct disk_option *o, int fd, const struct stat *st, struct blk_config *b)
 {
 	unsigned phys = 0, opt = 0;
 	int logical = 0;
@@ -185,8 +181,7 @@ static int measure(const struct disk_option *o, int fd, const struct stat *st, s
 	}
 	b->capacity -= b->capacity % SECTOR;
 	if (!b->capacity)
-		return complain(-1,
-				"--block=%s: it has no sector; a disk has 512 bytes at least (truncate -s 1G FILE)",
+		return complain(-1, "--block=%s: it has no sector; a disk has 512 bytes at least (truncate -s 1G FILE)",
 				o->path);
 	return 0;
 }
@@ -235,8 +230,7 @@ static int open_delta(const struct disk_option *o, const struct stat *st, uint64
 			return fd;
 		close(fd);
 	}
-	return complain(-1,
-			"--block=%s: no folder for the snapshot's temporary file (last tried %s: %m); set TMPDIR",
+	return complain(-1, "--block=%s: no folder for the snapshot's temporary file (last tried %s: %m); set TMPDIR",
 			o->path, dir[n - 1]);
 }
 
@@ -314,8 +308,8 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 	same = disk_same(disk, i);
 	if (same >= 0) {
 		close(look);
-		return complain(-1, "--block=%s: this disk is there already, as --block=%s",
-				o->path, option[same].path);
+		return complain(-1, "--block=%s: this disk is there already, as --block=%s", o->path,
+				option[same].path);
 	}
 	d->fd = open_looked_at(o, look, &st);
 	saved = errno;

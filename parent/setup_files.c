@@ -74,8 +74,7 @@ static int open_program(const char *folder, const char *name)
 	if (fd < 0 && errno != ENOENT)
 		return complain(-1, "%s: cannot open it: %m", path);
 	if (fd < 0)
-		return complain(-1,
-				"%s is neither in %s nor in %s/" LIBEXEC " (make install puts it there)", name,
+		return complain(-1, "%s is neither in %s nor in %s/" LIBEXEC " (make install puts it there)", name,
 				folder, folder);
 	return fd;
 }

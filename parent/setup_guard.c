@@ -27,8 +27,7 @@
 #define PRIORITY 1
 
 /* A request about @ifname to which more attributes can be added. */
-static struct nl_msg *request(const char *ifname, int type, uint32_t parent, uint32_t info,
-			      const char *kind)
+static struct nl_msg *request(const char *ifname, int type, uint32_t parent, uint32_t info, const char *kind)
 {
 	struct tcmsg tc = {
 		.tcm_family = AF_UNSPEC,
@@ -117,6 +116,6 @@ int net_guard(const struct config *c, unsigned i, const struct net_host *n)
 	if (link_guard_mac(n->ifname, n->config.mac, why, sizeof(why)) == 0)
 		return 0;
 	return complain(c->strict ? -1 : 0,
-			"net%u: this host lacks: a filter on the tap (%s); netd alone checks the guest's address%s",
-			i, why, c->strict ? " (--strict: not started)" : "");
+			"net%u: this host lacks: a filter on the tap (%s); netd alone checks the guest's address%s", i,
+			why, c->strict ? " (--strict: not started)" : "");
 }

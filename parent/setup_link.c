@@ -97,13 +97,13 @@ int link_setup(const char *ifname, const char *bridge, unsigned mtu)
 		return -1;
 	err = change(ifname, master, mtu);
 	if (err == -NLE_PERM)
-		return complain(-1,
-				"interface %s: no permission to set it up (CAP_NET_ADMIN is missing); start as root, or set it up before and use --net=tap=%s",
-				ifname, ifname);
+		return complain(
+			-1,
+			"interface %s: no permission to set it up (CAP_NET_ADMIN is missing); start as root, or set it up before and use --net=tap=%s",
+			ifname, ifname);
 	if (err < 0)
-		return complain(-1, "interface %s: cannot set it up%s%s: %s", ifname,
-				bridge ? " on bridge " : "", bridge ? bridge : "",
-				nl_geterror(err));
+		return complain(-1, "interface %s: cannot set it up%s%s: %s", ifname, bridge ? " on bridge " : "",
+				bridge ? bridge : "", nl_geterror(err));
 	return 0;
 }
 
@@ -125,8 +125,7 @@ int link_add_address(const char *ifname, struct in_addr ip, unsigned prefix)
 	if (addr)
 		rtnl_addr_put(addr);
 	if (err < 0)
-		return complain(-1, "interface %s: cannot give it the address: %s", ifname,
-				nl_geterror(err));
+		return complain(-1, "interface %s: cannot give it the address: %s", ifname, nl_geterror(err));
 	return 0;
 }
 
@@ -134,8 +133,7 @@ static bool is_address(struct rtnl_addr *a, struct in_addr ip)
 {
 	struct nl_addr *local = rtnl_addr_get_local(a);
 
-	return local && nl_addr_get_family(local) == AF_INET &&
-	       nl_addr_get_len(local) == sizeof(ip) &&
+	return local && nl_addr_get_family(local) == AF_INET && nl_addr_get_len(local) == sizeof(ip) &&
 	       !memcmp(nl_addr_get_binary_addr(local), &ip, sizeof(ip));
 }
 

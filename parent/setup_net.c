@@ -50,24 +50,25 @@ static const char *asked(const struct net_option *o, char buf[64])
 static int tun_failed(const struct net_option *o, const char *who)
 {
 	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-		return complain(-1,
-				"%s: this host has no /dev/net/tun; load its module (modprobe tun) or let the container have the device",
-				who);
+		return complain(
+			-1,
+			"%s: this host has no /dev/net/tun; load its module (modprobe tun) or let the container have the device",
+			who);
 	if ((errno == EACCES || errno == EPERM) && o->kind == NET_TAP)
-		return complain(-1,
-				"%s: no permission for this tap; start as root, or let its owner be you (ip tuntap add dev %s mode tap user NAME)",
-				who, o->ifname);
+		return complain(
+			-1,
+			"%s: no permission for this tap; start as root, or let its owner be you (ip tuntap add dev %s mode tap user NAME)",
+			who, o->ifname);
 	if (errno == EACCES || errno == EPERM)
-		return complain(-1,
-				"%s: no permission to make a tap (CAP_NET_ADMIN is missing); start as root, or have one made (ip tuntap add dev NAME mode tap user YOU) and use --net=tap=NAME",
-				who);
+		return complain(
+			-1,
+			"%s: no permission to make a tap (CAP_NET_ADMIN is missing); start as root, or have one made (ip tuntap add dev NAME mode tap user YOU) and use --net=tap=NAME",
+			who);
 	if (errno == EBUSY)
 		return complain(-1, "%s: another program has this tap", who);
 	if (errno == EINVAL && o->kind == NET_TAP)
-		return complain(-1,
-				"%s: it is no tap, or was made %s several queues (ip tuntap add dev %s mode tap%s)",
-				who, o->queues > 1 ? "without" : "for", o->ifname,
-				o->queues > 1 ? " multi_queue" : "");
+		return complain(-1, "%s: it is no tap, or was made %s several queues (ip tuntap add dev %s mode tap%s)",
+				who, o->queues > 1 ? "without" : "for", o->ifname, o->queues > 1 ? " multi_queue" : "");
 	return complain(-1, "%s: cannot make a tap: %m", who);
 }
 
@@ -105,12 +106,10 @@ static int take_descriptor(const struct net_option *o, struct net_host *n, const
 	if (ioctl(o->fd, TUNGETIFF, &ifr) < 0)
 		return complain(-1, "%s: this descriptor is no tap", who);
 	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI))
-		return complain(-1, "%s: %s was not opened with IFF_TAP and IFF_NO_PI", who,
-				ifr.ifr_name);
+		return complain(-1, "%s: %s was not opened with IFF_TAP and IFF_NO_PI", who, ifr.ifr_name);
 	n->config.vnet_hdr = ifr.ifr_flags & IFF_VNET_HDR;
 	if (n->config.vnet_hdr && ioctl(o->fd, TUNSETVNETHDRSZ, &size) < 0)
-		return complain(-1, "%s: %s: cannot set the size of its header: %m", who,
-				ifr.ifr_name);
+		return complain(-1, "%s: %s: cannot set the size of its header: %m", who, ifr.ifr_name);
 	if (fcntl(o->fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(o->fd, F_SETFD, FD_CLOEXEC) < 0)
 		return complain(-1, "%s: %m", who);
 	memcpy(n->ifname, ifr.ifr_name, IFNAMSIZ);
@@ -173,14 +172,12 @@ static int choose_mac(const struct net_option *o, uint8_t mac[ETH_ALEN])
 }
 
 /* What must be there, or must not, before a tap is made. */
-static int look_before(const struct net_option *o, struct net_host *n, const char *who,
-		       struct link_info *info)
+static int look_before(const struct net_option *o, struct net_host *n, const char *who, struct link_info *info)
 {
 	char other[IFNAMSIZ];
 
 	if (o->kind == NET_TUNNET_IP && link_find_address(o->ip, other))
-		return complain(-1, "%s: interface %s has this address already; take another", who,
-				other);
+		return complain(-1, "%s: interface %s has this address already; take another", who, other);
 	if (o->kind == NET_TUNNET_IP && ntohl(o->ip.s_addr) >> 24 == IN_LOOPBACKNET)
 		return complain(-1, "%s: a loopback address cannot be a tap's; take another", who);
 	if (o->kind != NET_BRIDGE && o->kind != NET_TAP)
@@ -189,19 +186,19 @@ static int look_before(const struct net_option *o, struct net_host *n, const cha
 		return -1;
 	if (o->kind == NET_TAP) {
 		if (!info->exists)
-			return complain(-1,
-					"%s: there is no such interface; make it with ip tuntap add dev %s mode tap user YOU",
-					who, o->ifname);
+			return complain(
+				-1,
+				"%s: there is no such interface; make it with ip tuntap add dev %s mode tap user YOU",
+				who, o->ifname);
 		memcpy(n->ifname, o->ifname, IFNAMSIZ);
 		return 0;
 	}
 	if (!info->exists)
-		return complain(-1,
-				"%s: there is no such bridge; make it with ip link add %s type bridge",
-				who, o->ifname);
+		return complain(-1, "%s: there is no such bridge; make it with ip link add %s type bridge", who,
+				o->ifname);
 	if (!info->is_bridge)
-		return complain(-1, "%s: %s is no bridge%s%s", who, o->ifname,
-				*info->type ? " but of type " : "", info->type);
+		return complain(-1, "%s: %s is no bridge%s%s", who, o->ifname, *info->type ? " but of type " : "",
+				info->type);
 	return 0;
 }
 
@@ -219,8 +216,7 @@ static void harden(const char *ifname)
 		const char *slash = strchr(file[i], '%');
 		int fd;
 
-		snprintf(path, sizeof(path), "%.*s%s%s", (int)(slash - file[i]), file[i], ifname,
-			 slash + 2);
+		snprintf(path, sizeof(path), "%.*s%s%s", (int)(slash - file[i]), file[i], ifname, slash + 2);
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;

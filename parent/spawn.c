@@ -85,8 +85,8 @@ static int receive(int sock, struct spawn_msg *m, int *fds, unsigned *n)
 		char buf[CMSG_SPACE(MAX_DEVICES * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = {m, sizeof(*m)};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov = { m, sizeof(*m) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *c;
 	ssize_t got;
 
@@ -114,7 +114,7 @@ static int receive(int sock, struct spawn_msg *m, int *fds, unsigned *n)
 /* 1: ready; 0: something else came first; -1: there will be no spawner. */
 static int ready_message(struct spawner *s)
 {
-	struct spawn_msg m = {0};
+	struct spawn_msg m = { 0 };
 	unsigned n = 0;
 	int got = receive(s->sock, &m, s->listen_fd, &n);
 
@@ -143,8 +143,8 @@ static int ready_message(struct spawner *s)
 /* ppoll() by name: the supervisor's filter knows no other wait. @fd -1: only time passes. */
 static void wait_for(int fd, uint64_t ms)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct timespec t = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
 
 	(void)ppoll(&p, fd >= 0, &t, NULL);
 }
@@ -186,22 +186,22 @@ void role_fds_add(struct role_fds *f, int fd, unsigned number)
 	f->n++; /* too many: spawner_start_role() refuses */
 }
 
-int spawner_start_role(struct spawner *s, const struct role_fds *f, uint32_t nofile,
-		       uint32_t threads, uint64_t fsize, uint64_t as)
+int spawner_start_role(struct spawner *s, const struct role_fds *f, uint32_t nofile, uint32_t threads, uint64_t fsize,
+		       uint64_t as)
 {
-	struct spawn_msg m = {.type = SPAWN_START,
-			      .role = s->role,
-			      .nfds = f->n,
-			      .nofile = nofile,
-			      .threads = threads,
-			      .fsize = fsize,
-			      .as = as};
+	struct spawn_msg m = { .type = SPAWN_START,
+			       .role = s->role,
+			       .nfds = f->n,
+			       .nofile = nofile,
+			       .threads = threads,
+			       .fsize = fsize,
+			       .as = as };
 	union {
 		char buf[CMSG_SPACE(SPAWN_MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
-	} control = {.buf = {0}};
-	struct iovec iov = {&m, sizeof(m)};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	} control = { .buf = { 0 } };
+	struct iovec iov = { &m, sizeof(m) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *c;
 
 	if (f->n > SPAWN_MAX_FDS || s->sock < 0) {
@@ -226,9 +226,9 @@ int spawner_start_role(struct spawner *s, const struct role_fds *f, uint32_t nof
 
 int spawner_kill_role(struct spawner *s)
 {
-	struct spawn_msg m = {.type = SPAWN_KILL};
-	struct iovec iov = {&m, sizeof(m)};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct spawn_msg m = { .type = SPAWN_KILL };
+	struct iovec iov = { &m, sizeof(m) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	return sendmsg(s->sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
@@ -289,11 +289,8 @@ size_t spawn_end_text(const struct spawn_msg *m, char *buf, size_t size)
 				signal_name ? signal_name : "?");
 	}
 	if (!m->call_known)
-		return fmt_line(buf, size,
-				"ended by its filter: a system call that the host does not name");
-	return fmt_line(
-		buf, size,
-		"ended by its filter: system call %llu (%s), arguments 0x%llx 0x%llx 0x%llx",
-		(unsigned long long)m->call, syscall_name(m->call), (unsigned long long)m->args[0],
-		(unsigned long long)m->args[1], (unsigned long long)m->args[2]);
+		return fmt_line(buf, size, "ended by its filter: a system call that the host does not name");
+	return fmt_line(buf, size, "ended by its filter: system call %llu (%s), arguments 0x%llx 0x%llx 0x%llx",
+			(unsigned long long)m->call, syscall_name(m->call), (unsigned long long)m->args[0],
+			(unsigned long long)m->args[1], (unsigned long long)m->args[2]);
 }

@@ -18,32 +18,32 @@
 
 /* How one role's room is furnished. */
 struct room {
-	const char *name;	/* "blk0": for lines */
+	const char *name; /* "blk0": for lines */
 	enum role role;
-	uid_t uid;		/* what the role runs as; -1: unprivileged, stay who we are */
+	uid_t uid; /* what the role runs as; -1: unprivileged, stay who we are */
 	gid_t gid;
-	uid_t own_uid;		/* who we are, for spawner_begin() to fill in: in a new */
-	gid_t own_gid;		/* user namespace nobody has an id by which he could tell */
-	int exe;		/* the role's executable, O_RDONLY|O_CLOEXEC */
-	int init_exe;		/* lguest-sep-init */
-	bool qemu;		/* root shows QEMU's files; policy_start_qemu */
+	uid_t own_uid; /* who we are, for spawner_begin() to fill in: in a new */
+	gid_t own_gid; /* user namespace nobody has an id by which he could tell */
+	int exe;       /* the role's executable, O_RDONLY|O_CLOEXEC */
+	int init_exe;  /* lguest-sep-init */
+	bool qemu;     /* root shows QEMU's files; policy_start_qemu */
 	/*
 	 * Listening unix sockets to make in the root before it is sealed, owned by
 	 * uid: their names there ("net0.sock"); the descriptors come back in the spawner.
 	 */
 	unsigned nlisten;
 	const char *listen[MAX_DEVICES];
-	int nice;		/* what spawner and role run with */
-	int diag;		/* becomes descriptor 2 of spawner and role */
+	int nice; /* what spawner and role run with */
+	int diag; /* becomes descriptor 2 of spawner and role */
 };
 
 struct spawner {
 	const char *name;
 	enum role role;
-	pid_t pid;	/* in our namespace */
-	int sock;	/* SOCK_SEQPACKET, non-blocking */
+	pid_t pid;	  /* in our namespace */
+	int sock;	  /* SOCK_SEQPACKET, non-blocking */
 	uint32_t missing; /* layers (LAYER_BIT) */
-	bool running;	/* a role has been started and has not ended */
+	bool running;	  /* a role has been started and has not ended */
 	unsigned nlisten; /* as the room asked; close-on-exec, owned by the caller */
 	int listen_fd[MAX_DEVICES];
 };
@@ -70,8 +70,8 @@ struct role_fds {
 	uint16_t number[SPAWN_MAX_FDS];
 };
 void role_fds_add(struct role_fds *f, int fd, unsigned number);
-int spawner_start_role(struct spawner *s, const struct role_fds *f, uint32_t nofile,
-		       uint32_t threads, uint64_t fsize, uint64_t as);
+int spawner_start_role(struct spawner *s, const struct role_fds *f, uint32_t nofile, uint32_t threads, uint64_t fsize,
+		       uint64_t as);
 int spawner_kill_role(struct spawner *s);
 /* One message, without blocking: 1 got one, 0 none, -1 the spawner is gone. */
 int spawner_recv(struct spawner *s, struct spawn_msg *m);

@@ -22,7 +22,7 @@
 
 static NORETURN void no_room(int sock, uint32_t step)
 {
-	struct spawn_msg m = {.type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step};
+	struct spawn_msg m = { .type = SPAWN_NO_ROOM, .value = (uint32_t)errno, .step = step };
 
 	while (write(sock, &m, sizeof(m)) < 0 && errno == EINTR)
 		;
@@ -31,16 +31,15 @@ static NORETURN void no_room(int sock, uint32_t step)
 
 static int hand_back(int sock, const int *fds, unsigned n)
 {
-	struct spawn_msg m = {.type = SPAWN_LISTENING, .value = n};
+	struct spawn_msg m = { .type = SPAWN_LISTENING, .value = n };
 	union {
 		char buf[CMSG_SPACE(MAX_DEVICES * sizeof(int))];
 		struct cmsghdr align;
-	} control = {.buf = {0}};
-	struct iovec iov = {&m, sizeof(m)};
-	struct msghdr mh = {.msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+	} control = { .buf = { 0 } };
+	struct iovec iov = { &m, sizeof(m) };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n * sizeof(int))
+	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -65,8 +64,8 @@ static unsigned highest(void)
 /* The table of enum init_fd, and the program itself above it, which goes when it is executed. */
 static int place(const struct room *r, int sock, int *exe)
 {
-	int from[] = {r->diag, sock, r->exe, r->init_exe}, high[4];
-	static const int to[] = {IFD_DIAG, IFD_CMD, IFD_EXE, IFD_SCRATCH0};
+	int from[] = { r->diag, sock, r->exe, r->init_exe }, high[4];
+	static const int to[] = { IFD_DIAG, IFD_CMD, IFD_EXE, IFD_SCRATCH0 };
 
 	for (unsigned i = 0; i < 4; i++) {
 		high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 16);
@@ -84,8 +83,8 @@ static int place(const struct room *r, int sock, int *exe)
 
 static int limits(const struct room *r, bool privileged)
 {
-	struct rlimit files = {SPAWNER_NOFILE, SPAWNER_NOFILE}, none = {0, 0}, old;
-	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit files = { SPAWNER_NOFILE, SPAWNER_NOFILE }, none = { 0, 0 }, old;
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 
 	/* Before Linux 5.12 an io_uring counts as locked memory, and all of a user's count together. */
 	if (privileged && r->role == ROLE_BLKD)
@@ -111,8 +110,8 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 	bool privileged = r->uid != (uid_t)-1, root = geteuid() == 0 || own_user;
 	uid_t uid = privileged ? r->uid : r->own_uid;
 	gid_t gid = privileged ? r->gid : r->own_gid;
-	char digits[16], name[] = "lguest-sep-init", *argv[] = {name, digits, NULL};
-	char *envp[] = {NULL};
+	char digits[16], name[] = "lguest-sep-init", *argv[] = { name, digits, NULL };
+	char *envp[] = { NULL };
 	int listen_fd[MAX_DEVICES], exe;
 	uint32_t step = STEP_ROOT;
 	unsigned table = highest();
@@ -129,8 +128,7 @@ void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing
 	}
 	if (r->nlisten && hand_back(sock, listen_fd, r->nlisten) < 0)
 		no_room(sock, STEP_LISTEN);
-	if (!(missing & LAYER_BIT(LAYER_NAMESPACES)) &&
-	    (sethostname("", 0) < 0 || setdomainname("", 0) < 0))
+	if (!(missing & LAYER_BIT(LAYER_NAMESPACES)) && (sethostname("", 0) < 0 || setdomainname("", 0) < 0))
 		no_room(sock, STEP_ROOT);
 	if (room_needs_paths())
 		missing |= LAYER_BIT(LAYER_ROOT);

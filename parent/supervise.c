@@ -19,8 +19,19 @@
 /* Signals, three standard descriptors, two pipes, two sockets; three of each role. */
 #define MAX_POLL (8 + 3 * MAX_ROLES)
 
-enum source { SRC_SIGNAL, SRC_STDIN, SRC_OUT, SRC_ERR, SRC_CON_IN, SRC_CON_OUT, SRC_SERIAL,
-	      SRC_MONITOR, SRC_SPAWNER, SRC_CTL, SRC_DIAG };
+enum source {
+	SRC_SIGNAL,
+	SRC_STDIN,
+	SRC_OUT,
+	SRC_ERR,
+	SRC_CON_IN,
+	SRC_CON_OUT,
+	SRC_SERIAL,
+	SRC_MONITOR,
+	SRC_SPAWNER,
+	SRC_CTL,
+	SRC_DIAG
+};
 
 struct poll_set {
 	unsigned n;
@@ -256,8 +267,7 @@ static int open_signals(struct supervisor *s)
 {
 	static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 	/* They mean nothing here, and would end us with the terminal as it is. */
-	static const int idle[] = { SIGPIPE, SIGTTOU, SIGALRM, SIGUSR2, SIGVTALRM,
-				    SIGPROF, SIGIO,   SIGPWR,  SIGXCPU };
+	static const int idle[] = { SIGPIPE, SIGTTOU, SIGALRM, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXCPU };
 	struct sigaction crash = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
@@ -339,8 +349,7 @@ int supervise(struct host *h)
 		if (sup_start(s) < 0)
 			sup_force(s, s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED);
 		if (s->starts > 1)
-			sup_verbose(s, "started again in %llu ms",
-				    (unsigned long long)(now_ms() - from));
+			sup_verbose(s, "started again in %llu ms", (unsigned long long)(now_ms() - from));
 		run_once(s);
 		status = sup_conclude(s);
 		sup_clean(s);

@@ -28,9 +28,9 @@ struct sup_role {
 	bool live;  /* started, and not yet ended */
 	bool ready;
 	/* Helpers: what their successors get. -1: none */
-	int front;	/* our own front-end's connection: the helper's end of it */
-	int inflight;	/* disks: requests taken and not finished (common/inflight.h) */
-	uint32_t generation; /* restarts since the guest's start */
+	int front;			 /* our own front-end's connection: the helper's end of it */
+	int inflight;			 /* disks: requests taken and not finished (common/inflight.h) */
+	uint32_t generation;		 /* restarts since the guest's start */
 	uint64_t down_since, restart_at; /* ms; 0: not down */
 	uint32_t missing;
 	struct spawn_msg end; /* how it ended */
@@ -50,7 +50,7 @@ struct supervisor {
 	unsigned nroles;
 	struct sup_role role[MAX_ROLES];
 	enum phase phase;
-	unsigned starts; /* of the guest */
+	unsigned starts;								   /* of the guest */
 	uint64_t began, started, stop_by, nics_stop_by, button_until, blame_at, let_go_at; /* ms; 0: not set */
 	uint64_t ready_us; /* when all processes were confined and running; 0: not yet */
 

@@ -170,7 +170,8 @@ static void let_go(struct supervisor *s)
 		close(r->ctl);
 		r->ctl = -1;
 		if (s->status < 0 && s->have_end && s->end == GUEST_REBOOT) {
-			sup_line(s, "%s: its last operation does not end; nor is the guest started again", r->host->name);
+			sup_line(s, "%s: its last operation does not end; nor is the guest started again",
+				 r->host->name);
 			s->status = EXIT_ROLE_DIED;
 		}
 	}
@@ -212,8 +213,7 @@ void sup_deadlines(struct supervisor *s)
 		s->let_go_at = UINT64_MAX; /* once */
 	}
 	for (unsigned i = 0; i < s->nroles; i++)
-		if (s->role[i].live && s->role[i].said_at &&
-		    now >= s->role[i].said_at + SAID_MS)
+		if (s->role[i].live && s->role[i].said_at && now >= s->role[i].said_at + SAID_MS)
 			sup_let_out(s, &s->role[i]);
 }
 
@@ -256,8 +256,7 @@ static bool may_reboot(const struct supervisor *s, int *status)
 	if (s->c->no_reboot)
 		return false;
 	*status = EXIT_REBOOTS;
-	if ((s->c->max_reboots_set || s->h->engine == ENGINE_LGUEST) &&
-	    s->starts > s->c->max_reboots)
+	if ((s->c->max_reboots_set || s->h->engine == ENGINE_LGUEST) && s->starts > s->c->max_reboots)
 		return false;
 	return s->h->engine != ENGINE_LGUEST || s->starts < s->h->nengine;
 }
@@ -280,21 +279,25 @@ static int conclude_reboot(struct supervisor *s)
 
 	/* A kernel that panics before its console's driver is there would start for ever. */
 	if (!s->heard && s->starts == MUTE_STARTS && !s->c->no_reboot && !s->c->max_reboots_set) {
-		sup_line(s, "the guest reset %u times without a word: its kernel panics before it has a console; look at its initrd and memory with console=ttyS0, or give --max-reboots=N if it is mute on purpose",
-			 MUTE_STARTS);
+		sup_line(
+			s,
+			"the guest reset %u times without a word: its kernel panics before it has a console; look at its initrd and memory with console=ttyS0, or give --max-reboots=N if it is mute on purpose",
+			MUTE_STARTS);
 		return EXIT_GUEST_PANIC;
 	}
 	if (may_reboot(s, &status)) {
 		if (tied_to_qemu(s)) {
-			sup_line(s, "the guest rebooted; it is ended, since with the qemu engine --vhost-user-blk lasts for one start");
+			sup_line(
+				s,
+				"the guest rebooted; it is ended, since with the qemu engine --vhost-user-blk lasts for one start");
 			return EXIT_REBOOTS;
 		}
 		sup_verbose(s, "the guest reboots (%u)", s->starts);
 		return -1;
 	}
 	if (status == EXIT_REBOOTS)
-		sup_line(s, "the guest rebooted %u time%s, which is all that --max-reboots allows",
-			 s->starts - 1, s->starts == 2 ? "" : "s");
+		sup_line(s, "the guest rebooted %u time%s, which is all that --max-reboots allows", s->starts - 1,
+			 s->starts == 2 ? "" : "s");
 	else
 		sup_line(s, "the guest rebooted; it is ended (--no-reboot)");
 	return status;
@@ -312,8 +315,8 @@ static int conclude_death(struct supervisor *s)
 	struct sup_role *r = sup_vcpu(s);
 	char text[LOG_LINE_MAX];
 	/* QEMU ends by itself with 1 where it cannot load or set up something. */
-	bool never_ran = s->h->engine == ENGINE_QEMU && !s->heard &&
-			 WIFEXITED((int)r->end.value) && WEXITSTATUS((int)r->end.value) == 1;
+	bool never_ran = s->h->engine == ENGINE_QEMU && !s->heard && WIFEXITED((int)r->end.value) &&
+			 WEXITSTATUS((int)r->end.value) == 1;
 
 	sup_end_text(r, text, sizeof(text));
 	sup_line(s, "vcpu: its process ended%s: %s", never_ran ? " before the guest ran" : "", text);
@@ -329,8 +332,7 @@ static void say_filtered(struct supervisor *s)
 		struct sup_role *r = &s->role[i];
 		int status = (int)r->end.value;
 
-		if (r->end_told || r->end.type != SPAWN_ENDED || !WIFSIGNALED(status) ||
-		    WTERMSIG(status) != SIGSYS)
+		if (r->end_told || r->end.type != SPAWN_ENDED || !WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
 			continue;
 		sup_end_text(r, text, sizeof(text));
 		sup_line(s, "%s: its process %s", r->host->name, text);

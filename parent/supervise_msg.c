@@ -86,8 +86,7 @@ static void print_stats(struct supervisor *s, const struct sup_role *r)
 	for (unsigned i = 0; i < ARRAY_SIZE(row); i++) {
 		if (!row[i].value || !*row[i].text)
 			continue;
-		sup_line(s, "%-5s %14llu  %s", r->host->name, (unsigned long long)row[i].value,
-			 row[i].text);
+		sup_line(s, "%-5s %14llu  %s", r->host->name, (unsigned long long)row[i].value, row[i].text);
 		any = true;
 	}
 	if (!any)
@@ -153,8 +152,7 @@ static void role_ready(struct supervisor *s, struct sup_role *r, uint32_t missin
 		return;
 	s->phase = PHASE_RUNNING;
 	s->ready_us = now_us();
-	sup_verbose(s, "all processes confined and running after %llu ms",
-		    (unsigned long long)(now_ms() - s->started));
+	sup_verbose(s, "all processes confined and running after %llu ms", (unsigned long long)(now_ms() - s->started));
 }
 
 /* Where the time of the first start went; bench/run reads it. */
@@ -164,13 +162,13 @@ static void say_phases(struct supervisor *s)
 	uint64_t now = now_us(), closed = s->h->window_from_us + s->h->window_us;
 
 	if (s->starts == 1)
-		sup_verbose(s, "start-up: parse %llu us, programs %llu us, privileged %llu us, spawn and confine %llu us, load %llu us: first instruction after %llu us",
-			    (unsigned long long)(c->parsed_us - c->began_us),
-			    (unsigned long long)(s->h->window_from_us - c->parsed_us),
-			    (unsigned long long)s->h->window_us,
-			    (unsigned long long)(s->ready_us - closed),
-			    (unsigned long long)(now - s->ready_us),
-			    (unsigned long long)(now - c->began_us));
+		sup_verbose(
+			s,
+			"start-up: parse %llu us, programs %llu us, privileged %llu us, spawn and confine %llu us, load %llu us: first instruction after %llu us",
+			(unsigned long long)(c->parsed_us - c->began_us),
+			(unsigned long long)(s->h->window_from_us - c->parsed_us), (unsigned long long)s->h->window_us,
+			(unsigned long long)(s->ready_us - closed), (unsigned long long)(now - s->ready_us),
+			(unsigned long long)(now - c->began_us));
 }
 
 static void role_message(struct supervisor *s, struct sup_role *r, const struct ctl_msg *m)
@@ -203,8 +201,7 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 		if (s->starts == 1 && s->h->engine == ENGINE_QEMU)
 			sup_line(s, "vcpu: QEMU emulates the CPU; an emulator is not a security boundary: "
 				    "namespaces, Landlock and a filter around it are what holds");
-		sup_verbose(s, "the guest runs, %llu ms after its start",
-			    (unsigned long long)(now_ms() - s->started));
+		sup_verbose(s, "the guest runs, %llu ms after its start", (unsigned long long)(now_ms() - s->started));
 		say_phases(s);
 		break;
 	default:

@@ -44,13 +44,15 @@ static void again(struct supervisor *s, struct sup_role *r, uint64_t now)
 	r->restart_at = 0;
 	sup_end_text(r, text, sizeof(text));
 	if (n >= s->c->max_restarts) {
-		sup_line(s, "%s: its process %s, after %u restarts within a minute (--max-restarts=%u); the guest is ended",
-			 r->host->name, text, n, s->c->max_restarts);
+		sup_line(
+			s,
+			"%s: its process %s, after %u restarts within a minute (--max-restarts=%u); the guest is ended",
+			r->host->name, text, n, s->c->max_restarts);
 		sup_force(s, EXIT_RESTARTS);
 		return;
 	}
-	sup_line(s, "%s: its process %s; it is started again (%u of %u in a minute)",
-		 r->host->name, text, n + 1, s->c->max_restarts);
+	sup_line(s, "%s: its process %s; it is started again (%u of %u in a minute)", r->host->name, text, n + 1,
+		 s->c->max_restarts);
 	s->restarted_at[s->restarts++ % MAX_RESTARTS] = now;
 	r->generation++;
 	if (sup_start_again(s, r) < 0)
@@ -88,11 +90,9 @@ uint64_t sup_restart_deadline(const struct supervisor *s)
 bool sup_restart_recent(const struct supervisor *s)
 {
 	for (unsigned i = 0; i + 1 < s->nroles; i++)
-		if (s->role[i].down_since ||
-		    (!s->role[i].live && s->role[i].host->foreign < 0))
+		if (s->role[i].down_since || (!s->role[i].live && s->role[i].host->foreign < 0))
 			return true;
-	return s->restarts &&
-	       now_ms() - s->restarted_at[(s->restarts - 1) % MAX_RESTARTS] < RECENT_MS;
+	return s->restarts && now_ms() - s->restarted_at[(s->restarts - 1) % MAX_RESTARTS] < RECENT_MS;
 }
 
 void sup_restarted(struct supervisor *s, struct sup_role *r)

@@ -78,8 +78,7 @@ static int look_at(int fd, struct stat *st)
 /* A host without memfd_create: nobody uses the file any more, and its pages are new ones. */
 static int emptied_memory(struct supervisor *s, struct stat *st)
 {
-	if (ftruncate(s->mem, 0) == 0 && ftruncate(s->mem, (off_t)s->c->mem_bytes) == 0 &&
-	    look_at(s->mem, st) == 0)
+	if (ftruncate(s->mem, 0) == 0 && ftruncate(s->mem, (off_t)s->c->mem_bytes) == 0 && look_at(s->mem, st) == 0)
 		return 0;
 	sup_line(s, "guest memory: %m");
 	return -1;
@@ -113,8 +112,8 @@ static uint64_t space_limit(const struct supervisor *s, uint64_t disk)
 #endif
 }
 
-static void common_config(const struct supervisor *s, const struct sup_role *r,
-			  const struct stat *mem, struct role_config *rc)
+static void common_config(const struct supervisor *s, const struct sup_role *r, const struct stat *mem,
+			  struct role_config *rc)
 {
 	memset(rc, 0, sizeof(*rc));
 	rc->type = CTL_CONFIG;
@@ -194,8 +193,8 @@ static bool forget_engine(struct supervisor *s)
 }
 
 /* Starts the role, then hands it its configuration. 0, or -1 having said why. */
-static int launch(struct supervisor *s, struct sup_role *r, const struct role_fds *f,
-		  const struct role_config *rc, uint64_t fsize, uint64_t as)
+static int launch(struct supervisor *s, struct sup_role *r, const struct role_fds *f, const struct role_config *rc,
+		  uint64_t fsize, uint64_t as)
 {
 	bool vcpu = rc->role == ROLE_VCPU;
 	uint32_t nofile = vcpu ? VFD_LIMIT : HFD_LIMIT;
@@ -210,8 +209,8 @@ static int launch(struct supervisor *s, struct sup_role *r, const struct role_fd
 	r->end_told = false;
 	r->have_stats = r->stats_asked = false;
 	memset(&r->end, 0, sizeof(r->end));
-	if (spawner_start_role(&r->host->spawner, f, nofile, threads, fsize, as) < 0 ||
-	    (vcpu && !forget_engine(s)) || write(r->ctl, rc, sizeof(*rc)) != sizeof(*rc)) {
+	if (spawner_start_role(&r->host->spawner, f, nofile, threads, fsize, as) < 0 || (vcpu && !forget_engine(s)) ||
+	    write(r->ctl, rc, sizeof(*rc)) != sizeof(*rc)) {
 		sup_line(s, "%s: cannot be started: %m", r->host->name);
 		return -1;
 	}
@@ -226,8 +225,7 @@ static void add_front(struct role_fds *f, struct role_config *rc, int front, int
 	role_fds_add(f, rc->listening ? listener : front, rc->listening ? HFD_LISTEN : HFD_FRONT);
 }
 
-static int start_disk(struct supervisor *s, struct sup_role *r, const struct role_fds *common,
-		      struct role_config *rc)
+static int start_disk(struct supervisor *s, struct sup_role *r, const struct role_fds *common, struct role_config *rc)
 {
 	struct disk_host *d = &s->h->disk[s->c->device[r->device].index];
 	struct role_fds f = *common;
@@ -241,13 +239,11 @@ static int start_disk(struct supervisor *s, struct sup_role *r, const struct rol
 		role_fds_add(&f, d->delta, HFD_DELTA);
 		role_fds_add(&f, d->map, HFD_SNAPMAP);
 	}
-	return launch(s, r, &f, rc,
-		      d->config.is_block_device && d->delta < 0 ? 0 : d->config.capacity,
+	return launch(s, r, &f, rc, d->config.is_block_device && d->delta < 0 ? 0 : d->config.capacity,
 		      space_limit(s, d->config.capacity));
 }
 
-static int start_nic(struct supervisor *s, struct sup_role *r, const struct role_fds *common,
-		     struct role_config *rc)
+static int start_nic(struct supervisor *s, struct sup_role *r, const struct role_fds *common, struct role_config *rc)
 {
 	struct net_host *n = &s->h->net[s->c->device[r->device].index];
 	struct role_fds f = *common;
@@ -260,8 +256,7 @@ static int start_nic(struct supervisor *s, struct sup_role *r, const struct role
 }
 
 /* The process of device r->device, the first or a later one. */
-static int start_helper(struct supervisor *s, struct sup_role *r, const struct stat *mem,
-			struct far_ends *far)
+static int start_helper(struct supervisor *s, struct sup_role *r, const struct stat *mem, struct far_ends *far)
 {
 	static struct role_config rc;
 	struct role_fds f = { 0 };
@@ -273,8 +268,7 @@ static int start_helper(struct supervisor *s, struct sup_role *r, const struct s
 	}
 	common_config(s, r, mem, &rc);
 	role_fds_add(&f, ctl, HFD_CTL);
-	return s->c->device[r->device].kind == DEV_BLK ? start_disk(s, r, &f, &rc) :
-							 start_nic(s, r, &f, &rc);
+	return s->c->device[r->device].kind == DEV_BLK ? start_disk(s, r, &f, &rc) : start_nic(s, r, &f, &rc);
 }
 
 int sup_start_again(struct supervisor *s, struct sup_role *r)
@@ -337,8 +331,7 @@ static uint64_t vcpu_file_size(const struct host *h)
 	return h->engine == ENGINE_QEMU ? UINT64_MAX : h->engine_is_file ? 4096 : 0;
 }
 
-static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_ends *far,
-		      const int *front)
+static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_ends *far, const int *front)
 {
 	static struct role_config rc;
 	struct role_fds f = { 0 };

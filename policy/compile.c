@@ -61,8 +61,8 @@ static enum scmp_compare take_operator(const char **p)
 	static const struct {
 		const char *text;
 		enum scmp_compare op;
-	} ops[] = {{"==", SCMP_CMP_EQ}, {"!=", SCMP_CMP_NE}, {"<=", SCMP_CMP_LE},
-		   {">=", SCMP_CMP_GE}, {"<", SCMP_CMP_LT},  {">", SCMP_CMP_GT}};
+	} ops[] = { { "==", SCMP_CMP_EQ }, { "!=", SCMP_CMP_NE }, { "<=", SCMP_CMP_LE },
+		    { ">=", SCMP_CMP_GE }, { "<", SCMP_CMP_LT },  { ">", SCMP_CMP_GT } };
 
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
 		if (take(p, ops[i].text))
@@ -74,7 +74,7 @@ static enum scmp_compare take_operator(const char **p)
 static struct scmp_arg_cmp one_condition(const char **p)
 {
 	uint64_t width = c.arch == SCMP_ARCH_X86 ? UINT32_MAX : UINT64_MAX;
-	struct scmp_arg_cmp cmp = {.op = SCMP_CMP_MASKED_EQ};
+	struct scmp_arg_cmp cmp = { .op = SCMP_CMP_MASKED_EQ };
 	uint64_t base, count, mask;
 
 	skip_space(p);
@@ -142,9 +142,7 @@ static int resolve(const char *name)
 static void add_rule(uint32_t action, const char *name, unsigned n, const struct scmp_arg_cmp *cmp)
 {
 	int nr = resolve(name), rc;
-	int here = c.arch == seccomp_arch_native()
-			   ? nr
-			   : seccomp_syscall_resolve_name_arch(c.arch, name);
+	int here = c.arch == seccomp_arch_native() ? nr : seccomp_syscall_resolve_name_arch(c.arch, name);
 
 	/* Negative numbers are calls that the target does not have; socket calls on i386 are the
 	 * exception. */
@@ -162,7 +160,7 @@ static void add_rule(uint32_t action, const char *name, unsigned n, const struct
  * filter sees. */
 static bool add_socketcall(uint32_t action, const char *name)
 {
-	struct scmp_arg_cmp cmp = {.arg = 0, .op = SCMP_CMP_EQ};
+	struct scmp_arg_cmp cmp = { .arg = 0, .op = SCMP_CMP_EQ };
 
 	for (size_t i = 0; i < sizeof(i386_sockets) / sizeof(i386_sockets[0]); i++) {
 		if (strcmp(i386_sockets[i].name, name) != 0)
@@ -376,8 +374,7 @@ static unsigned export_filter(struct sock_filter *insns, unsigned max)
 	return (unsigned)n;
 }
 
-static void write_filter(const char *out, const char *name, const struct sock_filter *insns,
-			 unsigned n)
+static void write_filter(const char *out, const char *name, const struct sock_filter *insns, unsigned n)
 {
 	FILE *f = fopen(out, "we");
 	char symbol[NAME_SIZE];
@@ -389,11 +386,9 @@ static void write_filter(const char *out, const char *name, const struct sock_fi
 		symbol[i] = name[i] == '-' ? '_' : name[i];
 	symbol[i] = '\0';
 	fprintf(f, "/* Made from %s.policy for %s by policy/compile. */\n", name, c.arch_name);
-	fprintf(f,
-		"#include \"policy/policies.h\"\n\nstatic const struct sock_filter insns[] = {\n");
+	fprintf(f, "#include \"policy/policies.h\"\n\nstatic const struct sock_filter insns[] = {\n");
 	for (i = 0; i < n; i++)
-		fprintf(f, "\t{ 0x%04x, %u, %u, 0x%08x },\n", insns[i].code, insns[i].jt,
-			insns[i].jf, insns[i].k);
+		fprintf(f, "\t{ 0x%04x, %u, %u, 0x%08x },\n", insns[i].code, insns[i].jt, insns[i].jf, insns[i].k);
 	fprintf(f,
 		"};\n\nconst struct policy policy_%s = {\n\t.name = \"%s\",\n\t.insns = insns,\n"
 		"\t.ninsns = %u,\n\t.ncalls = %u,\n\t.nrules = %u,\n\t.nconditions = %u,\n};\n",
@@ -421,9 +416,8 @@ static int write_names(const char *out)
 			fprintf(f, "\t[%d] = \"%s\",\n", nr, name);
 		free(name);
 	}
-	fprintf(f,
-		"};\n\nconst char *syscall_name(uint64_t number)\n{\n"
-		"\treturn number < ARRAY_SIZE(names) && names[number] ? names[number] : \"?\";\n}\n");
+	fprintf(f, "};\n\nconst char *syscall_name(uint64_t number)\n{\n"
+		   "\treturn number < ARRAY_SIZE(names) && names[number] ? names[number] : \"?\";\n}\n");
 	return fclose(f) ? 1 : 0;
 }
 
@@ -460,9 +454,8 @@ int main(int argc, char **argv)
 	unsigned n;
 
 	if (argc != 4) {
-		fprintf(stderr,
-			"usage: compile ARCH NAME.policy OUT.c | compile ARCH --count NAME.policy |"
-			" compile ARCH --names OUT.c\n");
+		fprintf(stderr, "usage: compile ARCH NAME.policy OUT.c | compile ARCH --count NAME.policy |"
+				" compile ARCH --names OUT.c\n");
 		return 2;
 	}
 	start(argv[1]);
@@ -482,7 +475,7 @@ int main(int argc, char **argv)
 	else
 		write_filter(argv[3], name, insns, n);
 	if (argv[2][0] != '-')
-		printf("  %-7s %-13s %3u calls, %3u rules with conditions, %4u instructions (%s)\n",
-		       "", name, c.ncalls, c.nconditions, n, c.arch_name);
+		printf("  %-7s %-13s %3u calls, %3u rules with conditions, %4u instructions (%s)\n", "", name, c.ncalls,
+		       c.nconditions, n, c.arch_name);
 	return 0;
 }

@@ -8,8 +8,8 @@
 
 #include "common/sandbox.h"
 
-extern const struct policy policy_start;	/* spawners, and roles until their own is on */
-extern const struct policy policy_start_qemu;	/* the same for the spawner of the qemu engine */
+extern const struct policy policy_start;      /* spawners, and roles until their own is on */
+extern const struct policy policy_start_qemu; /* the same for the spawner of the qemu engine */
 extern const struct policy policy_supervisor;
 extern const struct policy policy_blkd;		/* tight: rings run, front-end is ours */
 extern const struct policy policy_blkd_foreign; /* memory and eventfds may still come (QEMU) */

@@ -55,18 +55,18 @@ struct fadt { /* 5.2.9, revision 6 */
 	uint16_t arm_boot_arch;
 	uint8_t minor;
 	uint64_t x_facs, x_dsdt;
-	struct gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr, x_gpe0, x_gpe1,
-		sleep_control, sleep_status;
+	struct gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr, x_gpe0, x_gpe1, sleep_control,
+		sleep_status;
 	uint64_t hypervisor;
 } __attribute__((packed));
 
-#define FADT_WBINVD	  (1u << 0)
-#define FADT_PROC_C1	  (1u << 2)
-#define FADT_SLP_BUTTON	  (1u << 5) /* no fixed sleep button */
-#define FADT_RESET_REG	  (1u << 10)
-#define FADT_NO_VGA	  (1u << 2) /* of boot_arch; without "8042" (bit 1) no keyboard is looked for */
-#define FADT_LEGACY	  (1u << 0)
-#define CMOS_CENTURY	  0x32
+#define FADT_WBINVD	(1u << 0)
+#define FADT_PROC_C1	(1u << 2)
+#define FADT_SLP_BUTTON (1u << 5) /* no fixed sleep button */
+#define FADT_RESET_REG	(1u << 10)
+#define FADT_NO_VGA	(1u << 2) /* of boot_arch; without "8042" (bit 1) no keyboard is looked for */
+#define FADT_LEGACY	(1u << 0)
+#define CMOS_CENTURY	0x32
 
 static void seal(void *table, size_t len, uint8_t *sum)
 {
@@ -80,9 +80,7 @@ static void seal(void *table, size_t len, uint8_t *sum)
 
 static struct header header(const char *sig, uint8_t revision)
 {
-	struct header h = { .revision = revision,
-			    .oem_revision = 1,
-			    .creator_revision = 1 };
+	struct header h = { .revision = revision, .oem_revision = 1, .creator_revision = 1 };
 
 	memcpy(h.sig, sig, 4);
 	memcpy(h.oem, "LGSEP ", 6);
@@ -91,8 +89,7 @@ static struct header header(const char *sig, uint8_t revision)
 	return h;
 }
 
-static void isa_device(struct aml *a, const char *seg, const char *id, uint16_t port, uint8_t len,
-		       unsigned irq)
+static void isa_device(struct aml *a, const char *seg, const char *id, uint16_t port, uint8_t len, unsigned irq)
 {
 	struct aml_crs r;
 	size_t dev = aml_device(a, seg);
@@ -187,8 +184,10 @@ static void dsdt_body(struct aml *a, const struct acpi_config *c)
 
 static struct gas io_gas(uint16_t port, unsigned bytes)
 {
-	return (struct gas){ .space = GAS_IO, .width = (uint8_t)(8 * bytes),
-			     .access = (uint8_t)(bytes > 2 ? 3 : bytes), .address = port };
+	return (struct gas){ .space = GAS_IO,
+			     .width = (uint8_t)(8 * bytes),
+			     .access = (uint8_t)(bytes > 2 ? 3 : bytes),
+			     .address = port };
 }
 
 static struct fadt fadt(uint64_t dsdt, uint64_t facs)

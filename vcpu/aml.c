@@ -134,9 +134,8 @@ static unsigned hex(char c)
 
 void aml_def_eisaid(struct aml *a, const char *seg, const char *id)
 {
-	uint32_t v = (uint32_t)(id[0] & 0x1f) << 26 | (uint32_t)(id[1] & 0x1f) << 21 |
-		     (uint32_t)(id[2] & 0x1f) << 16 | hex(id[3]) << 12 | hex(id[4]) << 8 |
-		     hex(id[5]) << 4 | hex(id[6]);
+	uint32_t v = (uint32_t)(id[0] & 0x1f) << 26 | (uint32_t)(id[1] & 0x1f) << 21 | (uint32_t)(id[2] & 0x1f) << 16 |
+		     hex(id[3]) << 12 | hex(id[4]) << 8 | hex(id[5]) << 4 | hex(id[6]);
 
 	aml_byte(a, NAME_OP);
 	aml_name(a, seg);

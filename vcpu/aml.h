@@ -16,7 +16,7 @@ struct aml {
 
 void aml_bytes(struct aml *a, const void *p, size_t n);
 void aml_byte(struct aml *a, uint8_t v);
-void aml_name(struct aml *a, const char *seg);	/* four characters, or with a leading backslash */
+void aml_name(struct aml *a, const char *seg); /* four characters, or with a leading backslash */
 void aml_int(struct aml *a, uint32_t v);
 /* A scope whose package length is known only at its end: open returns what close wants. */
 size_t aml_open(struct aml *a);

@@ -64,8 +64,7 @@ void console_init(struct console *c, struct conio *io, void (*call)(void *, unsi
 	c->owner = owner;
 }
 
-bool console_start(struct console *c, unsigned q, const struct guest_mem *mem,
-		   const struct vq_setup *s)
+bool console_start(struct console *c, unsigned q, const struct guest_mem *mem, const struct vq_setup *s)
 {
 	return vq_start(&c->q[q], mem, s) == VQ_START_OK;
 }

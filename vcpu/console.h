@@ -46,8 +46,7 @@ struct console {
 
 void console_init(struct console *c, struct conio *io, void (*call)(void *, unsigned), void *owner);
 /* Queue @q begins. False: its geometry is refused. */
-bool console_start(struct console *c, unsigned q, const struct guest_mem *mem,
-		   const struct vq_setup *s);
+bool console_start(struct console *c, unsigned q, const struct guest_mem *mem, const struct vq_setup *s);
 void console_stop(struct console *c);
 /* Pass on what the guest has written. True: there is more to do (budget); false also when output is blocked. */
 bool console_transmit(struct console *c);

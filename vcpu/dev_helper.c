@@ -93,8 +93,8 @@ static void blk_set_config(struct vpci *v, unsigned off, const void *buf, unsign
 {
 	struct device *d = (struct device *)v;
 
-	if (off != offsetof(struct virtio_blk_config, wce) || len != 1 ||
-	    !vpci_has(v, VIRTIO_BLK_F_CONFIG_WCE) || *(const uint8_t *)buf > 1)
+	if (off != offsetof(struct virtio_blk_config, wce) || len != 1 || !vpci_has(v, VIRTIO_BLK_F_CONFIG_WCE) ||
+	    *(const uint8_t *)buf > 1)
 		return;
 	front_set_config(&d->front, off, buf, len);
 }

@@ -126,9 +126,8 @@ bool dev_net_work_ctl(struct device *d)
 			guest_fault(&d->ctl, FAULT_SHORT_HEADER, c.out_len);
 			break;
 		}
-		ack = command(d, cmd, iov_to_buf(iov, c.nout, 0, cmd, MIN(c.out_len, sizeof(cmd)))) ?
-			      VIRTIO_NET_OK :
-			      VIRTIO_NET_ERR;
+		ack = command(d, cmd, iov_to_buf(iov, c.nout, 0, cmd, MIN(c.out_len, sizeof(cmd)))) ? VIRTIO_NET_OK
+												    : VIRTIO_NET_ERR;
 		iov_from_buf(iov + c.nout, c.nin, 0, &ack, 1);
 		vq_push(&d->ctl, c.head, 1);
 	}
@@ -154,8 +153,8 @@ void dev_net_init(struct device *d, const struct vcpu_device *c)
 		.nqueues = d->front.nqueues,
 		.queue_max = DEVICES_QUEUE_MAX,
 		.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(d->net.mtu),
-		.features = d->front.features | BIT64(VIRTIO_NET_F_MAC) |
-			    BIT64(VIRTIO_NET_F_STATUS) | BIT64(VIRTIO_F_RING_RESET),
+		.features = d->front.features | BIT64(VIRTIO_NET_F_MAC) | BIT64(VIRTIO_NET_F_STATUS) |
+			    BIT64(VIRTIO_F_RING_RESET),
 		.get_config = net_get_config,
 		.start = net_start,
 		.start_queue = net_start_queue,

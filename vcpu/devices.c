@@ -16,9 +16,8 @@
 
 #include "vcpu/devices.h"
 
-#define BIT64(n) (1ull << (n))
-#define OWN_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | \
-		      BIT64(VIRTIO_RING_F_EVENT_IDX))
+#define BIT64(n)     (1ull << (n))
+#define OWN_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX))
 
 /* "blk31" */
 #define NAME_MAX_LEN 8
@@ -36,8 +35,7 @@ void devices_watch_output(struct devices *ds)
 
 	if (ds->conio.blocked == ds->out_watched)
 		return;
-	if (epoll_ctl(VFD_EPOLL, ds->conio.blocked ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, VFD_CON_OUT,
-		      &ev) == 0)
+	if (epoll_ctl(VFD_EPOLL, ds->conio.blocked ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, VFD_CON_OUT, &ev) == 0)
 		ds->out_watched = ds->conio.blocked;
 }
 
@@ -129,14 +127,13 @@ void devices_push_input(struct devices *ds)
 	size_t n;
 
 	if (ds->in_len) {
-		n = ds->sink ? ds->sink(ds->host_owner, ds->in, ds->in_len) :
-			       console_input(&ds->console, ds->in, ds->in_len);
+		n = ds->sink ? ds->sink(ds->host_owner, ds->in, ds->in_len)
+			     : console_input(&ds->console, ds->in, ds->in_len);
 		ds->in_len -= n;
 		memmove(ds->in, ds->in + n, ds->in_len);
 	}
 	want = !ds->in_ended && ds->in_len < sizeof(ds->in);
-	if (want != ds->in_watched &&
-	    epoll_ctl(VFD_EPOLL, want ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, VFD_CON_IN, &ev) == 0)
+	if (want != ds->in_watched && epoll_ctl(VFD_EPOLL, want ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, VFD_CON_IN, &ev) == 0)
 		ds->in_watched = want;
 }
 
@@ -284,8 +281,8 @@ static unsigned useful_queues(const struct devices *ds, const struct vcpu_device
 
 	if (!ds->host->compact || c->queues <= most)
 		return c->queues;
-	log_line(LOG_INFO, "%s: one of its %u queue%s is used: an lguest guest has one CPU", name,
-		 c->queues / most, most > 1 ? " pairs" : "s");
+	log_line(LOG_INFO, "%s: one of its %u queue%s is used: an lguest guest has one CPU", name, c->queues / most,
+		 most > 1 ? " pairs" : "s");
 	return most;
 }
 

@@ -58,9 +58,9 @@ struct devices {
 };
 
 struct devices_place {
-	uint32_t bar_base;   /* first address for BARs */
-	unsigned first_irq;  /* compact hosts: device n (from 1) has line first_irq + n - 1 */
-	unsigned intx_base;  /* others: slot n has interrupt intx_base + n % 8 */
+	uint32_t bar_base;  /* first address for BARs */
+	unsigned first_irq; /* compact hosts: device n (from 1) has line first_irq + n - 1 */
+	unsigned intx_base; /* others: slot n has interrupt intx_base + n % 8 */
 };
 
 /*

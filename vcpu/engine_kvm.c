@@ -17,7 +17,7 @@
 /* A vCPU thread's stack: the deepest path is a few KiB. */
 #define STACK_SIZE (128 * 1024)
 /* Serial output may wait this long for more of its line. */
-#define FLUSH_MS 5
+#define FLUSH_MS    5
 #define FLUSH_BYTES 512
 
 static struct kvm kvm = { .lock = PTHREAD_MUTEX_INITIALIZER };

@@ -23,7 +23,7 @@
 #define CRASH_PREFIX "CRASH: "
 #define POWER_DOWN   "Power down"
 
-static struct lguest lguest = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static struct lguest lguest = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 unsigned lguest_line(const struct vpci *v)
 {
@@ -48,7 +48,7 @@ static uint8_t *isr_byte(struct vpci *v, uint32_t *gpa)
 	return shm_ptr(&lg->vm->mem, *gpa, ISR_BYTES);
 }
 
-static const struct vpci_host host = {.compact = true, .intx = intx, .isr_byte = isr_byte};
+static const struct vpci_host host = { .compact = true, .intx = intx, .isr_byte = isr_byte };
 
 /* Behind the last BAR, in whole pages. */
 static uint64_t window_end(const struct lguest *lg)
@@ -66,7 +66,7 @@ static uint64_t window_end(const struct lguest *lg)
 static int make_devices(struct lguest *lg)
 {
 	struct vm *vm = lg->vm;
-	const struct devices_place place = {.bar_base = (uint32_t)vm->c->mem_bytes, .first_irq = 1};
+	const struct devices_place place = { .bar_base = (uint32_t)vm->c->mem_bytes, .first_irq = 1 };
 	unsigned queues = 0;
 	uint64_t need;
 
@@ -100,8 +100,7 @@ static int load(struct lguest *lg)
 	if (load_guest(&vm->mem, &rq, &lg->load) < 0)
 		return vm_fail(vm, GUEST_LOAD_FAILED, "%s: %s", vm->c->kernel_name, lg->load.error);
 	if (lg->load.mode != LOAD_ENTRY_32)
-		return vm_fail(vm, GUEST_LOAD_FAILED, "%s: not a 32-bit kernel",
-			       vm->c->kernel_name);
+		return vm_fail(vm, GUEST_LOAD_FAILED, "%s: not a 32-bit kernel", vm->c->kernel_name);
 	close(VFD_KERNEL);
 	if (vm->c->has_initrd)
 		close(VFD_INITRD);
@@ -121,13 +120,11 @@ static int initialize(struct lguest *lg)
 	void *e820;
 
 	if (lguest_initialize((uintptr_t)vm->mem.r[0].hva, (unsigned long)(all / LGUEST_PAGE_SIZE),
-			      (unsigned long)lg->load.entry,
-			      (unsigned long)(lg->window_end / LGUEST_PAGE_SIZE), &lg->dialect,
-			      &why) < 0)
+			      (unsigned long)lg->load.entry, (unsigned long)(lg->window_end / LGUEST_PAGE_SIZE),
+			      &lg->dialect, &why) < 0)
 		return vm_fail(
 			vm, GUEST_ENGINE_FAILED,
-			"/dev/lguest speaks neither the dialect of Linux 3.5 to 3.19 nor that of 4.0 to 4.13: %s",
-			why);
+			"/dev/lguest speaks neither the dialect of Linux 3.5 to 3.19 nor that of 4.0 to 4.13: %s", why);
 	log_line(LOG_DEBUG, "/dev/lguest: the dialect of Linux %s",
 		 lg->dialect == LGUEST_PAGE ? "3.5 to 3.19" : "4.0 to 4.13");
 	if (lg->dialect == LGUEST_PAGE)
@@ -142,13 +139,12 @@ static int initialize(struct lguest *lg)
 static int create(struct vm *vm)
 {
 	struct lguest *lg = &lguest;
-	struct sandbox_options o = {0};
+	struct sandbox_options o = { 0 };
 
 	lg->vm = vm;
 	signal(SIGPIPE, SIG_IGN); /* a console that nobody reads any more */
 	if (vm->mem.nregions != 1)
-		return vm_fail(vm, GUEST_LOAD_FAILED,
-			       "an lguest guest has less than 4 GiB of memory");
+		return vm_fail(vm, GUEST_LOAD_FAILED, "an lguest guest has less than 4 GiB of memory");
 	if (make_devices(lg) < 0 || load(lg) < 0)
 		return -1;
 	/* what threads inherit is put on before there is a second one */

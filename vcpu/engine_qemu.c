@@ -107,8 +107,8 @@ static int64_t usable_size(struct vm *vm, int fd, const char *what)
 		return vm_fail(vm, GUEST_LOAD_FAILED, "%s is not a regular file", what);
 	if ((uint64_t)st.st_size > vm->c->mem_bytes)
 		return vm_fail(vm, GUEST_LOAD_FAILED,
-			       "%s has %lld bytes, more than the guest's memory; give it more (MEM-MB)",
-			       what, (long long)st.st_size);
+			       "%s has %lld bytes, more than the guest's memory; give it more (MEM-MB)", what,
+			       (long long)st.st_size);
 	return st.st_size;
 }
 
@@ -186,8 +186,7 @@ static int qemu_create(struct vm *vm)
 	int exe = open(QEMU_PATH, O_RDONLY | O_CLOEXEC);
 
 	if (exe < 0)
-		return vm_fail(vm, GUEST_ENGINE_FAILED,
-			       "%s: %m (Debian: apt-get install qemu-system-x86)", QEMU_PATH);
+		return vm_fail(vm, GUEST_ENGINE_FAILED, "%s: %m (Debian: apt-get install qemu-system-x86)", QEMU_PATH);
 	/* The filter allows the execution of this descriptor alone. */
 	if (exe != VFD_ENGINE) {
 		if (dup3(exe, VFD_ENGINE, O_CLOEXEC) < 0)

@@ -17,18 +17,16 @@
 
 #define BIT64(n) (1ull << (n))
 
-#define RING_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | \
-		       BIT64(VIRTIO_RING_F_EVENT_IDX))
-#define BLK_FEATURES  (BIT64(VIRTIO_BLK_F_SIZE_MAX) | BIT64(VIRTIO_BLK_F_SEG_MAX) | \
-		       BIT64(VIRTIO_BLK_F_RO) | BIT64(VIRTIO_BLK_F_BLK_SIZE) | \
-		       BIT64(VIRTIO_BLK_F_FLUSH) | BIT64(VIRTIO_BLK_F_TOPOLOGY) | \
-		       BIT64(VIRTIO_BLK_F_CONFIG_WCE) | BIT64(VIRTIO_BLK_F_MQ) | \
-		       BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES))
-#define NET_FEATURES  (BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_GUEST_CSUM) | \
-		       BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) | \
-		       BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_HOST_TSO4) | \
-		       BIT64(VIRTIO_NET_F_HOST_TSO6) | BIT64(VIRTIO_NET_F_HOST_ECN) | \
-		       BIT64(VIRTIO_NET_F_MRG_RXBUF))
+#define RING_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX))
+#define BLK_FEATURES                                                                               \
+	(BIT64(VIRTIO_BLK_F_SIZE_MAX) | BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_RO) |     \
+	 BIT64(VIRTIO_BLK_F_BLK_SIZE) | BIT64(VIRTIO_BLK_F_FLUSH) | BIT64(VIRTIO_BLK_F_TOPOLOGY) | \
+	 BIT64(VIRTIO_BLK_F_CONFIG_WCE) | BIT64(VIRTIO_BLK_F_MQ) | BIT64(VIRTIO_BLK_F_DISCARD) |   \
+	 BIT64(VIRTIO_BLK_F_WRITE_ZEROES))
+#define NET_FEATURES                                                                                      \
+	(BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO4) |     \
+	 BIT64(VIRTIO_NET_F_GUEST_TSO6) | BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_HOST_TSO4) | \
+	 BIT64(VIRTIO_NET_F_HOST_TSO6) | BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_MRG_RXBUF))
 #define PROTOCOL_WANTED (BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIG))
 
 /* A helper that is started again while it is being told everything: how often that may happen. */
@@ -52,8 +50,8 @@ int front_prepare(void)
 static bool dead(struct front *f, const char *what, const char *why)
 {
 	if (!f->dead)
-		log_line(LOG_WARN, "%s: %s: %s; the device is gone until the guest is started again",
-			 f->name, what, why);
+		log_line(LOG_WARN, "%s: %s: %s; the device is gone until the guest is started again", f->name, what,
+			 why);
 	f->dead = true;
 	fmt_line(f->error, sizeof(f->error), "%s: %s: %s", f->name, what, why);
 	vhu_rx_reset(&f->rx);
@@ -110,8 +108,7 @@ static bool receive(struct front *f, uint32_t request, uint32_t min, uint32_t ma
 				f->restarted = true;
 				return false;
 			}
-			if (m->request != request || !(m->flags & VHU_REPLY) || m->size < min ||
-			    m->size > max)
+			if (m->request != request || !(m->flags & VHU_REPLY) || m->size < min || m->size > max)
 				return dead(f, name, "an answer to something else");
 			return true;
 		case VHU_AGAIN:
@@ -176,24 +173,21 @@ static bool set_u64(struct front *f, uint32_t request, uint64_t v)
 
 static bool set_state(struct front *f, uint32_t request, unsigned q, uint32_t num)
 {
-	struct vhu_msg m = { .request = request, .size = sizeof(m.state),
-			     .state = { .index = q, .num = num } };
+	struct vhu_msg m = { .request = request, .size = sizeof(m.state), .state = { .index = q, .num = num } };
 
 	return tell(f, &m);
 }
 
 static bool set_fd(struct front *f, uint32_t request, unsigned q, int fd)
 {
-	struct vhu_msg m = { .request = request, .size = sizeof(uint64_t), .u64 = q,
-			     .fds = { fd }, .nfds = 1 };
+	struct vhu_msg m = { .request = request, .size = sizeof(uint64_t), .u64 = q, .fds = { fd }, .nfds = 1 };
 
 	return tell(f, &m);
 }
 
 static bool hand_over(struct front *f, unsigned q)
 {
-	return set_fd(f, VHU_SET_VRING_CALL, q, f->call[q]) &&
-	       set_fd(f, VHU_SET_VRING_ERR, q, f->err) &&
+	return set_fd(f, VHU_SET_VRING_CALL, q, f->call[q]) && set_fd(f, VHU_SET_VRING_ERR, q, f->err) &&
 	       set_fd(f, VHU_SET_VRING_KICK, q, f->kick[q]);
 }
 
@@ -203,10 +197,9 @@ static bool send_memory(struct front *f, const struct guest_mem *mem)
 	uint64_t offset = 0;
 
 	for (unsigned i = 0; i < mem->nregions; i++) {
-		m.mem.regions[i] = (struct vhu_mem_region){ .gpa = mem->r[i].gpa,
-							    .size = mem->r[i].size,
-							    .uva = mem->r[i].gpa,
-							    .offset = offset };
+		m.mem.regions[i] = (struct vhu_mem_region){
+			.gpa = mem->r[i].gpa, .size = mem->r[i].size, .uva = mem->r[i].gpa, .offset = offset
+		};
 		m.fds[i] = VFD_MEM;
 		offset += mem->r[i].size;
 	}
@@ -269,8 +262,7 @@ static bool negotiate(struct front *f)
 static bool stop_foreign(struct front *f)
 {
 	for (unsigned q = 0; f->foreign && q < f->nqueues; q++) {
-		struct vhu_msg m = { .request = VHU_GET_VRING_BASE, .size = sizeof(m.state),
-				     .state = { .index = q } };
+		struct vhu_msg m = { .request = VHU_GET_VRING_BASE, .size = sizeof(m.state), .state = { .index = q } };
 
 		if (!ask(f, &m, sizeof(m.state)))
 			return false;
@@ -309,27 +301,24 @@ fail:
 
 static bool send_features(struct front *f)
 {
-	return set_u64(f, VHU_SET_FEATURES,
-		       (f->driver_features & f->features) | BIT64(VHU_F_PROTOCOL_FEATURES));
+	return set_u64(f, VHU_SET_FEATURES, (f->driver_features & f->features) | BIT64(VHU_F_PROTOCOL_FEATURES));
 }
 
 static bool send_ring(struct front *f, unsigned q)
 {
 	const struct front_ring *r = &f->ring[q];
-	struct vhu_msg addr = { .request = VHU_SET_VRING_ADDR, .size = sizeof(addr.addr),
-				.addr = { .index = q, .desc = r->desc, .avail = r->avail,
-					  .used = r->used } };
+	struct vhu_msg addr = { .request = VHU_SET_VRING_ADDR,
+				.size = sizeof(addr.addr),
+				.addr = { .index = q, .desc = r->desc, .avail = r->avail, .used = r->used } };
 
-	return set_state(f, VHU_SET_VRING_NUM, q, r->size) &&
-	       set_state(f, VHU_SET_VRING_BASE, q, 0) && tell(f, &addr) &&
-	       (!f->foreign || hand_over(f, q));
+	return set_state(f, VHU_SET_VRING_NUM, q, r->size) && set_state(f, VHU_SET_VRING_BASE, q, 0) &&
+	       tell(f, &addr) && (!f->foreign || hand_over(f, q));
 }
 
 /* Everything that the predecessor knew, in the order of the first time. */
 static bool replay(struct front *f)
 {
-	struct vhu_msg here = { .request = VHU_RESUME, .size = sizeof(here.u64),
-				.u64 = f->generation };
+	struct vhu_msg here = { .request = VHU_RESUME, .size = sizeof(here.u64), .u64 = f->generation };
 	uint64_t features = f->features;
 	unsigned nqueues = f->nqueues;
 	bool same;
@@ -350,8 +339,7 @@ static bool replay(struct front *f)
 	if (f->have_features && !send_features(f))
 		return false;
 	for (unsigned q = 0; q < nqueues; q++)
-		if (f->running[q] && (!send_ring(f, q) ||
-				      (f->enabled[q] && !set_state(f, VHU_SET_VRING_ENABLE, q, 1))))
+		if (f->running[q] && (!send_ring(f, q) || (f->enabled[q] && !set_state(f, VHU_SET_VRING_ENABLE, q, 1))))
 			return false;
 	return true;
 }
@@ -417,8 +405,7 @@ bool front_start(struct front *f, unsigned q, const struct front_ring *r)
 
 void front_stop(struct front *f, unsigned q)
 {
-	struct vhu_msg m = { .request = VHU_GET_VRING_BASE, .size = sizeof(m.state),
-			     .state = { .index = q } };
+	struct vhu_msg m = { .request = VHU_GET_VRING_BASE, .size = sizeof(m.state), .state = { .index = q } };
 	bool done;
 
 	if (q >= f->nqueues || !f->running[q])

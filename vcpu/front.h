@@ -26,21 +26,21 @@ struct front {
 	const char *name; /* "blk0" */
 	int sock;
 	enum device_kind kind;
-	bool foreign;	   /* not our own helper: eventfds are handed over at every start */
+	bool foreign; /* not our own helper: eventfds are handed over at every start */
 	unsigned nqueues;
 	int kick[MAX_QUEUES], call[MAX_QUEUES], err; /* eventfds; stay the caller's */
-	uint64_t features; /* what the back-end offers, of what we know */
+	uint64_t features;			     /* what the back-end offers, of what we know */
 	uint64_t protocol;
 	uint8_t config[VHU_CONFIG_MAX]; /* device configuration, read at attach */
 	unsigned config_len;		/* 0: the back-end has none */
-	bool dead;	   /* the connection is of no more use */
+	bool dead;			/* the connection is of no more use */
 	bool running[MAX_QUEUES], enabled[MAX_QUEUES];
 	/* What a helper that was started again is told anew. */
 	bool have_features, restarted;
 	uint64_t driver_features, generation;
 	struct front_ring ring[MAX_QUEUES];
 	const struct guest_mem *mem;
-	char error[160];   /* why front_attach() failed */
+	char error[160];     /* why front_attach() failed */
 	unsigned timeout_ms; /* 0: FRONT_TIMEOUT_MS */
 	struct vhu_rx rx;
 };

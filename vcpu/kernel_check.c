@@ -18,10 +18,16 @@ static const struct magic {
 	const char *bytes;
 	const char *what;
 } magics[] = {
-	{ 0, 6, "\xfd" "7zXZ", "an xz file" },
+	{ 0, 6,
+	  "\xfd"
+	  "7zXZ",
+	  "an xz file" },
 	{ 0, 4, "\x28\xb5\x2f\xfd", "a zstd file" },
 	{ 0, 3, "BZh", "a bzip2 file" },
-	{ 0, 4, "\x89" "PNG", "a PNG picture" },
+	{ 0, 4,
+	  "\x89"
+	  "PNG",
+	  "a PNG picture" },
 	{ 0, 3, "\xff\xd8\xff", "a JPEG picture" },
 	{ 0, 4, "%PDF", "a PDF document" },
 	{ 0, 4, "PK\x03\x04", "a zip archive" },

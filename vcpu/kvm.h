@@ -47,10 +47,10 @@ struct kvm {
 	struct load_result load;
 	bool any_length; /* KVM_CAP_IOEVENTFD_ANY_LENGTH */
 	bool tsc_deadline;
-	bool ended;	  /* under lock: vm->end says why */
-	sem_t confined;	  /* posted by each vCPU thread once its filter is on (or not: confine_errno) */
-	sem_t start;	  /* posted once per vCPU when the guest may run */
-	sem_t never;	  /* where vCPU threads stay after the end */
+	bool ended;	/* under lock: vm->end says why */
+	sem_t confined; /* posted by each vCPU thread once its filter is on (or not: confine_errno) */
+	sem_t start;	/* posted once per vCPU when the guest may run */
+	sem_t never;	/* where vCPU threads stay after the end */
 	int confine_errno;
 	uint64_t out_since; /* now_ms() of the oldest output that is not flushed; 0: none */
 	bool out_timed;	    /* the main thread looks again within FLUSH_MS */

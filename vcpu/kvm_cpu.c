@@ -11,10 +11,10 @@
 
 #define MAX_LEAVES 280
 
-#define MSR_MISC_ENABLE	       0x1a0
+#define MSR_MISC_ENABLE		0x1a0
 #define MISC_ENABLE_FAST_STRING 1
-#define MSR_MTRR_DEF_TYPE      0x2ff
-#define MTRR_ENABLE_WRITEBACK  (1u << 11 | 6)
+#define MSR_MTRR_DEF_TYPE	0x2ff
+#define MTRR_ENABLE_WRITEBACK	(1u << 11 | 6)
 
 #define LAPIC_LVT_LINT0 0x350
 #define LAPIC_LVT_LINT1 0x360
@@ -34,8 +34,13 @@ static void add_leaf(uint32_t function, uint32_t index, uint32_t flags, const ui
 	if (cpuid.c.nent == MAX_LEAVES)
 		return;
 	cpuid.c.entries[cpuid.c.nent++] = (struct kvm_cpuid_entry2){
-		.function = function, .index = index, .flags = flags,
-		.eax = reg[0], .ebx = reg[1], .ecx = reg[2], .edx = reg[3],
+		.function = function,
+		.index = index,
+		.flags = flags,
+		.eax = reg[0],
+		.ebx = reg[1],
+		.ecx = reg[2],
+		.edx = reg[3],
 	};
 }
 
@@ -59,7 +64,7 @@ static bool filter_leaf(const struct kvm *k, unsigned id, struct kvm_cpuid_entry
 	switch (e->function) {
 	case 1:
 		e->ebx = (e->ebx & 0x0000ffff) | id << 24 | (cpus > 1 ? cpus << 16 : 1u << 16);
-		e->ecx |= 1u << 31;			    /* hypervisor */
+		e->ecx |= 1u << 31;			   /* hypervisor */
 		e->ecx &= ~(1u << 3 | 1u << 5 | 1u << 15); /* MONITOR, VMX, PDCM */
 		if (k->tsc_deadline)
 			e->ecx |= 1u << 24;

@@ -15,8 +15,7 @@
 
 static union {
 	struct kvm_irq_routing r;
-	char room[sizeof(struct kvm_irq_routing) +
-		  MAX_ROUTES * sizeof(struct kvm_irq_routing_entry)];
+	char room[sizeof(struct kvm_irq_routing) + MAX_ROUTES * sizeof(struct kvm_irq_routing_entry)];
 } table;
 
 static unsigned fixed_routes; /* those of the interrupt controllers' pins */
@@ -64,8 +63,7 @@ int kvm_irq_init(struct kvm *k)
 	for (unsigned i = 0; i < IOAPIC_PINS; i++) {
 		/* the timer, line 0 of the PIC, is at pin 2 of the I/O APIC, as on every PC */
 		if (i < 2 * PIC_PINS && i != 2)
-			pin(i, i < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-			    i % PIC_PINS);
+			pin(i, i < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, i % PIC_PINS);
 		if (i != 2)
 			pin(i, KVM_IRQCHIP_IOAPIC, i == 0 ? 2 : i);
 	}
@@ -84,8 +82,7 @@ void kvm_irq_line(unsigned gsi, bool level)
 
 static bool irqfd(unsigned gsi, int fd, bool on)
 {
-	struct kvm_irqfd i = { .fd = (uint32_t)fd, .gsi = gsi,
-			       .flags = on ? 0 : KVM_IRQFD_FLAG_DEASSIGN };
+	struct kvm_irqfd i = { .fd = (uint32_t)fd, .gsi = gsi, .flags = on ? 0 : KVM_IRQFD_FLAG_DEASSIGN };
 
 	return ioctl(VFD_VM, KVM_IRQFD, &i) == 0;
 }
@@ -96,8 +93,9 @@ static bool irqfd(unsigned gsi, int fd, bool on)
  */
 static bool ioevent(const struct kvm *k, uint64_t addr, int fd, bool on)
 {
-	struct kvm_ioeventfd i = { .addr = addr, .len = k->any_length ? 0 : 2, .fd = fd,
-				   .flags = on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN };
+	struct kvm_ioeventfd i = {
+		.addr = addr, .len = k->any_length ? 0 : 2, .fd = fd, .flags = on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN
+	};
 
 	return ioctl(VFD_VM, KVM_IOEVENTFD, &i) == 0;
 }
@@ -143,8 +141,7 @@ static void wire_queue(struct device *d, unsigned q, struct kvm_wire *w, enum vp
 		irqfd(gsi_of(d, q), call, false);
 		w->irqfd = false;
 	}
-	devices_watch_call(d, q, how == VPCI_IRQ_INTX || how == VPCI_IRQ_MASKED ||
-					 (direct && !w->irqfd));
+	devices_watch_call(d, q, how == VPCI_IRQ_INTX || how == VPCI_IRQ_MASKED || (direct && !w->irqfd));
 }
 
 static void rewire_helper(struct kvm *k, struct device *d)
@@ -160,8 +157,7 @@ static void rewire_helper(struct kvm *k, struct device *d)
 	for (unsigned q = 0; q < d->front.nqueues; q++) {
 		struct kvm_wire *w = &k->wire[d->helper][q];
 
-		wire_notify(k, w, d->front.running[q] ? vpci_notify_address(&d->v, q) : 0,
-			    device_kick_fd(d, q));
+		wire_notify(k, w, d->front.running[q] ? vpci_notify_address(&d->v, q) : 0, device_kick_fd(d, q));
 		wire_queue(d, q, w, how[q]);
 	}
 }
@@ -177,8 +173,7 @@ static void rewire(struct vpci *v)
 		return;
 	}
 	for (unsigned q = 0; q < d->desc.nqueues; q++)
-		wire_notify(k, &k->own_wire[own + q], vpci_notify_address(v, q),
-			    VFD_OWNKICK0 + (int)(own + q));
+		wire_notify(k, &k->own_wire[own + q], vpci_notify_address(v, q), VFD_OWNKICK0 + (int)(own + q));
 }
 
 /* Several slots share a line: it is high while any of them wants it. */
@@ -196,8 +191,7 @@ static void intx(struct vpci *v, bool level)
 
 static void msi(struct vpci *v, uint64_t addr, uint32_t data)
 {
-	struct kvm_msi m = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32),
-			     .data = data };
+	struct kvm_msi m = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data };
 
 	/* An address or vector that means nothing is refused by the kernel: the guest's own loss. */
 	(void)v;

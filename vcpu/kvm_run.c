@@ -126,8 +126,7 @@ static void handle(struct kvm_cpu *c)
 			(unsigned long long)r->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		kvm_end(c->kvm, GUEST_CRASH, "KVM gave up on CPU %u: internal error %u", c->id,
-			r->internal.suberror);
+		kvm_end(c->kvm, GUEST_CRASH, "KVM gave up on CPU %u: internal error %u", c->id, r->internal.suberror);
 		break;
 	case KVM_EXIT_SYSTEM_EVENT:
 		system_event(c->kvm, r->system_event.type);

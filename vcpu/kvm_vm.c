@@ -53,12 +53,10 @@ static int check(struct kvm *k)
 	if (api < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "/dev/kvm: %m");
 	if (api != KVM_API_VERSION)
-		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "/dev/kvm has version %d, not %d", api,
-			       KVM_API_VERSION);
+		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "/dev/kvm has version %d, not %d", api, KVM_API_VERSION);
 	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
 		if (ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
-			return vm_fail(k->vm, GUEST_ENGINE_FAILED, "this host's KVM lacks %s",
-				       needed[i].name);
+			return vm_fail(k->vm, GUEST_ENGINE_FAILED, "this host's KVM lacks %s", needed[i].name);
 	k->any_length = ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
 	k->tsc_deadline = ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	supported.c.nent = MAX_CPUID;
@@ -112,8 +110,7 @@ static int add_cpus(struct kvm *k)
 
 		c->kvm = k;
 		c->id = i;
-		if (place(k, ioctl(VFD_VM, KVM_CREATE_VCPU, (unsigned long)i), number,
-			  "KVM_CREATE_VCPU") < 0)
+		if (place(k, ioctl(VFD_VM, KVM_CREATE_VCPU, (unsigned long)i), number, "KVM_CREATE_VCPU") < 0)
 			return -1;
 		c->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, number, 0);
 		if (c->run == MAP_FAILED)
@@ -126,16 +123,14 @@ int kvm_make(struct kvm *k)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 
-	if (check(k) < 0 ||
-	    place(k, ioctl(VFD_ENGINE, KVM_CREATE_VM, 0), VFD_VM, "KVM_CREATE_VM") < 0)
+	if (check(k) < 0 || place(k, ioctl(VFD_ENGINE, KVM_CREATE_VM, 0), VFD_VM, "KVM_CREATE_VM") < 0)
 		return -1;
 	real_mode_pages();
 	if (ioctl(VFD_VM, KVM_CREATE_IRQCHIP, 0) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "KVM_CREATE_IRQCHIP: %m");
 	if (ioctl(VFD_VM, KVM_CREATE_PIT2, &pit) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "KVM_CREATE_PIT2: %m");
-	if (add_memory(k) < 0 || kvm_irq_init(k) < 0 || add_cpus(k) < 0 ||
-	    kvm_cpus_init(k, &supported.c) < 0)
+	if (add_memory(k) < 0 || kvm_irq_init(k) < 0 || add_cpus(k) < 0 || kvm_cpus_init(k, &supported.c) < 0)
 		return -1;
 	close(VFD_ENGINE);
 	return 0;

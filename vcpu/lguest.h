@@ -56,8 +56,8 @@ unsigned lguest_line(const struct vpci *v);
  * INITIALIZE with words that fit both dialects, then find out which it was from
  * what the device answers. 0; or -1 with *@why set to a sentence's end.
  */
-int lguest_initialize(uintptr_t base, unsigned long pfn_limit, unsigned long entry,
-		      unsigned long device_limit, enum lguest_dialect *d, const char **why);
+int lguest_initialize(uintptr_t base, unsigned long pfn_limit, unsigned long entry, unsigned long device_limit,
+		      enum lguest_dialect *d, const char **why);
 
 /* Offsets of registers for GETREG and SETREG (struct user_regs_struct of i386). */
 enum lguest_reg {

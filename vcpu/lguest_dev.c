@@ -11,14 +11,7 @@
 #include "common/fdtab.h"
 #include "vcpu/lguest.h"
 
-enum {
-	REQ_INITIALIZE = 0,
-	REQ_IRQ = 2,
-	REQ_EVENTFD = 4,
-	REQ_GETREG = 5,
-	REQ_SETREG = 6,
-	REQ_TRAP = 7
-};
+enum { REQ_INITIALIZE = 0, REQ_IRQ = 2, REQ_EVENTFD = 4, REQ_GETREG = 5, REQ_SETREG = 6, REQ_TRAP = 7 };
 
 #define ERESTART_OF_HOST 85 /* reaches user space when the guest asks for a reboot */
 
@@ -40,32 +33,32 @@ static bool done(const unsigned long *words, size_t n)
 
 bool lguest_irq(unsigned irq)
 {
-	return done((unsigned long[]){REQ_IRQ, irq}, 2);
+	return done((unsigned long[]){ REQ_IRQ, irq }, 2);
 }
 
 bool lguest_eventfd(unsigned long addr, int fd)
 {
-	return done((unsigned long[]){REQ_EVENTFD, addr, (unsigned long)fd}, 3);
+	return done((unsigned long[]){ REQ_EVENTFD, addr, (unsigned long)fd }, 3);
 }
 
 bool lguest_set(enum lguest_reg r, uint32_t v)
 {
-	return done((unsigned long[]){REQ_SETREG, r, v}, 3);
+	return done((unsigned long[]){ REQ_SETREG, r, v }, 3);
 }
 
 bool lguest_trap(unsigned n)
 {
-	return done((unsigned long[]){REQ_TRAP, n}, 2);
+	return done((unsigned long[]){ REQ_TRAP, n }, 2);
 }
 
 /* After the request, the next read gives the register in place of running the guest. */
 bool lguest_get(enum lguest_reg r, uint32_t *v)
 {
 	/* the device does not look at the length: there is room for whatever it may give */
-	unsigned long word[4] = {0};
+	unsigned long word[4] = { 0 };
 	ssize_t n;
 
-	if (!done((unsigned long[]){REQ_GETREG, r}, 2))
+	if (!done((unsigned long[]){ REQ_GETREG, r }, 2))
 		return false;
 	do {
 		n = pread(VFD_ENGINE, word, sizeof(word), 0);
@@ -74,18 +67,16 @@ bool lguest_get(enum lguest_reg r, uint32_t *v)
 	return n == (ssize_t)sizeof(word[0]);
 }
 
-int lguest_initialize(uintptr_t base, unsigned long pfn_limit, unsigned long entry,
-		      unsigned long device_limit, enum lguest_dialect *d, const char **why)
+int lguest_initialize(uintptr_t base, unsigned long pfn_limit, unsigned long entry, unsigned long device_limit,
+		      enum lguest_dialect *d, const char **why)
 {
 	/* hosts before 4.0 take three words and leave the fourth alone */
-	ssize_t r =
-		request((unsigned long[]){REQ_INITIALIZE, base, pfn_limit, entry, device_limit}, 5);
+	ssize_t r = request((unsigned long[]){ REQ_INITIALIZE, base, pfn_limit, entry, device_limit }, 5);
 	uint32_t eip;
 
 	*why = "its INITIALIZE answers what none of them does";
 	if (r < 0) {
-		*why = errno == EBUSY ? "this descriptor has had a guest already"
-				      : strerrordesc_np(errno);
+		*why = errno == EBUSY ? "this descriptor has had a guest already" : strerrordesc_np(errno);
 		return -1;
 	}
 	if (r == 3 * (ssize_t)sizeof(long)) {
@@ -152,8 +143,7 @@ enum lguest_event lguest_run(enum lguest_dialect d, struct lguest_exit *x)
 		x->addr = (uint32_t)u.addr;
 		return LGUEST_EV_NOTIFY;
 	}
-	if (d == LGUEST_PCI && n == (ssize_t)sizeof(u.pending) &&
-	    (u.pending.trap == 13 || u.pending.trap == 14)) {
+	if (d == LGUEST_PCI && n == (ssize_t)sizeof(u.pending) && (u.pending.trap == 13 || u.pending.trap == 14)) {
 		x->trap = u.pending.trap;
 		memcpy(x->insn, u.pending.insn, sizeof(x->insn));
 		x->addr = u.pending.addr;

@@ -17,7 +17,7 @@
 
 void lguest_send_stats(struct lguest *lg)
 {
-	struct ctl_msg m = {.type = CTL_STATS, .stats = lg->vm->stats};
+	struct ctl_msg m = { .type = CTL_STATS, .stats = lg->vm->stats };
 
 	ctl_send(VFD_CTL, &m);
 }
@@ -100,8 +100,7 @@ static void *helper(void *arg)
 static int watch_calls(struct lguest *lg, struct device *d)
 {
 	for (unsigned q = 0; q < d->front.nqueues; q++) {
-		struct epoll_event ev = {.events = EPOLLIN | EPOLLET,
-					 .data.fd = device_call_fd(d, q)};
+		struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = device_call_fd(d, q) };
 
 		if (epoll_ctl(VFD_EPOLL, EPOLL_CTL_ADD, ev.data.fd, &ev) < 0)
 			return vm_fail(lg->vm, GUEST_ENGINE_FAILED, "epoll: %m");
@@ -115,8 +114,7 @@ int lguest_helper_create(struct lguest *lg)
 	int error;
 
 	for (unsigned i = 0; i < lg->devices.n; i++)
-		if (lg->devices.dev[i].role == ROLE_HELPER &&
-		    watch_calls(lg, &lg->devices.dev[i]) < 0)
+		if (lg->devices.dev[i].role == ROLE_HELPER && watch_calls(lg, &lg->devices.dev[i]) < 0)
 			return -1;
 	sem_init(&lg->confine, 0, 0);
 	sem_init(&lg->confined, 0, 0);

@@ -169,11 +169,11 @@ static bool decode_memory(struct bytes *b, uint8_t opcode, unsigned word, struct
 
 bool lguest_decode(const uint8_t bytes[LGUEST_INSN_BYTES], bool memory, struct lguest_insn *in)
 {
-	struct bytes b = {.p = bytes};
+	struct bytes b = { .p = bytes };
 	bool small = false, known;
 	uint8_t opcode;
 
-	*in = (struct lguest_insn){.op = LGUEST_OP_NONE};
+	*in = (struct lguest_insn){ .op = LGUEST_OP_NONE };
 	if (prefixes(&b, &opcode, &small)) {
 		known = memory ? decode_memory(&b, opcode, small ? 2 : 4, in)
 			       : decode_port(&b, opcode, small ? 2 : 4, in);
@@ -182,7 +182,7 @@ bool lguest_decode(const uint8_t bytes[LGUEST_INSN_BYTES], bool memory, struct l
 			return true;
 		}
 	}
-	*in = (struct lguest_insn){.op = LGUEST_OP_NONE};
+	*in = (struct lguest_insn){ .op = LGUEST_OP_NONE };
 	return false;
 }
 

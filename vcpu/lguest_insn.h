@@ -25,9 +25,9 @@ enum lguest_op {
 
 struct lguest_insn {
 	enum lguest_op op;
-	uint8_t len;   /* of the whole instruction */
-	uint8_t width; /* bytes moved: 1, 2 or 4 */
-	uint8_t reg; /* 0 to 7 as in ModRM; with width 1 and no extension, 4 to 7 are ah ch dh bh */
+	uint8_t len;	   /* of the whole instruction */
+	uint8_t width;	   /* bytes moved: 1, 2 or 4 */
+	uint8_t reg;	   /* 0 to 7 as in ModRM; with width 1 and no extension, 4 to 7 are ah ch dh bh */
 	uint8_t reg_width; /* bytes of the register that a load changes: more than width where it
 			      extends */
 	bool sign;	   /* a load that extends the sign */

@@ -69,15 +69,13 @@ int lguest_legacy_create(struct lguest *lg)
 	struct vm *vm = lg->vm;
 	uint8_t *bytes;
 
-	lguest_page_init(&lg->page, (uint32_t)lg->ram,
-			 (uint32_t)vm->c->mem_bytes - LGUEST_PAGE_SIZE);
+	lguest_page_init(&lg->page, (uint32_t)lg->ram, (uint32_t)vm->c->mem_bytes - LGUEST_PAGE_SIZE);
 	bytes = page(lg);
 	if (!bytes)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "no memory for the device page");
 	for (unsigned i = 0; i < lg->devices.n; i++) {
 		if (!add(lg, &lg->devices.dev[i], bytes))
-			return vm_fail(vm, GUEST_ENGINE_FAILED,
-				       "too many devices for one page of this host's lguest");
+			return vm_fail(vm, GUEST_ENGINE_FAILED, "too many devices for one page of this host's lguest");
 		if (!wire(lg, i))
 			return vm_fail(vm, GUEST_ENGINE_FAILED, "/dev/lguest: EVENTFD: %m");
 	}
@@ -110,13 +108,13 @@ static void start(struct lguest *lg, unsigned i)
 	v->features = lguest_page_accepted(&lg->page, page(lg), i);
 	for (unsigned q = 0; q < lg->page.dev[i].nqueues; q++) {
 		lguest_ring_layout(lg->page.dev[i].ring[q], &r);
-		v->queue[q] = (struct vpci_queue){.max_size = LGUEST_RING_SIZE,
-						  .size = LGUEST_RING_SIZE,
-						  .vector = VPCI_NO_VECTOR,
-						  .enabled = true,
-						  .desc = r.desc,
-						  .avail = r.avail,
-						  .used = r.used};
+		v->queue[q] = (struct vpci_queue){ .max_size = LGUEST_RING_SIZE,
+						   .size = LGUEST_RING_SIZE,
+						   .vector = VPCI_NO_VECTOR,
+						   .enabled = true,
+						   .desc = r.desc,
+						   .avail = r.avail,
+						   .used = r.used };
 	}
 	v->running = true;
 	if (!v->dev->start(v)) {

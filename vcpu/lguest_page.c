@@ -26,8 +26,7 @@ static void put(uint8_t *at, uint32_t v, unsigned len)
 		at[i] = (uint8_t)(v >> (8 * i));
 }
 
-bool lguest_page_add(struct lguest_page *p, uint8_t bytes[LGUEST_PAGE_BYTES],
-		     const struct lguest_page_add *a)
+bool lguest_page_add(struct lguest_page *p, uint8_t bytes[LGUEST_PAGE_BYTES], const struct lguest_page_add *a)
 {
 	unsigned need = DESC_SIZE + VQCONFIG_SIZE * a->nqueues + 2 * FEATURE_LEN + a->config_len;
 	uint32_t rings = a->nqueues * LGUEST_RING_PAGES * LGUEST_PAGE_BYTES;
@@ -92,8 +91,7 @@ uint32_t lguest_page_accepted(const struct lguest_page *p, const uint8_t *bytes,
 	return v & p->dev[i].offered;
 }
 
-enum lguest_page_what lguest_page_find(const struct lguest_page *p, uint32_t addr, unsigned *dev,
-				       unsigned *queue)
+enum lguest_page_what lguest_page_find(const struct lguest_page *p, uint32_t addr, unsigned *dev, unsigned *queue)
 {
 	for (unsigned i = 0; i < p->n; i++) {
 		if (addr == p->address + p->dev[i].at) {

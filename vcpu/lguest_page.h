@@ -59,8 +59,7 @@ struct lguest_page_add {
 	uint8_t config_len;
 };
 /* Write the next device into @bytes (the page). False: no room in the page or for the rings. */
-bool lguest_page_add(struct lguest_page *p, uint8_t bytes[LGUEST_PAGE_BYTES],
-		     const struct lguest_page_add *a);
+bool lguest_page_add(struct lguest_page *p, uint8_t bytes[LGUEST_PAGE_BYTES], const struct lguest_page_add *a);
 
 /* Where the three parts of ring @r lie (the legacy layout: virtio 1.2, 2.7.2). */
 void lguest_ring_layout(uint32_t r, struct lguest_ring *out);
@@ -72,7 +71,6 @@ uint32_t lguest_page_accepted(const struct lguest_page *p, const uint8_t *bytes,
 
 /* Which thing of ours a notification names. */
 enum lguest_page_what { LGUEST_NOTIFY_NOTHING, LGUEST_NOTIFY_DEVICE, LGUEST_NOTIFY_QUEUE };
-enum lguest_page_what lguest_page_find(const struct lguest_page *p, uint32_t addr, unsigned *dev,
-				       unsigned *queue);
+enum lguest_page_what lguest_page_find(const struct lguest_page *p, uint32_t addr, unsigned *dev, unsigned *queue);
 
 #endif

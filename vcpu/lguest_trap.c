@@ -16,8 +16,8 @@
 #define I8042_NOTHING 1 /* as the classic launcher has it: nobody finds a keyboard */
 
 /* By ModRM number. */
-static const enum lguest_reg regs[8] = {LGUEST_EAX, LGUEST_ECX, LGUEST_EDX, LGUEST_EBX,
-					LGUEST_ESP, LGUEST_EBP, LGUEST_ESI, LGUEST_EDI};
+static const enum lguest_reg regs[8] = { LGUEST_EAX, LGUEST_ECX, LGUEST_EDX, LGUEST_EBX,
+					 LGUEST_ESP, LGUEST_EBP, LGUEST_ESI, LGUEST_EDI };
 
 static bool reinject(struct lguest *lg, unsigned trap)
 {

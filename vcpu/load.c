@@ -35,8 +35,7 @@ static int read_initrd(struct load_state *st, uint8_t *to, uint64_t size)
 	uint64_t done = 0;
 
 	while (done < size) {
-		ssize_t n = pread(st->rq->initrd, to + done, MIN(size - done, 1u << 30),
-				  (off_t)done);
+		ssize_t n = pread(st->rq->initrd, to + done, MIN(size - done, 1u << 30), (off_t)done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -87,8 +86,8 @@ int load_guest(const struct guest_mem *mem, const struct load_request *rq, struc
 
 	memset(out, 0, sizeof(*out));
 	st = (struct load_state){ .mem = mem, .rq = rq, .out = out };
-	if (rq->ram_low > LOAD_HIGH_RAM || rq->ram_low <= LOAD_KERNEL_MIN ||
-	    !is_aligned(rq->ram_low, LOAD_PAGE) || !shm_ptr(mem, 0, rq->ram_low))
+	if (rq->ram_low > LOAD_HIGH_RAM || rq->ram_low <= LOAD_KERNEL_MIN || !is_aligned(rq->ram_low, LOAD_PAGE) ||
+	    !shm_ptr(mem, 0, rq->ram_low))
 		return load_fail(out, "the guest has too little memory to load a kernel");
 	if (src_open(&st.src, rq->kernel, rq->ram_low + rq->ram_high, out) < 0 ||
 	    src_read(&st.src, 0, magic, sizeof(magic)) < 0)

@@ -31,30 +31,31 @@ enum load_for { LOAD_FOR_KVM, LOAD_FOR_LGUEST };
 
 struct load_request {
 	enum load_for target;
-	int kernel;	      /* descriptor; regular file */
-	int initrd;	      /* descriptor, or -1 */
-	uint64_t ram_low;     /* bytes of RAM from 0; a whole number of pages, at most 4 GiB */
-	uint64_t ram_high;    /* bytes of RAM from LOAD_HIGH_RAM; 0: none */
-	uint64_t top_reserve; /* bytes below the initrd (or the end of ram_low) that stay free: page tables of old lguest hosts */
-	uint64_t acpi_rsdp;   /* guest-physical, for boot_params and PVH; 0: none */
-	const char *cmdline;  /* at most CMDLINE_MAX - 1 bytes, and what the kernel's header allows */
+	int kernel;	   /* descriptor; regular file */
+	int initrd;	   /* descriptor, or -1 */
+	uint64_t ram_low;  /* bytes of RAM from 0; a whole number of pages, at most 4 GiB */
+	uint64_t ram_high; /* bytes of RAM from LOAD_HIGH_RAM; 0: none */
+	uint64_t
+		top_reserve; /* bytes below the initrd (or the end of ram_low) that stay free: page tables of old lguest hosts */
+	uint64_t acpi_rsdp;  /* guest-physical, for boot_params and PVH; 0: none */
+	const char *cmdline; /* at most CMDLINE_MAX - 1 bytes, and what the kernel's header allows */
 };
 
 /* How the first vCPU begins. */
 enum load_mode {
-	LOAD_ENTRY_64,	/* long mode, rsi = boot_params (Documentation/arch/x86/boot.rst, 64-bit boot protocol) */
-	LOAD_ENTRY_32,	/* protected mode without paging, esi = boot_params (32-bit boot protocol; lguest: physical entry) */
+	LOAD_ENTRY_64, /* long mode, rsi = boot_params (Documentation/arch/x86/boot.rst, 64-bit boot protocol) */
+	LOAD_ENTRY_32, /* protected mode without paging, esi = boot_params (32-bit boot protocol; lguest: physical entry) */
 	LOAD_ENTRY_PVH, /* protected mode without paging, ebx = start_info (Xen's PVH protocol) */
 };
 
 struct load_result {
 	enum load_mode mode;
 	bool is_elf, is_gzip;
-	uint64_t entry;		/* guest-physical */
-	uint64_t boot_params;	/* guest-physical; what esi/rsi/ebx point to */
+	uint64_t entry;			   /* guest-physical */
+	uint64_t boot_params;		   /* guest-physical; what esi/rsi/ebx point to */
 	uint64_t kernel_start, kernel_end; /* bytes of RAM that the image needs, its bss and init_size included */
 	uint64_t initrd, initrd_size;	   /* guest-physical, page-aligned; size 0: none */
-	char error[192];	/* on failure: one clear reason, for the user */
+	char error[192];		   /* on failure: one clear reason, for the user */
 };
 
 /*

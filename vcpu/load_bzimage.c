@@ -8,7 +8,7 @@
 #include "vcpu/kernel_check.h"
 #include "vcpu/load_priv.h"
 
-#define HDR_OFF	      0x1f1u
+#define HDR_OFF		  0x1f1u
 #define VERSION_INIT_SIZE 0x020a
 #define VERSION_XLOAD	  0x020c
 
@@ -29,8 +29,7 @@ static int read_setup(struct load_state *st)
 	end = 0x202u + page[0x201];
 	memcpy(&st->hdr, page + HDR_OFF, MIN(end - HDR_OFF, sizeof(st->hdr)));
 	if (st->hdr.version < 0x0202 || !(st->hdr.loadflags & LOADED_HIGH))
-		return load_fail(st->out, "the kernel is of a boot protocol too old (0x%x)",
-				 st->hdr.version);
+		return load_fail(st->out, "the kernel is of a boot protocol too old (0x%x)", st->hdr.version);
 	if (st->hdr.version < VERSION_INIT_SIZE) {
 		st->hdr.init_size = 0;
 		st->hdr.pref_address = 0;
@@ -107,10 +106,7 @@ int load_bzimage(struct load_state *st)
 		out->mode = LOAD_ENTRY_64;
 		out->entry = load + 0x200;
 	}
-	st->initrd_max = st->hdr.version >= 0x0203 && st->hdr.initrd_addr_max ?
-				 st->hdr.initrd_addr_max :
-				 0x37ffffff;
-	st->cmdline_max = st->hdr.version >= 0x0206 && st->hdr.cmdline_size ? st->hdr.cmdline_size :
-									      255;
+	st->initrd_max = st->hdr.version >= 0x0203 && st->hdr.initrd_addr_max ? st->hdr.initrd_addr_max : 0x37ffffff;
+	st->cmdline_max = st->hdr.version >= 0x0206 && st->hdr.cmdline_size ? st->hdr.cmdline_size : 255;
 	return 0;
 }

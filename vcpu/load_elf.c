@@ -80,10 +80,8 @@ static int add_segment(struct load_state *st, struct elf *e, const struct segmen
 		return load_fail(st->out, "an ELF segment (0x%llx, %llu bytes) is outside memory",
 				 (unsigned long long)s->paddr, (unsigned long long)s->memsz);
 	for (i = 0; i < e->nsegs; i++)
-		if (s->paddr < e->seg[i].paddr + e->seg[i].memsz &&
-		    e->seg[i].paddr < s->paddr + s->memsz)
-			return load_fail(st->out, "ELF segments overlap at 0x%llx",
-					 (unsigned long long)s->paddr);
+		if (s->paddr < e->seg[i].paddr + e->seg[i].memsz && e->seg[i].paddr < s->paddr + s->memsz)
+			return load_fail(st->out, "ELF segments overlap at 0x%llx", (unsigned long long)s->paddr);
 	if (e->nsegs == MAX_SEGMENTS)
 		return load_fail(st->out, "the ELF kernel has too many segments");
 	for (i = e->nsegs++; i > 0 && e->seg[i - 1].off > s->off; i--)
@@ -106,12 +104,11 @@ static int read_phdrs(struct load_state *st, struct elf *e)
 		return -1;
 	for (unsigned i = 0; i < e->phnum; i++) {
 		uint32_t type = e->is64 ? p.p64[i].p_type : p.p32[i].p_type;
-		struct segment s = { p.p32[i].p_offset, p.p32[i].p_filesz, p.p32[i].p_paddr,
-				     p.p32[i].p_memsz };
+		struct segment s = { p.p32[i].p_offset, p.p32[i].p_filesz, p.p32[i].p_paddr, p.p32[i].p_memsz };
 
 		if (e->is64)
-			s = (struct segment){ p.p64[i].p_offset, p.p64[i].p_filesz,
-					      p.p64[i].p_paddr, p.p64[i].p_memsz };
+			s = (struct segment){ p.p64[i].p_offset, p.p64[i].p_filesz, p.p64[i].p_paddr,
+					      p.p64[i].p_memsz };
 		if (type == PT_LOAD && add_segment(st, e, &s) < 0)
 			return -1;
 		if (type == PT_NOTE && !e->note.filesz)

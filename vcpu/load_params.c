@@ -62,9 +62,7 @@ static unsigned memory_map(const struct load_request *rq, struct map_entry map[M
 
 static int put(const struct load_state *st, uint64_t gpa, const void *buf, size_t len)
 {
-	void *p = gpa < st->rq->ram_low && len <= st->rq->ram_low - gpa ?
-			  shm_ptr(st->mem, gpa, len) :
-			  NULL;
+	void *p = gpa < st->rq->ram_low && len <= st->rq->ram_low - gpa ? shm_ptr(st->mem, gpa, len) : NULL;
 
 	if (!p)
 		return load_fail(st->out, "no memory at 0x%llx", (unsigned long long)gpa);
@@ -88,8 +86,7 @@ static int put_pvh(struct load_state *st, const struct map_entry *map, unsigned 
 	for (unsigned i = 0; i < n; i++)
 		p.map[i] = (struct start_memmap){ map[i].addr, map[i].size, map[i].type, 0 };
 	if (st->out->initrd_size) {
-		p.initrd = (struct start_module){ .addr = st->out->initrd,
-						  .size = st->out->initrd_size };
+		p.initrd = (struct start_module){ .addr = st->out->initrd, .size = st->out->initrd_size };
 		p.info.nr_modules = 1;
 		p.info.modlist = LOAD_START_INFO + offsetof(struct start_page, initrd);
 	}
@@ -97,8 +94,7 @@ static int put_pvh(struct load_state *st, const struct map_entry *map, unsigned 
 	return put(st, LOAD_START_INFO, &p, sizeof(p));
 }
 
-static int put_boot_params(struct load_state *st, const struct map_entry *map, unsigned n,
-			   uint64_t cmdline)
+static int put_boot_params(struct load_state *st, const struct map_entry *map, unsigned n, uint64_t cmdline)
 {
 	static struct boot_params bp;
 	bool lguest = st->rq->target == LOAD_FOR_LGUEST;
@@ -121,8 +117,7 @@ static int put_boot_params(struct load_state *st, const struct map_entry *map, u
 	bp.acpi_rsdp_addr = st->rq->acpi_rsdp;
 	bp.e820_entries = (uint8_t)n;
 	for (unsigned i = 0; i < n; i++)
-		bp.e820_table[i] = (struct boot_e820_entry){ map[i].addr, map[i].size,
-							     map[i].type };
+		bp.e820_table[i] = (struct boot_e820_entry){ map[i].addr, map[i].size, map[i].type };
 	st->out->boot_params = lguest ? 0 : LOAD_BOOT_PARAMS;
 	return put(st, st->out->boot_params, &bp, sizeof(bp));
 }
@@ -135,8 +130,8 @@ int load_params(struct load_state *st)
 	unsigned n = memory_map(st->rq, map);
 
 	if (len > st->cmdline_max || len >= CMDLINE_MAX)
-		return load_fail(st->out, "the command line has %zu bytes; this kernel takes %llu",
-				 len, (unsigned long long)MIN(st->cmdline_max, CMDLINE_MAX - 1u));
+		return load_fail(st->out, "the command line has %zu bytes; this kernel takes %llu", len,
+				 (unsigned long long)MIN(st->cmdline_max, CMDLINE_MAX - 1u));
 	if (put(st, cmdline, st->rq->cmdline, len + 1) < 0)
 		return -1;
 	if (st->out->mode == LOAD_ENTRY_PVH)

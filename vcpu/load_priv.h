@@ -14,7 +14,7 @@
 struct load_src {
 	int fd;
 	bool gzip;
-	uint64_t limit; /* most bytes that it may unpack to: the guest's RAM */
+	uint64_t limit;		 /* most bytes that it may unpack to: the guest's RAM */
 	struct load_result *out; /* for out->error */
 };
 
@@ -26,7 +26,7 @@ struct load_state {
 	struct load_src src;
 	/* Linux's own header; for ELF files one is made up. */
 	struct setup_header hdr;
-	uint64_t initrd_max; /* highest address of the initrd's last byte */
+	uint64_t initrd_max;  /* highest address of the initrd's last byte */
 	uint64_t cmdline_max; /* bytes without the NUL */
 };
 

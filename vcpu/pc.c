@@ -10,10 +10,10 @@
 #include "vcpu/pc_priv.h"
 
 /* ACPI 6.4, 4.8.3: PM1 registers */
-#define PM1_PWRBTN  (1u << 8)
-#define PM1_STATUS  (PM1_PWRBTN | 1u << 0 | 1u << 4 | 1u << 5 | 1u << 10 | 1u << 15)
-#define PM1_SCI_EN  (1u << 0)
-#define PM1_SLP_EN  (1u << 13)
+#define PM1_PWRBTN     (1u << 8)
+#define PM1_STATUS     (PM1_PWRBTN | 1u << 0 | 1u << 4 | 1u << 5 | 1u << 10 | 1u << 15)
+#define PM1_SCI_EN     (1u << 0)
+#define PM1_SLP_EN     (1u << 13)
 #define PM1_SLP_TYP(v) (((v) >> 10) & 7)
 
 /* docs/specs/pvpanic of QEMU */
@@ -130,7 +130,7 @@ static void pm_write(struct pc *pc, unsigned reg, uint8_t v)
 
 	switch (reg / 2) {
 	case 0: /* a written 1 clears */
-		pc->pm.status &= (uint16_t)~(bits & PM1_STATUS);
+		pc->pm.status &= (uint16_t) ~(bits & PM1_STATUS);
 		break;
 	case 1:
 		pc->pm.enable = (uint16_t)((pc->pm.enable & keep) | bits);

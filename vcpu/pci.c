@@ -114,9 +114,8 @@ static uint32_t cfg_read(struct pci_dev *d, unsigned off, unsigned len)
 
 static bool touches_decoding(unsigned off, unsigned len)
 {
-	return off < PCI_COMMAND + 2 ? off + len > PCI_COMMAND :
-				       off < PCI_BASE_ADDRESS_0 + 4 * PCI_BARS &&
-					       off + len > PCI_BASE_ADDRESS_0;
+	return off < PCI_COMMAND + 2 ? off + len > PCI_COMMAND
+				     : off < PCI_BASE_ADDRESS_0 + 4 * PCI_BARS && off + len > PCI_BASE_ADDRESS_0;
 }
 
 static void cfg_write(struct pci_dev *d, unsigned off, unsigned len, uint32_t v)
@@ -172,8 +171,7 @@ void pci_port_out(struct pci_bus *b, uint16_t port, unsigned len, uint32_t v)
 }
 
 /* The BAR that covers all of [addr, addr + len). */
-static struct pci_dev *decode(const struct pci_bus *b, uint64_t addr, unsigned len, unsigned *bar,
-			      uint64_t *off)
+static struct pci_dev *decode(const struct pci_bus *b, uint64_t addr, unsigned len, unsigned *bar, uint64_t *off)
 {
 	if (len != 1 && len != 2 && len != 4 && len != 8)
 		return NULL;

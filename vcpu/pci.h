@@ -11,10 +11,10 @@
 
 #include "common/util.h"
 
-#define PCI_CFG_SIZE	 256
-#define PCI_BARS	 6
-#define PCI_PORT_ADDRESS 0xcf8u /* 4 bytes */
-#define PCI_PORT_DATA	 0xcfcu /* 4 bytes */
+#define PCI_CFG_SIZE	    256
+#define PCI_BARS	    6
+#define PCI_PORT_ADDRESS    0xcf8u /* 4 bytes */
+#define PCI_PORT_DATA	    0xcfcu /* 4 bytes */
 #define PCI_DEVFN(slot, fn) (((slot) << 3) | (fn))
 
 struct pci_dev;
@@ -40,7 +40,7 @@ struct pci_dev {
 	uint8_t wmask[PCI_CFG_SIZE]; /* bits that the guest may change */
 	uint32_t bar_size[PCI_BARS]; /* a power of two of at least 16, or 0: no such BAR (reads 0, writes are lost) */
 	uint32_t bar_home[PCI_BARS]; /* where pci_add_bar() put it */
-	bool fixed; /* BARs always answer at bar_home (lguest: the kernel's memory window is fixed) */
+	bool fixed;		     /* BARs always answer at bar_home (lguest: the kernel's memory window is fixed) */
 };
 
 struct pci_bus {

@@ -66,8 +66,7 @@ static void add_machine(struct qemu_args *a, const struct vcpu_config *c)
 	add(a, "-m");
 	add(a, "%llu", mib);
 	add(a, "-object");
-	add(a, "memory-backend-file,id=mem,size=%lluM,share=on,mem-path=/proc/self/fd/%d",
-	    mib, VFD_MEM);
+	add(a, "memory-backend-file,id=mem,size=%lluM,share=on,mem-path=/proc/self/fd/%d", mib, VFD_MEM);
 	add(a, "-global"); /* no sleep states: nothing would wake the guest */
 	add(a, "ICH9-LPC.disable_s3=1");
 	add(a, "-global");
@@ -79,8 +78,7 @@ static void add_machine(struct qemu_args *a, const struct vcpu_config *c)
 	add(a, "pvpanic");
 }
 
-static void add_console(struct qemu_args *a, const struct vcpu_config *c, bool serial,
-			bool monitor)
+static void add_console(struct qemu_args *a, const struct vcpu_config *c, bool serial, bool monitor)
 {
 	add(a, "-chardev"); /* VFD_CON_IN and VFD_CON_OUT */
 	add(a, "stdio,id=con,signal=off");
@@ -145,10 +143,11 @@ static void add_nic(struct qemu_args *a, const struct vcpu_device *d, unsigned i
 	add(a, "-netdev");
 	add(a, "vhost-user,id=n%u,chardev=c%u,queues=%u", i, i, pairs);
 	add(a, "-device");
-	add(a, "virtio-net-pci,netdev=n%u,mac=%02x:%02x:%02x:%02x:%02x:%02x,vectors=0,romfile=,"
-	       "disable-legacy=on%s%s%s",
-	    i, d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5],
-	    pairs > 1 ? ",mq=on" : "", mtu, place(i, where));
+	add(a,
+	    "virtio-net-pci,netdev=n%u,mac=%02x:%02x:%02x:%02x:%02x:%02x,vectors=0,romfile=,"
+	    "disable-legacy=on%s%s%s",
+	    i, d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5], pairs > 1 ? ",mq=on" : "", mtu,
+	    place(i, where));
 }
 
 int qemu_args(struct qemu_args *a, const struct vcpu_config *c, bool serial, bool monitor)

@@ -45,8 +45,7 @@ static bool masked(const struct vpci *v, unsigned vec)
 
 void vpci_update_intx(struct vpci *v)
 {
-	bool level = v->isr && !vpci_msix_enabled(v) &&
-		     !(pci_get16(&v->pci, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
+	bool level = v->isr && !vpci_msix_enabled(v) && !(pci_get16(&v->pci, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
 
 	/* lguest's lines are edges: each interrupt is sent again */
 	if (level == v->intx_level && !(level && v->host->compact))
@@ -66,8 +65,7 @@ static void send_vector(struct vpci *v, uint16_t vec)
 		v->pending |= 1u << vec;
 		return;
 	}
-	v->host->msi(v, (uint64_t)v->msix[vec].addr_hi << 32 | v->msix[vec].addr_lo,
-		     v->msix[vec].data);
+	v->host->msi(v, (uint64_t)v->msix[vec].addr_hi << 32 | v->msix[vec].addr_lo, v->msix[vec].data);
 }
 
 /* PCI 3.0, 6.8.3.4: what came while masked is sent once unmasked. */
@@ -226,8 +224,8 @@ static bool window(struct pci_dev *d, unsigned *bar, uint32_t *off, uint32_t *le
 	*bar = d->cfg[CAP_PCICFG + offsetof(struct virtio_pci_cap, bar)];
 	*off = pci_get32(d, CAP_PCICFG + offsetof(struct virtio_pci_cap, offset));
 	*len = pci_get32(d, CAP_PCICFG + offsetof(struct virtio_pci_cap, length));
-	return *bar < PCI_BARS && (*len == 1 || *len == 2 || *len == 4) &&
-	       is_aligned(*off, *len) && range_ok(*off, *len, d->bar_size[*bar]);
+	return *bar < PCI_BARS && (*len == 1 || *len == 2 || *len == 4) && is_aligned(*off, *len) &&
+	       range_ok(*off, *len, d->bar_size[*bar]);
 }
 
 static bool overlaps(unsigned off, unsigned len, unsigned at, unsigned n)
@@ -306,8 +304,8 @@ static void add_caps(struct vpci *v)
 		v->pci.cfg[CAP_ISR + offsetof(struct virtio_pci_cap, bar)] = ISR_BAR;
 	add_cap(v, CAP_PCICFG, VIRTIO_PCI_CAP_PCI_CFG, 0, 0);
 	if (v->dev->config_len)
-		add_cap(v, CAP_DEVICE, VIRTIO_PCI_CAP_DEVICE_CFG,
-			compact ? COMPACT_CONFIG : WIDE_CONFIG, v->dev->config_len);
+		add_cap(v, CAP_DEVICE, VIRTIO_PCI_CAP_DEVICE_CFG, compact ? COMPACT_CONFIG : WIDE_CONFIG,
+			v->dev->config_len);
 	/* the window's bar, offset, length and data are the guest's to write */
 	v->pci.wmask[CAP_PCICFG + offsetof(struct virtio_pci_cap, bar)] = 0xff;
 	memset(v->pci.wmask + CAP_PCICFG + offsetof(struct virtio_pci_cap, offset), 0xff, 12);
@@ -336,8 +334,8 @@ static uint32_t take_bar(uint32_t *next, uint32_t size)
 	return at;
 }
 
-void vpci_init(struct vpci *v, const struct vpci_device *dev, const struct vpci_host *host,
-	       unsigned irq_line, unsigned irq_pin, uint32_t *bar_next)
+void vpci_init(struct vpci *v, const struct vpci_device *dev, const struct vpci_host *host, unsigned irq_line,
+	       unsigned irq_pin, uint32_t *bar_next)
 {
 	struct pci_ids ids = {
 		.vendor = VIRTIO_VENDOR,

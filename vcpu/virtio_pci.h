@@ -90,14 +90,14 @@ struct vpci {
 	struct pci_dev pci;
 	const struct vpci_device *dev;
 	const struct vpci_host *host;
-	void *host_owner; /* the engine's */
-	unsigned index;	  /* the engine's numbering of its devices */
+	void *host_owner;  /* the engine's */
+	unsigned index;	   /* the engine's numbering of its devices */
 	unsigned irq_line; /* as given; the register is the guest's to write */
 
 	uint8_t status, generation, isr;
 	uint8_t *isr_byte; /* see vpci_host */
 	uint32_t device_feature_select, driver_feature_select;
-	uint64_t features; /* the driver's; only bits that were offered count */
+	uint64_t features;	  /* the driver's; only bits that were offered count */
 	uint64_t driver_features; /* as written, unjudged */
 	uint16_t queue_select, config_vector;
 	struct vpci_queue queue[VPCI_MAX_QUEUES];
@@ -108,7 +108,7 @@ struct vpci {
 	struct {
 		uint32_t addr_lo, addr_hi, data, ctrl;
 	} msix[VPCI_MAX_VECTORS];
-	uint32_t pending; /* pending bit array */
+	uint32_t pending;    /* pending bit array */
 	unsigned notify_off; /* of BAR0, and bytes between two queues' registers */
 	unsigned notify_multiplier;
 };
@@ -117,8 +117,8 @@ struct vpci {
  * Make the transport for @dev. BARs are placed from *@bar_next on, which is
  * moved behind them. @irq_line: PCI_INTERRUPT_LINE; @irq_pin: 0 or 1 (INTA).
  */
-void vpci_init(struct vpci *v, const struct vpci_device *dev, const struct vpci_host *host,
-	       unsigned irq_line, unsigned irq_pin, uint32_t *bar_next);
+void vpci_init(struct vpci *v, const struct vpci_device *dev, const struct vpci_host *host, unsigned irq_line,
+	       unsigned irq_pin, uint32_t *bar_next);
 
 /* A used buffer of queue @q is worth an interrupt (in-process devices, and watched call eventfds). */
 void vpci_interrupt(struct vpci *v, unsigned q);

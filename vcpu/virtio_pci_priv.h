@@ -6,18 +6,18 @@
 #include "vcpu/virtio_pci.h"
 
 /* Offsets in BAR0. */
-#define WIDE_ISR	0x1000u
-#define WIDE_CONFIG	0x2000u
-#define WIDE_NOTIFY	0x3000u
-#define WIDE_SIZE	0x4000u
-#define COMPACT_NOTIFY	0x38u
-#define COMPACT_ISR	0x3au
-#define COMPACT_CONFIG	0x3cu
-#define COMMON_SIZE	0x38u /* virtio 1.0; 1.2 adds notify data and queue reset */
-#define COMMON_SIZE_12	0x3cu
+#define WIDE_ISR       0x1000u
+#define WIDE_CONFIG    0x2000u
+#define WIDE_NOTIFY    0x3000u
+#define WIDE_SIZE      0x4000u
+#define COMPACT_NOTIFY 0x38u
+#define COMPACT_ISR    0x3au
+#define COMPACT_CONFIG 0x3cu
+#define COMMON_SIZE    0x38u /* virtio 1.0; 1.2 adds notify data and queue reset */
+#define COMMON_SIZE_12 0x3cu
 /* BAR1 */
-#define MSIX_BAR_SIZE	0x1000u
-#define MSIX_PBA	0x800u
+#define MSIX_BAR_SIZE 0x1000u
+#define MSIX_PBA      0x800u
 
 /* Offsets in configuration space; those of common to pci_cfg are what lguest guests expect. */
 #define CAP_COMMON 0x40u

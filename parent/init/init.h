@@ -25,7 +25,7 @@ void tell_untraced(void);
 /* parent/init/trace.c. The one role that there can be. */
 struct traced {
 	pid_t pid;
-	bool options_set;  /* the first stop, of execveat(), has been seen */
+	bool options_set; /* the first stop, of execveat(), has been seen */
 	bool no_exec_event;
 	struct spawn_msg end; /* filled when it stops on its way out */
 };

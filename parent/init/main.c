@@ -54,9 +54,7 @@ static void tell_value(enum spawn_type type, uint32_t value)
 
 void tell_untraced(void)
 {
-	struct spawn_msg m = { .type = SPAWN_STARTED,
-			       .value = (uint32_t)getpid(),
-			       .missing = LAYER_BIT(LAYER_TRACE) };
+	struct spawn_msg m = { .type = SPAWN_STARTED, .value = (uint32_t)getpid(), .missing = LAYER_BIT(LAYER_TRACE) };
 
 	child->untraced = true;
 	tell(&m);
@@ -70,10 +68,9 @@ static int hear(struct spawn_msg *m, int *fds, unsigned *n)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { m, sizeof(*m) };
-	struct msghdr mh = { .msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control) };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	ssize_t got = recvmsg(IFD_CMD, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c;
 

@@ -67,8 +67,7 @@ static int limit(int which, uint64_t value)
 
 static int limits(const struct spawn_msg *m)
 {
-	if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_FSIZE, m->fsize) < 0 ||
-	    limit(RLIMIT_NOFILE, m->nofile) < 0)
+	if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_FSIZE, m->fsize) < 0 || limit(RLIMIT_NOFILE, m->nofile) < 0)
 		return -1;
 	if (m->as && limit(RLIMIT_AS, m->as) < 0)
 		return -1;

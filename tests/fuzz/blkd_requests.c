@@ -56,8 +56,12 @@ static void prepare(void)
 	w = world_new();
 	delta = new_image();
 	for (unsigned i = 0; i < DISKS; i++) {
-		struct blk_config c = { .capacity = DISK, .blk_size = 512, .queues = 1, .serial = "fuzz",
-					.discard = true, .read_only = i == READ_ONLY,
+		struct blk_config c = { .capacity = DISK,
+					.blk_size = 512,
+					.queues = 1,
+					.serial = "fuzz",
+					.discard = true,
+					.read_only = i == READ_ONLY,
 					.snapshot = i == SNAPSHOT,
 					.io = i == PLAIN ? BLK_IO_AUTO : BLK_IO_SYNC };
 		char why[LOG_LINE_MAX];
@@ -80,8 +84,9 @@ static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 
 static void start(uint8_t how)
 {
-	const struct vq_setup s = { .size = WORLD_SIZE, .desc = DESC, .avail = AVAIL, .used = USED,
-				    .indirect = how & 8 };
+	const struct vq_setup s = {
+		.size = WORLD_SIZE, .desc = DESC, .avail = AVAIL, .used = USED, .indirect = how & 8
+	};
 
 	memset(w->room[0], 0, A_LEN);
 	be.vq[0] = (struct vq){ .name = "fuzz0", .on_fault = on_fault };
@@ -128,8 +133,7 @@ static void offer(struct input *in)
 	memcpy(shm_ptr(&w->mem, HEADER, 16), &h, sizeof(h));
 	if (what & 8)
 		take(in, shm_ptr(&w->mem, B_GPA, 64), 64); /* discard segments */
-	world_put(w, DESC, n++, (struct vring_desc){ HEADER, what & 16 ? take8(in) : 16,
-						     VRING_DESC_F_NEXT, 1 });
+	world_put(w, DESC, n++, (struct vring_desc){ HEADER, what & 16 ? take8(in) : 16, VRING_DESC_F_NEXT, 1 });
 	for (; segs && n < WORLD_SIZE - 1; segs--) {
 		uint16_t len = take16(in);
 
@@ -140,8 +144,9 @@ static void offer(struct input *in)
 		n++;
 	}
 	*(uint8_t *)shm_ptr(&w->mem, STATUS, 1) = 0xee;
-	world_put(w, DESC, n, (struct vring_desc){ STATUS, what & 32 ? take8(in) : 1,
-						   what & 64 ? take16(in) : VRING_DESC_F_WRITE, 0 });
+	world_put(w, DESC, n,
+		  (struct vring_desc){ STATUS, what & 32 ? take8(in) : 1, what & 64 ? take16(in) : VRING_DESC_F_WRITE,
+				       0 });
 	be.vq[0].avail->ring[be.vq[0].avail->idx % WORLD_SIZE] = what & 128 ? take16(in) : 0;
 	be.vq[0].avail->idx++;
 }

@@ -111,8 +111,9 @@ static int high(int fd)
 
 static void prepare(void)
 {
-	static const struct backend_config c = { .ops = &ops, .device_name = "fuzz0",
-						 .max_queues = QUEUES, .features = 1 << 5 };
+	static const struct backend_config c = {
+		.ops = &ops, .device_name = "fuzz0", .max_queues = QUEUES, .features = 1 << 5
+	};
 	int pair[2];
 
 	symbolizer_first();

@@ -140,9 +140,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		w = world_new();
 	how = take8(&in);
 	memset(w->room[0], 0, A_LEN);
-	take(&in, w->room[0], 16 * WORLD_SIZE);		/* the table */
+	take(&in, w->room[0], 16 * WORLD_SIZE);		   /* the table */
 	take(&in, w->room[0] + 0x400, 6 + 2 * WORLD_SIZE); /* the available ring */
-	take(&in, w->room[0] + 0x1000, 16 * 4);		/* an indirect one */
+	take(&in, w->room[0] + 0x1000, 16 * 4);		   /* an indirect one */
 	memset(&w->vq, 0, sizeof(w->vq));
 	w->faults = 0;
 	PROMISE(world_start(w, how & 1, how & 2));

@@ -19,12 +19,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-#define PROMISE(c)                                                                                 \
-	do {                                                                                       \
-		if (!(c)) {                                                                        \
-			fprintf(stderr, "%s:%d: not kept: %s\n", __FILE__, __LINE__, #c);          \
-			abort();                                                                   \
-		}                                                                                  \
+#define PROMISE(c)                                                                        \
+	do {                                                                              \
+		if (!(c)) {                                                               \
+			fprintf(stderr, "%s:%d: not kept: %s\n", __FILE__, __LINE__, #c); \
+			abort();                                                          \
+		}                                                                         \
 	} while (0)
 
 /*

@@ -15,7 +15,7 @@
 #include "netd/netd.h"
 #include "tests/lib/world.h"
 
-#define STEPS 64
+#define STEPS  64
 #define HEADER DATA
 /* The second queue's rings, in the first region too. */
 #define SECOND 0x800
@@ -52,8 +52,10 @@ static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 
 static void start(unsigned q, bool indirect)
 {
-	const struct vq_setup s = { .size = WORLD_SIZE, .desc = DESC + q * SECOND,
-				    .avail = AVAIL + q * SECOND, .used = USED + q * SECOND,
+	const struct vq_setup s = { .size = WORLD_SIZE,
+				    .desc = DESC + q * SECOND,
+				    .avail = AVAIL + q * SECOND,
+				    .used = USED + q * SECOND,
 				    .indirect = indirect };
 
 	memset(w->room[0] + q * SECOND, 0, SECOND);
@@ -191,10 +193,13 @@ static void step(struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct net_config c = { .mtu = 1500, .queue_pairs = 1, .offload = true, .spoof_check = true,
+	struct net_config c = { .mtu = 1500,
+				.queue_pairs = 1,
+				.offload = true,
+				.spoof_check = true,
 				.vnet_hdr = true,
-				.tap_offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN |
-						TUN_F_USO4 | TUN_F_USO6 };
+				.tap_offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 |
+						TUN_F_USO6 };
 	struct input in = { data, data + size };
 	uint8_t how, byte;
 
@@ -205,11 +210,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(c.mac, mac, sizeof(mac));
 	memset(&netd, 0, sizeof(netd));
 	memset(&be.stats, 0, sizeof(be.stats));
-	be.c = (struct backend_config){ .ops = &netd_ops, .device = &netd, .device_name = "fuzz0",
-					.max_queues = QUEUES };
+	be.c = (struct backend_config){
+		.ops = &netd_ops, .device = &netd, .device_name = "fuzz0", .max_queues = QUEUES
+	};
 	offered = netd_init(&netd, &c);
 	how = take8(&in);
-	netd_ops.set_features(&be, how & 1 ? offered | BIT(VIRTIO_F_VERSION_1) : take64(&in) & (offered | BIT(VIRTIO_F_VERSION_1)));
+	netd_ops.set_features(&be, how & 1 ? offered | BIT(VIRTIO_F_VERSION_1)
+					   : take64(&in) & (offered | BIT(VIRTIO_F_VERSION_1)));
 	for (unsigned q = 0; q < QUEUES; q++)
 		start(q, how & 2);
 	for (unsigned steps = 0; left(&in) && steps < STEPS; steps++)

@@ -88,11 +88,20 @@ static void notify(struct vpci *p, unsigned q)
 }
 
 static const struct vpci_device device = {
-	.name = "fuzz", .type = 2, .class = 0x018000, .nqueues = QUEUES, .queue_max = QUEUE_MAX,
+	.name = "fuzz",
+	.type = 2,
+	.class = 0x018000,
+	.nqueues = QUEUES,
+	.queue_max = QUEUE_MAX,
 	.config_len = sizeof(config),
 	.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_RING_RESET | 1ull << 5,
-	.get_config = get_config, .set_config = set_config, .features_ok = features_ok,
-	.start = start, .start_queue = start_queue, .stop_queue = stop_queue, .stop = stop,
+	.get_config = get_config,
+	.set_config = set_config,
+	.features_ok = features_ok,
+	.start = start,
+	.start_queue = start_queue,
+	.stop_queue = stop_queue,
+	.stop = stop,
 	.notify = notify,
 };
 

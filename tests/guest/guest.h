@@ -7,9 +7,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline void outb(uint16_t p, uint8_t v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(p)); }
-static inline void outw(uint16_t p, uint16_t v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(p)); }
-static inline void outl(uint16_t p, uint32_t v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(p)); }
+static inline void outb(uint16_t p, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(p));
+}
+static inline void outw(uint16_t p, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(p));
+}
+static inline void outl(uint16_t p, uint32_t v)
+{
+	__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(p));
+}
 static inline uint8_t inb(uint16_t p)
 {
 	uint8_t v;
@@ -32,7 +41,10 @@ static inline uint32_t inl(uint16_t p)
 	return v;
 }
 #define MMIO(type, addr) (*(volatile type *)(uintptr_t)(addr))
-static inline void barrier(void) { __asm__ volatile("mfence" ::: "memory"); }
+static inline void barrier(void)
+{
+	__asm__ volatile("mfence" ::: "memory");
+}
 
 /* machine.c */
 void *memset(void *p, int c, size_t n);

@@ -77,8 +77,7 @@ void interrupts_init(void)
 	for (unsigned i = 0; i < 96; i++) {
 		uintptr_t at = (uintptr_t)entries + 16 * i;
 
-		idt[i] = (struct gate){ (uint16_t)at, 0x10, 0x8e00, (uint16_t)(at >> 16),
-					(uint32_t)(at >> 32), 0 };
+		idt[i] = (struct gate){ (uint16_t)at, 0x10, 0x8e00, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0 };
 	}
 	__asm__ volatile("lidt %0" ::"m"(idtr));
 	outb(0x21, 0xff); /* the old controllers are silent */
@@ -134,7 +133,7 @@ void ioapic_route(unsigned pin, unsigned vector, bool level)
 /* The word behind "t=" of the command line. */
 static void test_name(const uint8_t *params, char name[16])
 {
-	const char *c = (const char *)(uintptr_t)*(const uint32_t *)(params + 0x228);
+	const char *c = (const char *)(uintptr_t) * (const uint32_t *)(params + 0x228);
 	unsigned n = 0;
 
 	for (; *c && !(c[0] == 't' && c[1] == '='); c++)

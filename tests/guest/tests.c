@@ -5,13 +5,13 @@
  */
 #include "guest.h"
 
-#define BLK	0x10421af4u
-#define CONSOLE 0x10431af4u
-#define RNG	0x10441af4u
-#define NET	0x10411af4u
-#define VECTOR	0x41u
-#define NEXT	1
-#define WRITE	2
+#define BLK	 0x10421af4u
+#define CONSOLE	 0x10431af4u
+#define RNG	 0x10441af4u
+#define NET	 0x10411af4u
+#define VECTOR	 0x41u
+#define NEXT	 1
+#define WRITE	 2
 #define INDIRECT 4
 
 static struct vdev blk;
@@ -182,8 +182,8 @@ void test_rings(void)
 	}
 }
 
-static const uint64_t edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff,
-				  0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX };
+static const uint64_t edges[] = { 0,	  1,	  2,	      0x7f,	  0x80,	      0xff,	 0x7fff,
+				  0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX };
 #define NEDGES (sizeof(edges) / sizeof(edges[0]))
 
 static void touch(uintptr_t at)
@@ -260,8 +260,8 @@ void test_sweep(void)
 /* BARs on top of RAM, of each other, of the interrupt controllers, and away while the device runs. */
 void test_bars(void)
 {
-	static const uint32_t places[] = { 0, 0x100000, 0x200000, 0xd0000000, 0xd0004000, 0xd0008000,
-					   0xfec00000, 0xfee00000, 0xffffc000, 0x80000000 };
+	static const uint32_t places[] = { 0,	       0x100000,   0x200000,   0xd0000000, 0xd0004000,
+					   0xd0008000, 0xfec00000, 0xfee00000, 0xffffc000, 0x80000000 };
 	uint32_t home, other;
 
 	open_block(false);
@@ -390,8 +390,8 @@ void test_ports(void)
 
 void test_msrs(void)
 {
-	static const uint32_t bases[] = { 0, 0x1a0, 0x200, 0x400, 0x800, 0xc00, 0x4b564d00, 0x40000000,
-					  0xc0000080, 0xc0010000, 0xc0011020 };
+	static const uint32_t bases[] = { 0,	      0x1a0,	  0x200,      0x400,	  0x800,     0xc00,
+					  0x4b564d00, 0x40000000, 0xc0000080, 0xc0010000, 0xc0011020 };
 	uint64_t v;
 	unsigned there = 0;
 

@@ -33,8 +33,7 @@ bool vdev_find(struct vdev *d, uint32_t id)
 	pci_write(d->slot, 4, 6); /* memory, bus master */
 	for (at = pci_read(d->slot, 0x34) & 0xfc; at && n < 16; n++) {
 		uint32_t h = pci_read(d->slot, at), bar = pci_read(d->slot, at + 4) & 0xff;
-		uintptr_t base = (pci_read(d->slot, 0x10 + 4 * (bar < 6 ? bar : 0)) & ~15u) +
-				 pci_read(d->slot, at + 8);
+		uintptr_t base = (pci_read(d->slot, 0x10 + 4 * (bar < 6 ? bar : 0)) & ~15u) + pci_read(d->slot, at + 8);
 
 		switch ((h & 0xff) == 9 ? h >> 24 : 0) {
 		case 1:

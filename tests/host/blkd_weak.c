@@ -31,10 +31,10 @@ uint32_t __wrap_sandbox_enter(const struct sandbox_options *o);
 uint32_t __real_sandbox_enter(const struct sandbox_options *o);
 int __wrap_madvise(void *at, size_t len, int advice);
 int __real_madvise(void *at, size_t len, int advice);
-enum shm_error __wrap_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
-			      uint64_t size, uint64_t uva, uint64_t offset);
-enum shm_error __real_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
-			      uint64_t size, uint64_t uva, uint64_t offset);
+enum shm_error __wrap_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa, uint64_t size,
+			      uint64_t uva, uint64_t offset);
+enum shm_error __real_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa, uint64_t size,
+			      uint64_t uva, uint64_t offset);
 int __wrap_backend_run(struct backend *be);
 int __real_backend_run(struct backend *be);
 
@@ -62,8 +62,8 @@ int __wrap_madvise(void *at, size_t len, int advice)
 	return is("dumps") && advice == MADV_DONTDUMP ? 0 : __real_madvise(at, len, advice);
 }
 
-enum shm_error __wrap_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa,
-			      uint64_t size, uint64_t uva, uint64_t offset)
+enum shm_error __wrap_shm_add(struct guest_mem *m, const struct shm_policy *p, int fd, uint64_t gpa, uint64_t size,
+			      uint64_t uva, uint64_t offset)
 {
 	enum shm_error e = __real_shm_add(m, p, fd, gpa, size, uva, offset);
 

@@ -57,8 +57,7 @@ static void obey(const struct attempt *a)
 {
 	long got = 0;
 
-	if (a->filter && a->filter < ARRAY_SIZE(policies) &&
-	    sandbox_filter(policies[a->filter], NULL) < 0)
+	if (a->filter && a->filter < ARRAY_SIZE(policies) && sandbox_filter(policies[a->filter], NULL) < 0)
 		got = -errno;
 	if (!got && a->nr >= 0)
 		got = call(a);
@@ -93,12 +92,14 @@ static bool pass(int sock, const int *fds, unsigned n)
 	union {
 		char room[CMSG_SPACE(4 * sizeof(int))];
 		struct cmsghdr align;
-	} control = { .align = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-				 .cmsg_len = CMSG_LEN(n * sizeof(int)) } };
+	} control = {
+		.align = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(n * sizeof(int)) }
+	};
 	const uint32_t question[3] = { 1, 1, 0 }; /* GET_FEATURES: its answers will fill the way back */
 	struct iovec iov = { (void *)(uintptr_t)question, sizeof(question) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-			     .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n * sizeof(int))
+	};
 
 	memcpy(CMSG_DATA(&control.align), fds, n * sizeof(int));
 	return sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(question);
@@ -140,10 +141,11 @@ static void flood(uint64_t ms, bool guest_ends)
 		enum ctl_type type;
 		uint32_t value;
 	} kind[] = {
-		{ CTL_LOG, LOG_ERROR },	     { CTL_FAULT, FAULT_HEAD_RANGE }, { CTL_FAULT, UINT32_MAX },
-		{ CTL_RUNNING, 0 },	     { CTL_READY, UINT32_MAX },	      { CTL_STATS, 0 },
-		{ CTL_GET_STATS, 0 },	     { CTL_STOP, 0 },		      { CTL_POWER_BUTTON, 0 },
-		{ CTL_GUEST_END, GUEST_PANIC },
+		{ CTL_LOG, LOG_ERROR },	   { CTL_FAULT, FAULT_HEAD_RANGE },
+		{ CTL_FAULT, UINT32_MAX }, { CTL_RUNNING, 0 },
+		{ CTL_READY, UINT32_MAX }, { CTL_STATS, 0 },
+		{ CTL_GET_STATS, 0 },	   { CTL_STOP, 0 },
+		{ CTL_POWER_BUTTON, 0 },   { CTL_GUEST_END, GUEST_PANIC },
 	};
 	struct ctl_msg m = { .queue = 7 };
 
@@ -190,8 +192,7 @@ static void misbehave(const struct role_config *rc, const char *word, int epoll)
 
 static const char *word_of(const struct role_config *rc)
 {
-	const char *text = rc->role == ROLE_VCPU ? rc->vcpu.cmdline :
-			   rc->role == ROLE_BLKD ? rc->blk.serial : "";
+	const char *text = rc->role == ROLE_VCPU ? rc->vcpu.cmdline : rc->role == ROLE_BLKD ? rc->blk.serial : "";
 	const char *from = strstr(text, "taken=");
 	static char word[16];
 
@@ -224,15 +225,13 @@ static NORETURN void betray(const struct role_config *rc)
 	if (word && rc->role == ROLE_VCPU && rc->vcpu.engine == ENGINE_QEMU)
 		filter = F_QEMU;
 	fd = epoll_create1(EPOLL_CLOEXEC);
-	if (fd < 0 || (fd != epoll && dup3(fd, epoll, O_CLOEXEC) < 0) ||
-	    sandbox_filter(policies[filter], NULL) < 0)
+	if (fd < 0 || (fd != epoll && dup3(fd, epoll, O_CLOEXEC) < 0) || sandbox_filter(policies[filter], NULL) < 0)
 		_exit(97);
 	if (word)
 		misbehave(rc, word, epoll);
 	ready();
 	pause_ms(150); /* the others shall be running */
-	syscall(role[rc->role].nr, role[rc->role].arg[0], role[rc->role].arg[1],
-		role[rc->role].arg[2]);
+	syscall(role[rc->role].nr, role[rc->role].arg[0], role[rc->role].arg[1], role[rc->role].arg[2]);
 	_exit(96); /* it was allowed */
 }
 

@@ -67,8 +67,7 @@ static bool wait_changed(struct guest *g, unsigned ms)
 
 void peek(struct guest *g, uint64_t gpa, void *buf, size_t len)
 {
-	if (gpa + len > g->pfn_limit * PAGE ||
-	    pread(g->mem, buf, len, (off_t)(g->base + gpa)) != (ssize_t)len)
+	if (gpa + len > g->pfn_limit * PAGE || pread(g->mem, buf, len, (off_t)(g->base + gpa)) != (ssize_t)len)
 		memset(buf, 0xee, len);
 }
 
@@ -322,8 +321,7 @@ static int request(struct guest *g, const char *buf, size_t size)
 	return req == EVENTFD ? add_eventfd(g, a, (int)b) : -EINVAL;
 }
 
-static int file_write(const char *path, const char *buf, size_t size, off_t off,
-		      struct fuse_file_info *fi)
+static int file_write(const char *path, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct guest *g = (struct guest *)(uintptr_t)fi->fh;
 	int r;
@@ -469,7 +467,7 @@ static const struct fuse_operations operations = {
 
 int main(int argc, char **argv)
 {
-	char *args[] = {argv[0], (char *)"-f", (char *)"-o", (char *)"allow_other", NULL, NULL};
+	char *args[] = { argv[0], (char *)"-f", (char *)"-o", (char *)"allow_other", NULL, NULL };
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: %s SCRIPT REPORT FILE\n", argv[0]);

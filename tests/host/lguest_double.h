@@ -19,25 +19,7 @@
 #define EVENTS 128
 
 /* Indices into regs[]: offset / 4 in struct user_regs_struct of i386. */
-enum {
-	EBX,
-	ECX,
-	EDX,
-	ESI,
-	EDI,
-	EBP,
-	EAX,
-	XDS,
-	XES,
-	XFS,
-	XGS,
-	EIP = 12,
-	CS,
-	EFLAGS,
-	ESP,
-	XSS,
-	NREGS
-};
+enum { EBX, ECX, EDX, ESI, EDI, EBP, EAX, XDS, XES, XFS, XGS, EIP = 12, CS, EFLAGS, ESP, XSS, NREGS };
 
 enum happening { NOTHING, NOTIFY, TRAPPED };
 
@@ -80,8 +62,7 @@ extern const struct script *script;
 /* ---- for scripts: all of them end the thread when the launcher has gone ---- */
 
 /* A promise of the launcher's: counted, and written to the report if it is broken. */
-void check_at(const char *file, int line, bool ok, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+void check_at(const char *file, int line, bool ok, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 #define CHECK(ok, ...) check_at(__FILE__, __LINE__, ok, __VA_ARGS__)
 
 void peek(struct guest *g, uint64_t gpa, void *buf, size_t len);

@@ -22,11 +22,10 @@ void offer(struct ring *r, const struct piece *p, unsigned n)
 	unsigned head = r->next;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct vring_desc d = {.addr = p[i].gpa, .len = p[i].len};
+		struct vring_desc d = { .addr = p[i].gpa, .len = p[i].len };
 		unsigned at = (head + i) % RING;
 
-		d.flags = (uint16_t)((p[i].write ? VRING_DESC_F_WRITE : 0) |
-				     (i + 1 < n ? VRING_DESC_F_NEXT : 0));
+		d.flags = (uint16_t)((p[i].write ? VRING_DESC_F_WRITE : 0) | (i + 1 < n ? VRING_DESC_F_NEXT : 0));
 		d.next = (uint16_t)((at + 1) % RING);
 		poke(r->g, r->desc + 16 * at, &d, sizeof(d));
 	}
@@ -79,10 +78,10 @@ int exchange(struct ring *r, const struct piece *p, unsigned n)
 
 static int transfer(struct ring *r, uint64_t at, uint32_t type, uint64_t sector, uint32_t len)
 {
-	struct virtio_blk_outhdr h = {.type = type, .sector = sector};
-	struct piece p[3] = {{at, sizeof(h), false},
-			     {at + 512, len, type == VIRTIO_BLK_T_IN},
-			     {at + 256, 1, true}};
+	struct virtio_blk_outhdr h = { .type = type, .sector = sector };
+	struct piece p[3] = { { at, sizeof(h), false },
+			      { at + 512, len, type == VIRTIO_BLK_T_IN },
+			      { at + 256, 1, true } };
 	unsigned n = 3;
 	int got;
 
@@ -93,8 +92,7 @@ static int transfer(struct ring *r, uint64_t at, uint32_t type, uint64_t sector,
 		n = 2;
 	}
 	got = exchange(r, p, n);
-	CHECK(got == (int)(type == VIRTIO_BLK_T_IN ? len + 1 : 1), "%d bytes written by request %u",
-	      got, type);
+	CHECK(got == (int)(type == VIRTIO_BLK_T_IN ? len + 1 : 1), "%d bytes written by request %u", got, type);
 	return (int)peekn(r->g, at + 256, 1);
 }
 
@@ -112,10 +110,8 @@ void drive_disk(struct ring *r, uint64_t at, uint64_t capacity)
 	poke(r->g, at + 512, text, sizeof(text));
 	CHECK(transfer(r, at, VIRTIO_BLK_T_IN, 3, 512) == VIRTIO_BLK_S_OK, "read");
 	peek(r->g, at + 512, back, sizeof(back));
-	CHECK(!memcmp(back, "written by the double", 21) && back[511] == 'd',
-	      "what was written is read");
-	CHECK(transfer(r, at, VIRTIO_BLK_T_IN, capacity, 512) == VIRTIO_BLK_S_IOERR,
-	      "a sector past the end");
+	CHECK(!memcmp(back, "written by the double", 21) && back[511] == 'd', "what was written is read");
+	CHECK(transfer(r, at, VIRTIO_BLK_T_IN, capacity, 512) == VIRTIO_BLK_S_IOERR, "a sector past the end");
 	CHECK(transfer(r, at, 77, 0, 512) == VIRTIO_BLK_S_UNSUPP, "an unknown request");
 }
 
@@ -131,16 +127,16 @@ struct arp {
 
 void drive_nic(struct ring *rx, struct ring *tx, uint64_t at, const uint8_t *mac, unsigned hdr)
 {
-	struct arp a = {.type = htons(ETHERTYPE_ARP),
-			.hw = htons(1),
-			.proto = htons(ETHERTYPE_IP),
-			.hlen = 6,
-			.plen = 4,
-			.op = htons(1),
-			.sip = {10, 66, 0, 2},
-			.tip = {10, 66, 0, 1}};
-	struct piece in = {at, 2048, true}, out = {at + 8192, hdr + (uint32_t)sizeof(a), false};
-	uint8_t zero[12] = {0};
+	struct arp a = { .type = htons(ETHERTYPE_ARP),
+			 .hw = htons(1),
+			 .proto = htons(ETHERTYPE_IP),
+			 .hlen = 6,
+			 .plen = 4,
+			 .op = htons(1),
+			 .sip = { 10, 66, 0, 2 },
+			 .tip = { 10, 66, 0, 1 } };
+	struct piece in = { at, 2048, true }, out = { at + 8192, hdr + (uint32_t)sizeof(a), false };
+	uint8_t zero[12] = { 0 };
 	bool answered = false;
 	struct arp b;
 	int n;
@@ -175,8 +171,8 @@ void drive_nic(struct ring *rx, struct ring *tx, uint64_t at, const uint8_t *mac
 
 void drive_rng(struct ring *r, uint64_t at)
 {
-	struct piece p = {at, 64, true};
-	uint8_t zero[64] = {0}, got[64];
+	struct piece p = { at, 64, true };
+	uint8_t zero[64] = { 0 }, got[64];
 	int n;
 
 	poke(r->g, at, zero, sizeof(zero));
@@ -189,7 +185,7 @@ void drive_rng(struct ring *r, uint64_t at)
 void drive_console(struct ring *rx, struct ring *tx, uint64_t at)
 {
 	static const char hello[] = "hello from the double\n", typed[] = "typed by the test\n";
-	struct piece out = {at, sizeof(hello) - 1, false}, in = {at + 4096, 256, true};
+	struct piece out = { at, sizeof(hello) - 1, false }, in = { at + 4096, 256, true };
 	char got[sizeof(typed)] = "";
 	unsigned have = 0;
 
@@ -219,8 +215,7 @@ uint64_t boot_checks(struct guest *g)
 	CHECK(g->entry == 0x100000, "entry 0x%llx", (unsigned long long)g->entry);
 	CHECK(peekn(g, 0x1e8, 1) == 1, "one e820 entry");
 	CHECK(peekn(g, 0x2d0, 8) == 0 && peekn(g, 0x2e0, 4) == 1, "it is RAM from 0");
-	CHECK(ram % PAGE == 0 && ram <= g->pfn_limit * PAGE, "RAM of %llu bytes",
-	      (unsigned long long)ram);
+	CHECK(ram % PAGE == 0 && ram <= g->pfn_limit * PAGE, "RAM of %llu bytes", (unsigned long long)ram);
 	CHECK(peekn(g, 0x23c, 4) == 1, "hardware_subarch");
 	CHECK(peekn(g, 0x211, 1) & 0x40, "KEEP_SEGMENTS");
 	peek(g, peekn(g, 0x228, 4), line, sizeof(line));

@@ -48,8 +48,7 @@ static void scan(struct guest *g, uint64_t page)
 			r->irq = (unsigned)peekn(g, at + 2, 2);
 			CHECK(r->irq > 0 && r->irq < IRQS, "irq %u", r->irq);
 			r->kick_at = r->desc = peekn(g, at + 4, 4) * PAGE;
-			CHECK(r->desc > page && r->desc + 3 * PAGE <= g->pfn_limit * PAGE,
-			      "ring in bounds");
+			CHECK(r->desc > page && r->desc + 3 * PAGE <= g->pfn_limit * PAGE, "ring in bounds");
 			r->avail = r->desc + 16 * RING;
 			r->used = r->desc + 2 * PAGE;
 		}
@@ -65,8 +64,7 @@ static void start(struct guest *g, struct found *f)
 	uint32_t offered = (uint32_t)peekn(g, f->features, 4);
 
 	/* neither indirect nor event index: this driver has none */
-	poken(g, f->features + f->flen, 4,
-	      offered & ~(3u << 28) & (f->type == 1 ? 1u << 5 | 1u << 15 : ~0u));
+	poken(g, f->features + f->flen, 4, offered & ~(3u << 28) & (f->type == 1 ? 1u << 5 | 1u << 15 : ~0u));
 	poken(g, f->desc + 4, 1, 3);
 	notify(g, f->desc);
 	poken(g, f->desc + 4, 1, 7);
@@ -127,7 +125,7 @@ static void early(struct guest *g, uint64_t at, const char *text)
 
 static void page_boot(struct guest *g)
 {
-	static const uint8_t types[] = {3, 4, 2, 1, 2};
+	static const uint8_t types[] = { 3, 4, 2, 1, 2 };
 	uint64_t at = 0x400000;
 
 	begin(g, types, sizeof(types));
@@ -181,7 +179,7 @@ static void page_plain_net(struct guest *g)
 static void page_hostile(struct guest *g)
 {
 	uint64_t ram, limit = g->pfn_limit * PAGE, at = 0x400000;
-	const uint64_t odd[] = {0, 1, 3, 0xfff, PAGE - 1, 0x80000000, 0xfffff000, 0xffffffff};
+	const uint64_t odd[] = { 0, 1, 3, 0xfff, PAGE - 1, 0x80000000, 0xfffff000, 0xffffffff };
 	struct found *bad, *good;
 	uint8_t junk[PAGE], was[PAGE];
 
@@ -252,10 +250,10 @@ extern void pci_boot(struct guest *g), pci_hostile(struct guest *g), pci_traps(s
 	pci_queues(struct guest *g);
 
 const struct script scripts[] = {
-	{"page-boot", false, page_boot},       {"page-plain-net", false, page_plain_net},
-	{"page-hostile", false, page_hostile}, {"page-crash", false, page_crash},
-	{"page-panic", false, page_panic},     {"page-reboot", false, page_reboot},
-	{"pci-boot", true, pci_boot},	       {"pci-traps", true, pci_traps},
-	{"pci-hostile", true, pci_hostile},    {"page-queues", false, page_queues},
-	{"pci-queues", true, pci_queues},      {NULL, false, NULL},
+	{ "page-boot", false, page_boot },	 { "page-plain-net", false, page_plain_net },
+	{ "page-hostile", false, page_hostile }, { "page-crash", false, page_crash },
+	{ "page-panic", false, page_panic },	 { "page-reboot", false, page_reboot },
+	{ "pci-boot", true, pci_boot },		 { "pci-traps", true, pci_traps },
+	{ "pci-hostile", true, pci_hostile },	 { "page-queues", false, page_queues },
+	{ "pci-queues", true, pci_queues },	 { NULL, false, NULL },
 };

@@ -39,33 +39,22 @@ static bool step(struct guest *g, unsigned n, const void *insn, unsigned len, ui
 
 static void out(struct guest *g, uint16_t port, unsigned width, uint32_t v)
 {
-	static const uint8_t b1[] = {0xee}, b2[] = {0x66, 0xef}, b4[] = {0xef};
+	static const uint8_t b1[] = { 0xee }, b2[] = { 0x66, 0xef }, b4[] = { 0xef };
 
 	g->regs[EDX] = 0xabcd0000 | port;
 	g->regs[EAX] = v;
-	CHECK(step(g, 13,
-		   width == 1	? b1
-		   : width == 2 ? b2
-				: b4,
-		   width == 2 ? 2 : 1, 0),
-	      "out %x", port);
+	CHECK(step(g, 13, width == 1 ? b1 : width == 2 ? b2 : b4, width == 2 ? 2 : 1, 0), "out %x", port);
 }
 
 static uint32_t in(struct guest *g, uint16_t port, unsigned width)
 {
-	static const uint8_t b1[] = {0xec}, b2[] = {0x66, 0xed}, b4[] = {0xed};
+	static const uint8_t b1[] = { 0xec }, b2[] = { 0x66, 0xed }, b4[] = { 0xed };
 	uint32_t mask = width == 4 ? 0xffffffff : (1u << (8 * width)) - 1;
 
 	g->regs[EDX] = port;
 	g->regs[EAX] = 0x5a5a5a5a;
-	CHECK(step(g, 13,
-		   width == 1	? b1
-		   : width == 2 ? b2
-				: b4,
-		   width == 2 ? 2 : 1, 0),
-	      "in %x", port);
-	CHECK((g->regs[EAX] & ~mask) == (0x5a5a5a5a & ~mask), "in %x leaves the rest of eax alone",
-	      port);
+	CHECK(step(g, 13, width == 1 ? b1 : width == 2 ? b2 : b4, width == 2 ? 2 : 1, 0), "in %x", port);
+	CHECK((g->regs[EAX] & ~mask) == (0x5a5a5a5a & ~mask), "in %x leaves the rest of eax alone", port);
 	return g->regs[EAX] & mask;
 }
 
@@ -73,11 +62,11 @@ static uint32_t in(struct guest *g, uint16_t port, unsigned width)
 static void mmio_write(struct guest *g, uint32_t addr, unsigned width, uint32_t v)
 {
 	static const uint8_t forms[3][3][7] = {
-		{{0x88, 0x02}, {0x88, 0x05, 1, 2, 3, 4}, {0x88, 0x44, 0x88, 8}},
-		{{0x66, 0x89, 0x02}, {0x66, 0x89, 0x05, 1, 2, 3, 4}, {0x66, 0x89, 0x04, 0x88}},
-		{{0x89, 0x02}, {0x89, 0x04, 0x8d, 1, 2, 3, 4}, {0x89, 0x80, 1, 2, 3, 4}},
+		{ { 0x88, 0x02 }, { 0x88, 0x05, 1, 2, 3, 4 }, { 0x88, 0x44, 0x88, 8 } },
+		{ { 0x66, 0x89, 0x02 }, { 0x66, 0x89, 0x05, 1, 2, 3, 4 }, { 0x66, 0x89, 0x04, 0x88 } },
+		{ { 0x89, 0x02 }, { 0x89, 0x04, 0x8d, 1, 2, 3, 4 }, { 0x89, 0x80, 1, 2, 3, 4 } },
 	};
-	static const uint8_t lens[3][3] = {{2, 6, 4}, {3, 7, 4}, {2, 7, 6}};
+	static const uint8_t lens[3][3] = { { 2, 6, 4 }, { 3, 7, 4 }, { 2, 7, 6 } };
 	static unsigned turn;
 	unsigned w = width >> 1, f = turn++ % 3;
 
@@ -87,18 +76,12 @@ static void mmio_write(struct guest *g, uint32_t addr, unsigned width, uint32_t 
 
 static uint32_t mmio_read(struct guest *g, uint32_t addr, unsigned width)
 {
-	static const uint8_t b1[] = {0x8a, 0x18}, b2[] = {0x66, 0x8b, 0x18}, b4[] = {0x8b, 0x18};
+	static const uint8_t b1[] = { 0x8a, 0x18 }, b2[] = { 0x66, 0x8b, 0x18 }, b4[] = { 0x8b, 0x18 };
 	uint32_t mask = width == 4 ? 0xffffffff : (1u << (8 * width)) - 1;
 
 	g->regs[EBX] = 0x5a5a5a5a;
-	CHECK(step(g, 14,
-		   width == 1	? b1
-		   : width == 2 ? b2
-				: b4,
-		   width == 2 ? 3 : 2, addr),
-	      "load at %x", addr);
-	CHECK((g->regs[EBX] & ~mask) == (0x5a5a5a5a & ~mask),
-	      "a load leaves the rest of ebx alone");
+	CHECK(step(g, 14, width == 1 ? b1 : width == 2 ? b2 : b4, width == 2 ? 3 : 2, addr), "load at %x", addr);
+	CHECK((g->regs[EBX] & ~mask) == (0x5a5a5a5a & ~mask), "a load leaves the rest of ebx alone");
 	return g->regs[EBX] & mask;
 }
 
@@ -151,8 +134,7 @@ static void read_caps(struct pci *d)
 		case VIRTIO_PCI_CAP_ISR_CFG:
 			/* a byte of memory that is no RAM */
 			d->isr = cfg_read(d->g, d->slot, PCI_BASE_ADDRESS_0 + 4 * bar, 4) + off;
-			CHECK(bar == 2 && d->isr >= peekn(d->g, 0x2d8, 8) &&
-				      d->isr < d->g->pfn_limit * PAGE,
+			CHECK(bar == 2 && d->isr >= peekn(d->g, 0x2d8, 8) && d->isr < d->g->pfn_limit * PAGE,
 			      "ISR at %x", d->isr);
 			break;
 		case VIRTIO_PCI_CAP_DEVICE_CFG:
@@ -194,8 +176,7 @@ static void scan(struct guest *g)
 		d->bar = cfg_read(g, slot, PCI_BASE_ADDRESS_0, 4);
 		CHECK(cfg_read(g, slot, PCI_INTERRUPT_PIN, 1) == 0, "no pin");
 		CHECK(d->irq > 0 && d->irq < IRQS, "irq %u", d->irq);
-		CHECK(d->bar >= g->pfn_limit * PAGE && d->bar + 64 <= g->device_limit * PAGE,
-		      "BAR at %x", d->bar);
+		CHECK(d->bar >= g->pfn_limit * PAGE && d->bar + 64 <= g->device_limit * PAGE, "BAR at %x", d->bar);
 		read_caps(d);
 		ndevs++;
 	}
@@ -228,10 +209,7 @@ static void start(struct pci *d)
 	high = mmio_read(d->g, c + VIRTIO_PCI_COMMON_DF, 4);
 	CHECK(high & 1, "VERSION_1 is offered");
 	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
-	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GF, 4,
-		   low & (d->type == 1	 ? 1u << 5
-			  : d->type == 2 ? 1u << 9
-					 : 0));
+	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GF, 4, low & (d->type == 1 ? 1u << 5 : d->type == 2 ? 1u << 9 : 0));
 	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GF, 4, 1);
 	set_status(d, 11);
@@ -242,15 +220,15 @@ static void start(struct pci *d)
 		static const uint8_t empty[4 * PAGE];
 		uint64_t at = RING_MEM + (d->slot * 2 + q) * 4 * PAGE;
 
-		*r = (struct ring){.g = d->g,
-				   .desc = at,
-				   .avail = at + PAGE,
-				   .used = at + 2 * PAGE,
-				   .irq = d->irq,
-				   .kick = kick,
-				   .ack = ack,
-				   .owner = d,
-				   .index = q};
+		*r = (struct ring){ .g = d->g,
+				    .desc = at,
+				    .avail = at + PAGE,
+				    .used = at + 2 * PAGE,
+				    .irq = d->irq,
+				    .kick = kick,
+				    .ack = ack,
+				    .owner = d,
+				    .index = q };
 		poke(d->g, at, empty, sizeof(empty));
 		mmio_write(d->g, c + VIRTIO_PCI_COMMON_Q_SELECT, 2, q);
 		CHECK(mmio_read(d->g, c + VIRTIO_PCI_COMMON_Q_SIZE, 2) == RING, "queue size");
@@ -297,7 +275,7 @@ static void early(struct pci *d, const char *s)
 void pci_boot(struct guest *g);
 void pci_boot(struct guest *g)
 {
-	static const uint8_t types[] = {3, 4, 2, 1, 2};
+	static const uint8_t types[] = { 3, 4, 2, 1, 2 };
 
 	CHECK(boot_checks(g) == (g->pfn_limit - 1) * PAGE, "all memory but a page is RAM");
 	scan(g);
@@ -331,21 +309,18 @@ void pci_queues(struct guest *g)
 void pci_traps(struct guest *g);
 void pci_traps(struct guest *g)
 {
-	static const uint8_t bad_ports[][7] = {{0x0f, 0x01, 0xd8},
-					       {0xf4},
-					       {0x6c},
-					       {0xf3, 0x6c},
-					       {0x0f, 0x30},
-					       {0xcd, 0x80},
-					       {0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66}};
-	static const uint8_t bad_moves[][7] = {
-		{0x01, 0x02}, {0xf0, 0x89, 0x02},	   {0x88, 0xc2},
-		{0xf3, 0xa4}, {0xc7, 0x80, 1, 2, 3, 4, 5}, {0xee},
-		{0}};
-	static const uint8_t outb[] = {0xee}, inb80[] = {0xe4, 0x80}, cli[] = {0xfa},
-			     in64[] = {0xe4, 0x64};
-	static const uint8_t bh[] = {0x8a, 0x38}, movzx[] = {0x0f, 0xb6, 0x08},
-			     imm[] = {0xc6, 0x00, 0x03};
+	static const uint8_t bad_ports[][7] = { { 0x0f, 0x01, 0xd8 },
+						{ 0xf4 },
+						{ 0x6c },
+						{ 0xf3, 0x6c },
+						{ 0x0f, 0x30 },
+						{ 0xcd, 0x80 },
+						{ 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66 } };
+	static const uint8_t bad_moves[][7] = { { 0x01, 0x02 }, { 0xf0, 0x89, 0x02 },	       { 0x88, 0xc2 },
+						{ 0xf3, 0xa4 }, { 0xc7, 0x80, 1, 2, 3, 4, 5 }, { 0xee },
+						{ 0 } };
+	static const uint8_t outb[] = { 0xee }, inb80[] = { 0xe4, 0x80 }, cli[] = { 0xfa }, in64[] = { 0xe4, 0x64 };
+	static const uint8_t bh[] = { 0x8a, 0x38 }, movzx[] = { 0x0f, 0xb6, 0x08 }, imm[] = { 0xc6, 0x00, 0x03 };
 	uint32_t c;
 
 	scan(g);
@@ -356,8 +331,7 @@ void pci_traps(struct guest *g)
 		CHECK(!step(g, 14, bad_moves[i], 7, c), "bad move %u", i);
 	CHECK(step(g, 13, cli, 1, 0), "cli is skipped");
 	g->regs[EAX] = 0;
-	CHECK(step(g, 13, inb80, 2, 0) && (g->regs[EAX] & 0xff) == 0xff,
-	      "an unknown port reads ones");
+	CHECK(step(g, 13, inb80, 2, 0) && (g->regs[EAX] & 0xff) == 0xff, "an unknown port reads ones");
 	CHECK(step(g, 13, in64, 2, 0) && (g->regs[EAX] & 0xff) == 1, "port 0x64");
 	/* a program of the guest's, not its kernel */
 	g->regs[CS] = 0x73;
@@ -369,8 +343,7 @@ void pci_traps(struct guest *g)
 	g->regs[EAX] = c + VIRTIO_PCI_COMMON_STATUS;
 	CHECK(step(g, 14, imm, 3, c + VIRTIO_PCI_COMMON_STATUS), "an immediate");
 	g->regs[EBX] = 0x11223344;
-	CHECK(step(g, 14, bh, 2, c + VIRTIO_PCI_COMMON_STATUS) && g->regs[EBX] == 0x11220344,
-	      "bh is %x", g->regs[EBX]);
+	CHECK(step(g, 14, bh, 2, c + VIRTIO_PCI_COMMON_STATUS) && g->regs[EBX] == 0x11220344, "bh is %x", g->regs[EBX]);
 	g->regs[ECX] = 0xffffffff;
 	CHECK(step(g, 14, movzx, 3, c + VIRTIO_PCI_COMMON_STATUS) && g->regs[ECX] == 3, "movzx");
 	/* no gate for it: the launcher ends the guest as the host would */
@@ -385,7 +358,7 @@ void pci_traps(struct guest *g)
 void pci_hostile(struct guest *g);
 void pci_hostile(struct guest *g)
 {
-	static const uint32_t values[] = {0, 1, 0x7f, 0x80, 0xffff, 0x8000, 0xffffffff};
+	static const uint32_t values[] = { 0, 1, 0x7f, 0x80, 0xffff, 0x8000, 0xffffffff };
 	uint32_t end;
 
 	scan(g);

@@ -19,7 +19,7 @@ static size_t unescape(const char *s, char *out)
 
 	while (*s) {
 		if (*s == '\\' && strspn(s + 1, "01234567") >= 3) {
-			char octal[4] = {s[1], s[2], s[3], '\0'};
+			char octal[4] = { s[1], s[2], s[3], '\0' };
 
 			out[n++] = (char)strtoul(octal, NULL, 8);
 			s += 4;

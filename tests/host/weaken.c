@@ -36,10 +36,10 @@ static bool in_room(void)
 	return getpid() == 1;
 }
 
-#define REAL(name)                                                                                 \
-	static __typeof__(name) *real;                                                             \
-	if (!real)                                                                                 \
-		*(void **)&real = dlsym(RTLD_NEXT, #name)
+#define REAL(name)                     \
+	static __typeof__(name) *real; \
+	if (!real)                     \
+	*(void **)&real = dlsym(RTLD_NEXT, #name)
 
 /* ---- in the rooms, and when the window closes ---- */
 

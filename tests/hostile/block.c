@@ -65,7 +65,9 @@ struct layout {
 
 static const struct layout layouts[] = {
 	{ "no descriptor for the status", "NO_WRITABLE", 1, { { HEADER, 16, false } } },
-	{ "status in a read-only buffer", "NO_WRITABLE", 3,
+	{ "status in a read-only buffer",
+	  "NO_WRITABLE",
+	  3,
 	  { { HEADER, 16, false }, { BODY, 512, false }, { STATUS, 1, false } } },
 	{ "header of no bytes", "SHORT_HEADER", 1, { { STATUS, 1, true } } },
 	{ "header of 1 byte", "SHORT_HEADER", 2, { { HEADER, 1, false }, { STATUS, 1, true } } },
@@ -230,8 +232,7 @@ static const struct ranges ranges[] = {
 	{ "discard of 2^32 - 1 sectors", "IOERR", DIS, 1, 0, { { 0, UINT32_MAX, 0 } } },
 	{ "discard with the unmap flag", "UNSUPP", DIS, 1, 0, { { 0, 8, 1 } } },
 	{ "discard with unknown flags", "UNSUPP", DIS, 1, 0, { { 0, 8, 0x80000000u } } },
-	{ "discard: a good segment, then a bad one", "IOERR", DIS, 2, 0,
-	  { { 0, 8, 0 }, { SECTORS, 8, 0 } } },
+	{ "discard: a good segment, then a bad one", "IOERR", DIS, 2, 0, { { 0, 8, 0 }, { SECTORS, 8, 0 } } },
 	{ "zeroes in no segment", "IOERR", WZ, 0, 0, { { 0 } } },
 	{ "zeroes in two segments", "IOERR", WZ, 2, 0, { { 0, 8, 0 }, { 8, 8, 0 } } },
 	{ "zeroes past the end", "IOERR", WZ, 1, 0, { { SECTORS, 1, 0 } } },

@@ -21,8 +21,7 @@ static bool sync_io; /* the data plane without a ring */
 
 static struct dev *get(int disk, uint64_t file_limit)
 {
-	return dev_get(&(struct dev_options){ .kind = BLKD, .disk = disk, .sync = sync_io,
-					      .file_limit = file_limit });
+	return dev_get(&(struct dev_options){ .kind = BLKD, .disk = disk, .sync = sync_io, .file_limit = file_limit });
 }
 
 /* One request; its status. */
@@ -130,8 +129,7 @@ static void no_space(const void *arg)
 		need(s == VIRTIO_BLK_S_IOERR || !bad);
 		s == VIRTIO_BLK_S_OK ? good++ : bad++;
 		if (s == VIRTIO_BLK_S_OK)
-			need(pread(fd, sector, 512, (512 + i * 8) * 512l) == 512 &&
-			     sector[0] == 0xaaaaaaaa);
+			need(pread(fd, sector, 512, (512 + i * 8) * 512l) == 512 && sector[0] == 0xaaaaaaaa);
 	}
 	need(good && bad);
 	need(request(d, VIRTIO_BLK_T_WRITE_ZEROES, 0, 16) != 0xee);

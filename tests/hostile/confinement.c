@@ -107,8 +107,7 @@ static void start(struct taken *t)
 
 static unsigned long fill_in(unsigned long arg)
 {
-	return arg == SIBLING ? (unsigned long)sibling.pid :
-	       arg == SUPERVISOR ? (unsigned long)getpid() : arg;
+	return arg == SIBLING ? (unsigned long)sibling.pid : arg == SUPERVISOR ? (unsigned long)getpid() : arg;
 }
 
 /* True with the answer; false if the role ended, with how. */
@@ -126,8 +125,14 @@ static bool attempt(struct attempt a, long *got, struct spawn_msg *end)
 	return false;
 }
 
-#define A(call, ...) { NO_FILTER, call, { __VA_ARGS__ }, -1, "" }
-#define T(call, n, words, ...) { NO_FILTER, call, { __VA_ARGS__ }, n, words }
+#define A(call, ...)                                     \
+	{                                                \
+		NO_FILTER, call, { __VA_ARGS__ }, -1, "" \
+	}
+#define T(call, n, words, ...)                             \
+	{                                                  \
+		NO_FILTER, call, { __VA_ARGS__ }, n, words \
+	}
 
 static const struct reach {
 	const char *name;
@@ -148,10 +153,9 @@ static const struct reach {
 	{ "write terminal input", T(__NR_ioctl, 2, "x", HFD_CTL, TIOCSTI) },
 	{ "make a local socket", A(__NR_socket, AF_UNIX, SOCK_STREAM, 0) },
 	{ "make an internet socket", A(__NR_socket, AF_INET, SOCK_STREAM, 0) },
-	{ "map executable memory", A(__NR_mmap, 0, 4096, PROT_READ | PROT_EXEC,
-				     MAP_PRIVATE | MAP_ANONYMOUS, ~0ul, 0) },
-	{ "map memory to write and execute", A(__NR_mmap, 0, 4096, PROT_WRITE | PROT_EXEC,
-					       MAP_PRIVATE | MAP_ANONYMOUS, ~0ul, 0) },
+	{ "map executable memory", A(__NR_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, ~0ul, 0) },
+	{ "map memory to write and execute",
+	  A(__NR_mmap, 0, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, ~0ul, 0) },
 	{ "make memory executable", A(__NR_mprotect, 0x10000, 4096, PROT_READ | PROT_EXEC) },
 	{ "execute a program", T(__NR_execve, 0, "/bin/sh", 0, 0, 0) },
 	{ "make a process", A(__NR_clone, SIGCHLD, 0, 0, 0) },
@@ -185,8 +189,8 @@ static void named(const struct attempt *a, const struct spawn_msg *end)
 	char want[160], text[256];
 
 	spawn_end_text(end, text, sizeof(text));
-	snprintf(want, sizeof(want), "ended by its filter: system call %ld (%s), arguments 0x%lx ",
-		 a->nr, syscall_name((uint64_t)a->nr), a->text_arg == 0 ? 0 : fill_in(a->arg[0]));
+	snprintf(want, sizeof(want), "ended by its filter: system call %ld (%s), arguments 0x%lx ", a->nr,
+		 syscall_name((uint64_t)a->nr), a->text_arg == 0 ? 0 : fill_in(a->arg[0]));
 	if (a->text_arg == 0)
 		*strstr(want, " 0x") = '\0';
 	need(strncmp(text, want, strlen(want)) == 0);
@@ -247,10 +251,12 @@ static void qemu_gets_nowhere(const void *arg)
 void confinement_group(void)
 {
 	static const struct own own[] = {
-		{ "blkd", F_BLKD },		{ "netd", F_NETD },
+		{ "blkd", F_BLKD },
+		{ "netd", F_NETD },
 		{ "blkd before its rings run", F_BLKD_FOREIGN },
 		{ "netd before its rings run", F_NETD_FOREIGN },
-		{ "vCPU process, kvm", F_KVM }, { "vCPU process, lguest", F_LGUEST },
+		{ "vCPU process, kvm", F_KVM },
+		{ "vCPU process, lguest", F_LGUEST },
 	};
 	char text[100], all[32];
 

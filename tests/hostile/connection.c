@@ -114,9 +114,9 @@ static void config_bounds(const void *arg)
 		uint32_t offset, size;
 		bool ok;
 	} reads[] = {
-		{ 0, 60, true },  { 0, 256, true },  { 0, 257, false },	{ 1, 256, false },
-		{ 255, 1, true }, { 256, 1, false }, { UINT32_MAX, 1, false }, { 1, UINT32_MAX, false },
-		{ 0x80000000u, 0x80000000u, false },
+		{ 0, 60, true },	  { 0, 256, true },	    { 0, 257, false },
+		{ 1, 256, false },	  { 255, 1, true },	    { 256, 1, false },
+		{ UINT32_MAX, 1, false }, { 1, UINT32_MAX, false }, { 0x80000000u, 0x80000000u, false },
 	};
 	/* netd answers for its configuration under our own front-end alone. */
 	struct dev *d = dev_get(&(struct dev_options){ .kind = kind, .disk = -1, .open = kind == BLKD });
@@ -149,11 +149,20 @@ static void config_bounds(const void *arg)
 static void inflight_sizes(const void *arg)
 {
 	static const struct vhu_inflight bad[] = {
-		{ 0, 0, 1, 8, 0 },	   { 63, 0, 1, 8, 0 },	     { 32768, 0, 17, 8, 0 },
-		{ 32768, 0, 0, 8, 0 },	   { 32768, 0, 1, 0, 0 },    { 32768, 0, 1, 2048, 0 },
-		{ 32768, 4096, 1, 8, 0 },  { 32768, 8, 1, 8, 0 },    { UINT64_MAX, 0, 1, 8, 0 },
-		{ 4096, 0, 16, 1024, 0 },  { 36864, 0, 1, 8, 0 },    { 4096, UINT64_MAX - 4095, 1, 8, 0 },
-		{ 4096, 1ull << 63, 1, 8, 0 }, { 32768, 0, 65535, 65535, 0 },
+		{ 0, 0, 1, 8, 0 },
+		{ 63, 0, 1, 8, 0 },
+		{ 32768, 0, 17, 8, 0 },
+		{ 32768, 0, 0, 8, 0 },
+		{ 32768, 0, 1, 0, 0 },
+		{ 32768, 0, 1, 2048, 0 },
+		{ 32768, 4096, 1, 8, 0 },
+		{ 32768, 8, 1, 8, 0 },
+		{ UINT64_MAX, 0, 1, 8, 0 },
+		{ 4096, 0, 16, 1024, 0 },
+		{ 36864, 0, 1, 8, 0 },
+		{ 4096, UINT64_MAX - 4095, 1, 8, 0 },
+		{ 4096, 1ull << 63, 1, 8, 0 },
+		{ 32768, 0, 65535, 65535, 0 },
 	};
 	struct dev *d = get();
 	int fd = front_memfd(32768, true), un = front_memfd(32768, false);
@@ -226,8 +235,7 @@ static void call_that_blocks(const void *arg)
 		const struct front_buf b[] = { { DATA, 16, false }, { DATA + 0x800, 1, true } };
 
 		memset(at(d, DATA), 0xff, 16);
-		front_offer(d->q[d->victim],
-			    front_chain(d->q[d->victim], b, kind == BLKD ? 2 : 1));
+		front_offer(d->q[d->victim], front_chain(d->q[d->victim], b, kind == BLKD ? 2 : 1));
 		front_kick(d->q[d->victim]);
 		need(dev_serves(d, d->sibling));
 		for (unsigned n = 0; n < PATIENCE && !front_used(d->q[d->victim], &id, &len); n++)

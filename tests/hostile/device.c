@@ -75,8 +75,7 @@ static NORETURN void become(const struct dev *d, struct placing *p, unsigned n)
 		if (dup2(p[i].from, p[i].to) < 0)
 			_exit(90);
 	snprintf(path, sizeof(path), "%s/%s", bin_dir, name);
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0 ||
-	    (d->o.file_limit && setrlimit(RLIMIT_FSIZE, &size) < 0))
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || (d->o.file_limit && setrlimit(RLIMIT_FSIZE, &size) < 0))
 		_exit(91);
 	execl(path, name, "--supervised", NULL);
 	_exit(92);
@@ -86,9 +85,8 @@ static void start_process(struct dev *d, int front, int ctl)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), diag;
 	struct placing p[] = {
-		{ null, HFD_NULL_IN }, { null, HFD_NULL_OUT }, { null, HFD_DIAG },
-		{ ctl, HFD_CTL },      { front, HFD_FRONT },   { d->disk, HFD_DISK },
-		{ tap[1], HFD_TAP0 + 1 },
+		{ null, HFD_NULL_IN }, { null, HFD_NULL_OUT }, { null, HFD_DIAG },	 { ctl, HFD_CTL },
+		{ front, HFD_FRONT },  { d->disk, HFD_DISK },  { tap[1], HFD_TAP0 + 1 },
 	};
 	char path[100];
 
@@ -121,16 +119,21 @@ static void configure(struct dev *d)
 	if (d->o.kind == BLKD) {
 		rc.role = ROLE_BLKD;
 		memcpy(rc.name, "blk0", 5);
-		rc.blk = (struct blk_config){ .capacity = SECTORS * 512ull, .queues = 2,
+		rc.blk = (struct blk_config){ .capacity = SECTORS * 512ull,
+					      .queues = 2,
 					      .serial = "a serial of 20 bytes",
-					      .read_only = d->o.read_only, .discard = true,
+					      .read_only = d->o.read_only,
+					      .discard = true,
 					      .direct = d->o.direct,
 					      .io = d->o.sync ? BLK_IO_SYNC : BLK_IO_AUTO };
 	} else {
 		rc.role = ROLE_NETD;
 		memcpy(rc.name, "net0", 5);
-		rc.net = (struct net_config){ .mtu = 1500, .queue_pairs = 2, .offload = true,
-					      .spoof_check = true, .vnet_hdr = true,
+		rc.net = (struct net_config){ .mtu = 1500,
+					      .queue_pairs = 2,
+					      .offload = true,
+					      .spoof_check = true,
+					      .vnet_hdr = true,
 					      .tap_offloads = tap_can };
 		memcpy(rc.net.mac, guest_mac, sizeof(rc.net.mac));
 	}
@@ -261,8 +264,7 @@ int dev_end(struct dev *d)
 		siginfo_t info = { .si_pid = 0 };
 
 		dev_hear(d);
-		if (waitid(P_PID, (id_t)d->f.pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
-		    info.si_pid)
+		if (waitid(P_PID, (id_t)d->f.pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid)
 			break;
 		usleep(1000);
 		if (i + 1 == PATIENCE)

@@ -45,8 +45,7 @@ static bool nic_sends(struct dev *d, unsigned q)
 	p[25] = 0xb5;
 	front_offer(d->q[q], front_chain(d->q[q], &b, 1));
 	front_kick(d->q[q]);
-	return front_wait_used(d->q[q], &id, &len, PATIENCE) &&
-	       (d->ctl < 0 || dev_stats(d)->frames_out > before);
+	return front_wait_used(d->q[q], &id, &len, PATIENCE) && (d->ctl < 0 || dev_stats(d)->frames_out > before);
 }
 
 /* A frame of its own from the wire; what waited in the tap before it comes first. */

@@ -81,12 +81,12 @@ void suites_group(void);
 #define TABLE	(A_GPA + 0x180000ull) /* indirect tables */
 
 #define SECTORS 2048u /* of the test's disk */
-#define RING	8   /* entries of a queue, unless a case wants more */
+#define RING	8     /* entries of a queue, unless a case wants more */
 
 enum kind { BLKD, NETD };
 struct dev_options {
 	enum kind kind;
-	bool open;	     /* a foreign front-end: stays in the first filter */
+	bool open; /* a foreign front-end: stays in the first filter */
 	bool read_only, sync;
 	bool direct;	     /* O_DIRECT: what is asked for is under way, and in no page cache */
 	bool any_memory;     /* as stand-alone: not the one that the parent made */
@@ -114,10 +114,10 @@ struct dev {
 struct dev *dev_get(const struct dev_options *o);
 /* A device apart, with a connection and nothing said yet. */
 void dev_spawn(struct dev *d, const struct dev_options *o);
-void dev_greet(struct dev *d);	/* features, memory, eventfds; no ring started */
-void dev_start(struct dev *d);	/* all queues */
-int dev_end(struct dev *d);	/* exit status, or -signal */
-void dev_end_all(void);		/* those of dev_get() */
+void dev_greet(struct dev *d); /* features, memory, eventfds; no ring started */
+void dev_start(struct dev *d); /* all queues */
+int dev_end(struct dev *d);    /* exit status, or -signal */
+void dev_end_all(void);	       /* those of dev_get() */
 void dev_fresh(struct dev *d, unsigned q, uint16_t size);
 bool dev_memory(struct dev *d); /* SET_MEM_TABLE */
 /* Read what the device said; then its counters. */

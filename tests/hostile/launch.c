@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KERNEL "/../../../.cache/kernel/vmlinuz"
+#define KERNEL	     "/../../../.cache/kernel/vmlinuz"
 #define MOST_OPTIONS 8
 
 static char kernel[600];
@@ -26,13 +26,12 @@ static void build_folder(const char *role)
 
 	snprintf(command, sizeof(command),
 		 "chmod 755 %s; rm -rf %s/bin && mkdir %s/bin && cp %s/lguest-sep* %s/bin/ && "
-		 "truncate -s 1M %s/image && chmod 666 %s/image", work_dir, work_dir, work_dir,
-		 bin_dir, work_dir, work_dir, work_dir);
+		 "truncate -s 1M %s/image && chmod 666 %s/image",
+		 work_dir, work_dir, work_dir, bin_dir, work_dir, work_dir, work_dir);
 	need(system(command) == 0);
 	if (!role)
 		return;
-	snprintf(command, sizeof(command), "cp %s/../host/hostile_role %s/bin/lguest-sep-%s", self_dir,
-		 work_dir, role);
+	snprintf(command, sizeof(command), "cp %s/../host/hostile_role %s/bin/lguest-sep-%s", self_dir, work_dir, role);
 	need(system(command) == 0);
 }
 
@@ -40,8 +39,7 @@ void launch_prepare(const char *role)
 {
 	const char *top = getenv("HOSTILE_TOP");
 
-	snprintf(kernel, sizeof(kernel), "%s%s", top ? top : self_dir,
-		 top ? "/.cache/kernel/vmlinuz" : KERNEL);
+	snprintf(kernel, sizeof(kernel), "%s%s", top ? top : self_dir, top ? "/.cache/kernel/vmlinuz" : KERNEL);
 	if (access(kernel, R_OK) != 0)
 		skipped("no kernel: tools/quickstart kernel");
 	if (!host_net())
@@ -52,8 +50,8 @@ void launch_prepare(const char *role)
 pid_t launch(const struct launch *l)
 {
 	char path[100], block[160], out[100];
-	const char *argv[MOST_OPTIONS + 12] = { path, "--drop-to", "nobody", "--timeout=30", block,
-						"--tunnet=10.99.8.1/24" };
+	const char *argv[MOST_OPTIONS + 12] = { path,		"--drop-to", "nobody",
+						"--timeout=30", block,	     "--tunnet=10.99.8.1/24" };
 	unsigned n = 6;
 	pid_t pid = fork();
 	int fd;

@@ -7,8 +7,8 @@
 
 struct launch {
 	const char *option[9]; /* more options; NULL ends them */
-	const char *serial;    /* of the disk: what a taken blkd reads there (tests/host/hostile_role.c); NULL: nothing */
-	const char *word;      /* behind the kernel's name: what a taken vCPU process reads there; or NULL */
+	const char *serial; /* of the disk: what a taken blkd reads there (tests/host/hostile_role.c); NULL: nothing */
+	const char *word;   /* behind the kernel's name: what a taken vCPU process reads there; or NULL */
 };
 
 /* Executables with the test role in the place of @role (NULL: of none). Skips the case where it cannot run. */

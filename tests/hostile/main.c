@@ -105,8 +105,8 @@ void group(const char *name)
 {
 	group_name = name;
 	if (!only && !list)
-		printf("\n== %s\n%-6s %-54s %-16s %-16s %-5s %-7s %9s\n", name, "", "case", "expected",
-		       "counted", "alive", "sibling", "ms");
+		printf("\n== %s\n%-6s %-54s %-16s %-16s %-5s %-7s %9s\n", name, "", "case", "expected", "counted",
+		       "alive", "sibling", "ms");
 }
 
 void play(const char *name, const char *expect, void (*fn)(const void *arg), const void *arg)
@@ -125,11 +125,13 @@ void play(const char *name, const char *expect, void (*fn)(const void *arg), con
 	if (sigsetjmp(out_of_case, 1) == 0)
 		fn(arg);
 	threads_stop();
-	good = !*report.why && strcmp(report.counted, expect) == 0 && report.alive != NO &&
-	       report.sibling != NO;
-	printf("%-6s %-54s %-16s %-16s %-5s %-7s %9.1f\n", skip_said ? "skip" : good ? "ok" : "NOT OK",
-	       only ? full : name, expect, report.counted, seen_text(report.alive),
-	       seen_text(report.sibling), (seconds() - began) * 1000);
+	good = !*report.why && strcmp(report.counted, expect) == 0 && report.alive != NO && report.sibling != NO;
+	printf("%-6s %-54s %-16s %-16s %-5s %-7s %9.1f\n",
+	       skip_said ? "skip"
+	       : good	 ? "ok"
+			 : "NOT OK",
+	       only ? full : name, expect, report.counted, seen_text(report.alive), seen_text(report.sibling),
+	       (seconds() - began) * 1000);
 	if (*report.why)
 		printf("       | %s\n", report.why);
 	fflush(stdout);
@@ -209,9 +211,8 @@ static void remove_scratch(void)
 int main(int argc, char **argv)
 {
 	static void (*const groups[])(void) = {
-		rings_group,  messages_group,	block_group,   block_host_group,
-		net_group,    reset_group,	socket_group,  connection_group,
-		confinement_group, violations_group, taken_group, suites_group,
+		rings_group,  messages_group,	block_group,	   block_host_group, net_group,	  reset_group,
+		socket_group, connection_group, confinement_group, violations_group, taken_group, suites_group,
 	};
 
 	arguments(argc, argv);
@@ -229,8 +230,7 @@ int main(int argc, char **argv)
 	/* Looking for leaks takes calls that no role may make. */
 	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 	if (!list)
-		printf("hostile cases against %s%s\n", bin_dir,
-		       sanitized ? " (with a sanitizer)" : "");
+		printf("hostile cases against %s%s\n", bin_dir, sanitized ? " (with a sanitizer)" : "");
 	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++) {
 		groups[i]();
 		dev_end_all();

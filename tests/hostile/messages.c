@@ -128,8 +128,7 @@ static void features_changed_later(const void *arg)
 	struct dev *d = get();
 
 	(void)arg;
-	need(front_ack_u64(&d->f, VHU_SET_FEATURES,
-			   d->f.features & ~BIT64(VIRTIO_RING_F_EVENT_IDX)) == 1);
+	need(front_ack_u64(&d->f, VHU_SET_FEATURES, d->f.features & ~BIT64(VIRTIO_RING_F_EVENT_IDX)) == 1);
 	need(front_ack_u64(&d->f, VHU_SET_FEATURES, 0) == 1);
 	all_refused(d, 2);
 }
@@ -154,8 +153,7 @@ static void protocol_features_not_offered(const void *arg)
 /* Every message with an index, for every index that there is not. */
 static void queue_index(const void *arg)
 {
-	static const uint32_t requests[] = { VHU_SET_VRING_NUM, VHU_SET_VRING_BASE,
-					     VHU_SET_VRING_ENABLE };
+	static const uint32_t requests[] = { VHU_SET_VRING_NUM, VHU_SET_VRING_BASE, VHU_SET_VRING_ENABLE };
 	uint32_t index = *(const uint32_t *)arg;
 	struct dev *d = get();
 	struct vhu_vring_addr a = { .index = index < 2 ? d->nq + index : index };
@@ -173,8 +171,7 @@ static void queue_index(const void *arg)
 /* No descriptor can come once the rings have started: memory, eventfds, inflight areas. */
 static void descriptors_too_late(const void *arg)
 {
-	static const uint32_t requests[] = { VHU_SET_VRING_KICK, VHU_SET_VRING_CALL,
-					     VHU_SET_VRING_ERR };
+	static const uint32_t requests[] = { VHU_SET_VRING_KICK, VHU_SET_VRING_CALL, VHU_SET_VRING_ERR };
 	struct dev *d = get();
 	struct vhu_mem_reg r = { .region = { 0, 4096, 0x1000, 0 } };
 	struct vhu_mem_reg there = { .region = { C_GPA, C_LEN, (uintptr_t)d->f.mem + A_LEN + B_LEN, 0 } };
@@ -245,8 +242,7 @@ static void one_device(enum kind k, const char *name)
 		play(text, "refused", queue_index, &indices[i]);
 	}
 	play("each feature that was never offered", "refused", features_not_offered, NULL);
-	play("each protocol feature that was never offered", "refused",
-	     protocol_features_not_offered, NULL);
+	play("each protocol feature that was never offered", "refused", protocol_features_not_offered, NULL);
 	play("features changed after FEATURES_OK", "refused", features_changed_later, NULL);
 	play("descriptors after the rings have started", "refused", descriptors_too_late, NULL);
 	play("enabled and kicked before it has addresses", "served", enabled_before_addresses, NULL);

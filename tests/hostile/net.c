@@ -34,9 +34,10 @@ static const char *moved(struct dev *d)
 {
 	const struct stats *s = dev_stats(d), *b = &d->before;
 
-	need(s->frames_out - b->frames_out + s->dropped_spoof - b->dropped_spoof +
-		     s->dropped_bad - b->dropped_bad + s->io_errors - b->io_errors == 1);
-	return s->frames_out != b->frames_out	    ? "sent"
+	need(s->frames_out - b->frames_out + s->dropped_spoof - b->dropped_spoof + s->dropped_bad - b->dropped_bad +
+		     s->io_errors - b->io_errors ==
+	     1);
+	return s->frames_out != b->frames_out	      ? "sent"
 	       : s->dropped_spoof != b->dropped_spoof ? "dropped: MAC"
 	       : s->dropped_bad != b->dropped_bad     ? "dropped: bad"
 						      : "error";
@@ -72,30 +73,30 @@ static const struct frame frames[] = {
 	{ "frame of 64 KiB and header", "dropped: bad", 65536 + 14, guest_mac, { 0 } },
 	{ "frame of 1 GiB", "dropped: bad", 1u << 30, guest_mac, { 0 } },
 	{ "good segmentation", "sent", 2000, guest_mac, { CSUM, TSO4, 54, 1000, 34, 16 } },
-	{ "header length beyond the frame", "dropped: bad", 2000, guest_mac,
-	  { CSUM, TSO4, 2001, 1000, 34, 16 } },
+	{ "header length beyond the frame", "dropped: bad", 2000, guest_mac, { CSUM, TSO4, 2001, 1000, 34, 16 } },
 	{ "segments of size 0", "dropped: bad", 2000, guest_mac, { CSUM, TSO4, 54, 0, 34, 16 } },
-	{ "unknown segmentation 0x7f", "dropped: bad", 2000, guest_mac,
-	  { CSUM, 0x7f, 54, 1000, 34, 16 } },
+	{ "unknown segmentation 0x7f", "dropped: bad", 2000, guest_mac, { CSUM, 0x7f, 54, 1000, 34, 16 } },
 	{ "unknown segmentation 2", "dropped: bad", 2000, guest_mac, { CSUM, 2, 54, 1000, 34, 16 } },
-	{ "UDP fragmentation, which is not offered", "dropped: bad", 2000, guest_mac,
+	{ "UDP fragmentation, which is not offered",
+	  "dropped: bad",
+	  2000,
+	  guest_mac,
 	  { CSUM, VIRTIO_NET_HDR_GSO_UDP, 54, 1000, 34, 6 } },
-	{ "ECN without segmentation", "dropped: bad", 2000, guest_mac,
+	{ "ECN without segmentation",
+	  "dropped: bad",
+	  2000,
+	  guest_mac,
 	  { CSUM, VIRTIO_NET_HDR_GSO_ECN, 54, 1000, 34, 16 } },
-	{ "segmentation without a checksum", "dropped: bad", 2000, guest_mac,
-	  { 0, TSO4, 54, 1000, 34, 16 } },
-	{ "headers that end beyond the frame", "dropped: bad", 60, guest_mac,
-	  { CSUM, TSO4, 54, 1000, 41, 16 } },
+	{ "segmentation without a checksum", "dropped: bad", 2000, guest_mac, { 0, TSO4, 54, 1000, 34, 16 } },
+	{ "headers that end beyond the frame", "dropped: bad", 60, guest_mac, { CSUM, TSO4, 54, 1000, 41, 16 } },
 	{ "checksum start past the end", "dropped: bad", 60, guest_mac, { CSUM, 0, 0, 0, 61, 0 } },
 	{ "checksum over the end", "dropped: bad", 60, guest_mac, { CSUM, 0, 0, 0, 43, 16 } },
 	{ "checksum offset 65535", "dropped: bad", 60, guest_mac, { CSUM, 0, 0, 0, 34, 65535 } },
-	{ "checksum start 65535, offset 65535", "dropped: bad", 60, guest_mac,
-	  { CSUM, 0, 0, 0, 65535, 65535 } },
+	{ "checksum start 65535, offset 65535", "dropped: bad", 60, guest_mac, { CSUM, 0, 0, 0, 65535, 65535 } },
 	{ "checksum in the Ethernet header", "dropped: bad", 60, guest_mac, { CSUM, 0, 0, 0, 0, 6 } },
 	{ "all flags but that for a checksum", "sent", 60, guest_mac, { 0xfe, 0, 1, 2, 3, 4 } },
 	{ "somebody else's MAC", "dropped: MAC", 60, other_mac, { 0 } },
-	{ "somebody else's MAC, segmented", "dropped: MAC", 2000, other_mac,
-	  { CSUM, TSO4, 54, 1000, 34, 16 } },
+	{ "somebody else's MAC, segmented", "dropped: MAC", 2000, other_mac, { CSUM, TSO4, 54, 1000, 34, 16 } },
 };
 
 static void transmit(const void *arg)
@@ -126,8 +127,7 @@ struct layout {
 static const struct layout layouts[] = {
 	{ "header of 1 byte", "SHORT_HEADER", 1, { { DATA, 1, false } } },
 	{ "header of 11 bytes", "SHORT_HEADER", 1, { { DATA, 11, false } } },
-	{ "transmit buffer that can be written", "BAD_LAYOUT", 2,
-	  { { DATA, 12, false }, { FRAME, 60, true } } },
+	{ "transmit buffer that can be written", "BAD_LAYOUT", 2, { { DATA, 12, false }, { FRAME, 60, true } } },
 	{ "nothing but room to write", "BAD_LAYOUT", 1, { { DATA, 128, true } } },
 };
 
@@ -256,8 +256,7 @@ static void frame_from_host(uint32_t len, uint8_t fill)
 static const struct layout receive_layouts[] = {
 	{ "first receive buffer smaller than the header", "NO_WRITABLE", 1, { { DATA, 4, true } } },
 	{ "receive buffer that can only be read", "BAD_LAYOUT", 1, { { DATA, 2048, false } } },
-	{ "receive buffer with a readable front", "BAD_LAYOUT", 2,
-	  { { DATA, 12, false }, { DATA + 64, 2048, true } } },
+	{ "receive buffer with a readable front", "BAD_LAYOUT", 2, { { DATA, 12, false }, { DATA + 64, 2048, true } } },
 	{ "receive buffer outside memory", "ADDR_RANGE", 1, { { B_GPA + B_LEN - 12, 2048, true } } },
 	{ "receive buffer of length zero", "ZERO_LEN", 1, { { DATA, 0, true } } },
 };
@@ -340,7 +339,6 @@ void net_group(void)
 	play("header and addresses in 26 pieces", "sent", split_everything, NULL);
 	play("source MAC flips between check and send", "never sent", source_flips, NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(receive_layouts); i++)
-		play(receive_layouts[i].name, receive_layouts[i].want, bad_receive,
-		     &receive_layouts[i]);
+		play(receive_layouts[i].name, receive_layouts[i].want, bad_receive, &receive_layouts[i]);
 	play("receive buffers run out in a merged frame", "whole", buffers_run_out, NULL);
 }

@@ -32,9 +32,7 @@ static void fill_disk_queue(struct dev *d, struct front_queue *q)
 		struct virtio_blk_outhdr h = { .type = in ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
 					       .sector = in ? 200 : 300 + 2 * i };
 		uint64_t head = DATA + i * 32;
-		const struct front_buf b[] = { { head, 16, false },
-					       { body(i), 1024, in },
-					       { head + 16, 1, true } };
+		const struct front_buf b[] = { { head, 16, false }, { body(i), 1024, in }, { head + 16, 1, true } };
 		uint32_t *data = at(d, body(i));
 
 		memcpy(at(d, head), &h, sizeof(h));

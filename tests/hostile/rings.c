@@ -42,55 +42,87 @@ static const struct chain chains[] = {
 	{ "next is 65535", FAULT_NEXT_RANGE, { { DATA, 16, N, 65535 } }, { { 0 } }, 0 },
 	{ "a descriptor that follows itself", FAULT_CHAIN_LONG, { { DATA, 16, N, 0 } }, { { 0 } }, 0 },
 	{ "a loop of two", FAULT_CHAIN_LONG, { { DATA, 16, N, 1 }, { DATA, 16, N, 0 } }, { { 0 } }, 0 },
-	{ "a loop inside an indirect table", FAULT_CHAIN_LONG, { { TABLE, 32, I, 0 } },
-	  { { DATA, 16, N, 1 }, { DATA, 16, N, 0 } }, 0 },
-	{ "a loop through descriptors and a table", FAULT_CHAIN_LONG,
-	  { { DATA, 16, N, 1 }, { TABLE, 16, I, 0 } }, { { DATA, 16, N, 0 } }, 0 },
-	{ "next outside an indirect table", FAULT_NEXT_RANGE, { { TABLE, 32, I, 0 } },
-	  { { DATA, 16, N, 2 } }, 0 },
+	{ "a loop inside an indirect table",
+	  FAULT_CHAIN_LONG,
+	  { { TABLE, 32, I, 0 } },
+	  { { DATA, 16, N, 1 }, { DATA, 16, N, 0 } },
+	  0 },
+	{ "a loop through descriptors and a table",
+	  FAULT_CHAIN_LONG,
+	  { { DATA, 16, N, 1 }, { TABLE, 16, I, 0 } },
+	  { { DATA, 16, N, 0 } },
+	  0 },
+	{ "next outside an indirect table", FAULT_NEXT_RANGE, { { TABLE, 32, I, 0 } }, { { DATA, 16, N, 2 } }, 0 },
 	{ "length zero, alone", FAULT_ZERO_LEN, { { DATA, 0, 0, 0 } }, { { 0 } }, 0 },
 	{ "length zero, first", FAULT_ZERO_LEN, { { DATA, 0, N, 1 }, { DATA, 16, 0, 0 } }, { { 0 } }, 0 },
 	{ "length zero, last", FAULT_ZERO_LEN, { { DATA, 16, N, 1 }, { DATA, 0, W, 0 } }, { { 0 } }, 0 },
-	{ "length zero, all of a chain", FAULT_ZERO_LEN,
-	  { { DATA, 0, N, 1 }, { DATA, 0, N, 2 }, { DATA, 0, N, 3 }, { DATA, 0, W, 0 } }, { { 0 } }, 0 },
+	{ "length zero, all of a chain",
+	  FAULT_ZERO_LEN,
+	  { { DATA, 0, N, 1 }, { DATA, 0, N, 2 }, { DATA, 0, N, 3 }, { DATA, 0, W, 0 } },
+	  { { 0 } },
+	  0 },
 	{ "address and length wrap", FAULT_ADDR_RANGE, { { UINT64_MAX - 15, 32, 0, 0 } }, { { 0 } }, 0 },
 	{ "address is the last of all", FAULT_ADDR_RANGE, { { UINT64_MAX, 1, 0, 0 } }, { { 0 } }, 0 },
-	{ "address is the last byte, length two", FAULT_ADDR_RANGE, { { C_GPA + C_LEN - 1, 2, 0, 0 } },
-	  { { 0 } }, 0 },
+	{ "address is the last byte, length two", FAULT_ADDR_RANGE, { { C_GPA + C_LEN - 1, 2, 0, 0 } }, { { 0 } }, 0 },
 	{ "one byte too long", FAULT_ADDR_RANGE, { { C_GPA + C_LEN - 512, 513, 0, 0 } }, { { 0 } }, 0 },
 	{ "length 2^32 - 1", FAULT_ADDR_RANGE, { { DATA, UINT32_MAX, 0, 0 } }, { { 0 } }, 0 },
-	{ "more than 4 GiB in one chain", FAULT_TOTAL_LEN,
-	  { { D_GPA, 0x80000000u, N, 1 }, { D_GPA, 0x80000000u, 0, 0 } }, { { 0 } }, 0 },
+	{ "more than 4 GiB in one chain",
+	  FAULT_TOTAL_LEN,
+	  { { D_GPA, 0x80000000u, N, 1 }, { D_GPA, 0x80000000u, 0, 0 } },
+	  { { 0 } },
+	  0 },
 	{ "address zero, below all memory", FAULT_ADDR_RANGE, { { 0, 16, 0, 0 } }, { { 0 } }, 0 },
 	{ "a buffer in the hole", FAULT_ADDR_RANGE, { { B_GPA + B_LEN + 64, 16, 0, 0 } }, { { 0 } }, 0 },
-	{ "a buffer that runs into the hole", FAULT_ADDR_RANGE, { { B_GPA + B_LEN - 8, 16, 0, 0 } },
-	  { { 0 } }, 0 },
-	{ "a buffer from one region into the hole and on", FAULT_ADDR_RANGE,
-	  { { B_GPA, (uint32_t)(C_GPA - B_GPA + 16), 0, 0 } }, { { 0 } }, 0 },
-	{ "a buffer over the end of the last region", FAULT_ADDR_RANGE,
-	  { { D_GPA + D_LEN - 8, 16, 0, 0 } }, { { 0 } }, 0 },
-	{ "readable after writable", FAULT_WRITE_ORDER,
-	  { { DATA, 16, N, 1 }, { DATA, 16, N | W, 2 }, { DATA, 16, 0, 0 } }, { { 0 } }, 0 },
-	{ "an indirect table inside a table", FAULT_INDIRECT_NESTED, { { TABLE, 32, I, 0 } },
-	  { { DATA, 16, N, 1 }, { TABLE, 16, I, 0 } }, 0 },
-	{ "an indirect descriptor with NEXT", FAULT_INDIRECT_NEXT,
-	  { { TABLE, 16, I | N, 1 }, { DATA, 16, 0, 0 } }, { { DATA, 16, 0, 0 } }, 0 },
+	{ "a buffer that runs into the hole", FAULT_ADDR_RANGE, { { B_GPA + B_LEN - 8, 16, 0, 0 } }, { { 0 } }, 0 },
+	{ "a buffer from one region into the hole and on",
+	  FAULT_ADDR_RANGE,
+	  { { B_GPA, (uint32_t)(C_GPA - B_GPA + 16), 0, 0 } },
+	  { { 0 } },
+	  0 },
+	{ "a buffer over the end of the last region",
+	  FAULT_ADDR_RANGE,
+	  { { D_GPA + D_LEN - 8, 16, 0, 0 } },
+	  { { 0 } },
+	  0 },
+	{ "readable after writable",
+	  FAULT_WRITE_ORDER,
+	  { { DATA, 16, N, 1 }, { DATA, 16, N | W, 2 }, { DATA, 16, 0, 0 } },
+	  { { 0 } },
+	  0 },
+	{ "an indirect table inside a table",
+	  FAULT_INDIRECT_NESTED,
+	  { { TABLE, 32, I, 0 } },
+	  { { DATA, 16, N, 1 }, { TABLE, 16, I, 0 } },
+	  0 },
+	{ "an indirect descriptor with NEXT",
+	  FAULT_INDIRECT_NEXT,
+	  { { TABLE, 16, I | N, 1 }, { DATA, 16, 0, 0 } },
+	  { { DATA, 16, 0, 0 } },
+	  0 },
 	{ "a table of 24 bytes", FAULT_INDIRECT_LEN, { { TABLE, 24, I, 0 } }, { { DATA, 16, 0, 0 } }, 0 },
 	{ "a table of no bytes", FAULT_INDIRECT_LEN, { { TABLE, 0, I, 0 } }, { { DATA, 16, 0, 0 } }, 0 },
-	{ "a table longer than the queue", FAULT_INDIRECT_LEN, { { TABLE, 16 * (RING + 1), I, 0 } },
-	  { { DATA, 16, 0, 0 } }, 0 },
-	{ "a table of 65537 entries", FAULT_INDIRECT_LEN, { { TABLE, 16 * 65537, I, 0 } },
-	  { { DATA, 16, 0, 0 } }, 0 },
-	{ "a table of 4 GiB less 16", FAULT_INDIRECT_LEN, { { TABLE, 0xfffffff0u, I, 0 } },
-	  { { DATA, 16, 0, 0 } }, 0 },
+	{ "a table longer than the queue",
+	  FAULT_INDIRECT_LEN,
+	  { { TABLE, 16 * (RING + 1), I, 0 } },
+	  { { DATA, 16, 0, 0 } },
+	  0 },
+	{ "a table of 65537 entries", FAULT_INDIRECT_LEN, { { TABLE, 16 * 65537, I, 0 } }, { { DATA, 16, 0, 0 } }, 0 },
+	{ "a table of 4 GiB less 16", FAULT_INDIRECT_LEN, { { TABLE, 0xfffffff0u, I, 0 } }, { { DATA, 16, 0, 0 } }, 0 },
 	{ "a table across two regions", FAULT_INDIRECT_ADDR, { { B_GPA - 16, 32, I, 0 } }, { { 0 } }, 0 },
 	{ "a table outside memory", FAULT_INDIRECT_ADDR, { { B_GPA + B_LEN, 32, I, 0 } }, { { 0 } }, 0 },
-	{ "a table whose address wraps", FAULT_INDIRECT_ADDR, { { UINT64_MAX - 15, 32, I, 0 } },
-	  { { 0 } }, 0 },
-	{ "one more buffer than the queue has entries", FAULT_CHAIN_LONG,
+	{ "a table whose address wraps", FAULT_INDIRECT_ADDR, { { UINT64_MAX - 15, 32, I, 0 } }, { { 0 } }, 0 },
+	{ "one more buffer than the queue has entries",
+	  FAULT_CHAIN_LONG,
 	  { { DATA, 16, N, 1 }, { TABLE, 16 * RING, I, 0 } },
-	  { { DATA, 16, N, 1 }, { DATA, 16, N, 2 }, { DATA, 16, N, 3 }, { DATA, 16, N, 4 },
-	    { DATA, 16, N, 5 }, { DATA, 16, N, 6 }, { DATA, 16, N, 7 }, { DATA, 16, 0, 0 } }, 0 },
+	  { { DATA, 16, N, 1 },
+	    { DATA, 16, N, 2 },
+	    { DATA, 16, N, 3 },
+	    { DATA, 16, N, 4 },
+	    { DATA, 16, N, 5 },
+	    { DATA, 16, N, 6 },
+	    { DATA, 16, N, 7 },
+	    { DATA, 16, 0, 0 } },
+	  0 },
 };
 
 static void lay(struct dev *d, struct front_queue *q, const struct chain *c)
@@ -129,15 +161,13 @@ static void avail_jump(const void *arg)
 
 static void indirect_not_negotiated(const void *arg)
 {
-	static const struct chain c = { "", FAULT_INDIRECT_OFF, { { TABLE, 16, I, 0 } },
-					{ { DATA, 16, 0, 0 } }, 0 };
+	static const struct chain c = { "", FAULT_INDIRECT_OFF, { { TABLE, 16, I, 0 } }, { { DATA, 16, 0, 0 } }, 0 };
 	struct dev *d = get();
 
 	(void)arg;
 	for (unsigned q = 0; q < d->nq; q++)
 		need(front_queue_stop(d->q[q]) >= 0);
-	need(front_ack_u64(&d->f, VHU_SET_FEATURES,
-			   d->f.features & ~BIT64(VIRTIO_RING_F_INDIRECT_DESC)) == 0);
+	need(front_ack_u64(&d->f, VHU_SET_FEATURES, d->f.features & ~BIT64(VIRTIO_RING_F_INDIRECT_DESC)) == 0);
 	for (unsigned q = 0; q < d->nq; q++)
 		dev_fresh(d, q, RING);
 	lay(d, d->q[d->victim], &c);
@@ -157,8 +187,7 @@ static void as_long_as_the_queue(const void *arg)
 	struct front_buf b[RING];
 
 	(void)arg;
-	front_offer(d->q[d->victim],
-		    front_chain(d->q[d->victim], b, good_chain(d, b, RING, DATA + 0x1000)));
+	front_offer(d->q[d->victim], front_chain(d->q[d->victim], b, good_chain(d, b, RING, DATA + 0x1000)));
 	dev_takes(d, "served");
 }
 
@@ -171,8 +200,7 @@ static void across_two_regions(const void *arg)
 
 	(void)arg;
 	memset(data, 0xee, 512);
-	front_offer(d->q[d->victim],
-		    front_chain(d->q[d->victim], b, good_chain(d, b, 3, B_GPA - 8)));
+	front_offer(d->q[d->victim], front_chain(d->q[d->victim], b, good_chain(d, b, 3, B_GPA - 8)));
 	dev_takes(d, "served");
 	need(kind == NETD || (data[0] == 0 && data[127] == 0));
 }

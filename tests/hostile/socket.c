@@ -68,8 +68,10 @@ static void every_wrong_size(const void *arg)
 
 static void unknown_requests(const void *arg)
 {
-	static const uint32_t requests[] = { 0,	 VHU_SET_LOG_BASE, VHU_SET_LOG_FD, 19, 20, 21, 22, 23, 26,
-					     27, 28, 33, 35, 41, 63, 64, 1000, 0x80000000u, UINT32_MAX };
+	static const uint32_t requests[] = {
+		0,    VHU_SET_LOG_BASE, VHU_SET_LOG_FD, 19, 20, 21, 22, 23, 26, 27, 28, 33, 35, 41, 63, 64,
+		1000, 0x80000000u,	UINT32_MAX
+	};
 	struct dev *d = get();
 	unsigned fds = open_fds(d->f.pid);
 	uint64_t v = 0;
@@ -119,8 +121,7 @@ static void descriptor_counts(const void *arg)
 				if (fits(request, sizes[s], MIN(counts[c], 8u)) ||
 				    (fits(request, sizes[s], 0) && !counts[c]))
 					continue;
-				need(front_send(&d->f, request, VHU_NEED_REPLY, bytes, sizes[s], many,
-						counts[c]));
+				need(front_send(&d->f, request, VHU_NEED_REPLY, bytes, sizes[s], many, counts[c]));
 				need(front_recv(&d->f, &m, PATIENCE));
 				need(m.size == 0 || (m.size == 8 && m.u64 == 1));
 			}
@@ -130,9 +131,8 @@ static void descriptor_counts(const void *arg)
 /* A hundred thousand bad messages with descriptors (CVE-2022-0669). */
 static void no_leak(const void *arg)
 {
-	static const uint32_t requests[] = { VHU_SET_VRING_NUM,	 VHU_SET_MEM_TABLE, VHU_ADD_MEM_REG,
-					     VHU_SET_VRING_KICK, VHU_SET_OWNER,	    VHU_GET_FEATURES,
-					     VHU_REM_MEM_REG,	 63 };
+	static const uint32_t requests[] = { VHU_SET_VRING_NUM, VHU_SET_MEM_TABLE, VHU_ADD_MEM_REG, VHU_SET_VRING_KICK,
+					     VHU_SET_OWNER,	VHU_GET_FEATURES,  VHU_REM_MEM_REG, 63 };
 	unsigned rounds = *(const unsigned *)arg;
 	struct dev *d = get();
 	struct vhu_mem_reg r = { .region = { A_GPA, A_LEN, (uintptr_t)d->f.mem, 0 } };
@@ -179,8 +179,7 @@ static const struct table tables[] = {
 	{ "offset 100", 1, { { 0, PAGE, 0, 100 } } },
 	{ "guest addresses overlap", 2, { { 0, 2 * PAGE, 0, 0 }, { PAGE, PAGE, 0x900000, 0 } } },
 	{ "front-end's addresses overlap", 2, { { 0, PAGE, 0, 0 }, { 0x900000, PAGE, 0, 0 } } },
-	{ "the third of three overlaps", 3,
-	  { { 0, PAGE, 0, 0 }, { PAGE, PAGE, PAGE, 0 }, { 0, PAGE, 0x900000, 0 } } },
+	{ "the third of three overlaps", 3, { { 0, PAGE, 0, 0 }, { PAGE, PAGE, PAGE, 0 }, { 0, PAGE, 0x900000, 0 } } },
 };
 
 static void memory_table(const void *arg)
@@ -312,19 +311,24 @@ static int stalled_file(struct dev *d)
 }
 
 static const struct file none_memory[] = {
-	{ "a pipe", a_pipe },		{ "a folder", a_folder },
-	{ "/dev/zero", dev_zero },	{ "a file of a disk", a_disk_file },
-	{ "its own image", the_image }, { "an unsealed memory file", unsealed },
-	{ "another guest's memory", other_inode }, { "a socket", a_socket },
-	{ "a timer", a_timer },		{ "an eventfd", an_eventfd },
+	{ "a pipe", a_pipe },
+	{ "a folder", a_folder },
+	{ "/dev/zero", dev_zero },
+	{ "a file of a disk", a_disk_file },
+	{ "its own image", the_image },
+	{ "an unsealed memory file", unsealed },
+	{ "another guest's memory", other_inode },
+	{ "a socket", a_socket },
+	{ "a timer", a_timer },
+	{ "an eventfd", an_eventfd },
 	{ "a file on a stalled file system", stalled_file },
 };
 
 static void memory_file(const void *arg)
 {
 	const struct file *f = arg;
-	struct dev *d = dev_get(&(struct dev_options){ .kind = kind, .disk = -1, .open = true,
-						       .any_memory = f->make != other_inode });
+	struct dev *d = dev_get(
+		&(struct dev_options){ .kind = kind, .disk = -1, .open = true, .any_memory = f->make != other_inode });
 	struct vhu_mem_table t = { .nregions = 1, .regions = { { 0, PAGE, 0x1000, 0 } } };
 	unsigned open = open_fds(d->f.pid);
 	int fd = f->make(d);
@@ -340,17 +344,20 @@ static void memory_file(const void *arg)
 /* ---- kicks and calls ---- */
 
 static const struct file no_eventfds[] = {
-	{ "a pipe", a_pipe },	   { "a pipe that is full and never drains", a_full_pipe },
-	{ "a socket", a_socket },  { "a timer", a_timer },
-	{ "an epoll", an_epoll },  { "guest memory", unsealed },
-	{ "/dev/zero", dev_zero }, { "a folder", a_folder },
+	{ "a pipe", a_pipe },
+	{ "a pipe that is full and never drains", a_full_pipe },
+	{ "a socket", a_socket },
+	{ "a timer", a_timer },
+	{ "an epoll", an_epoll },
+	{ "guest memory", unsealed },
+	{ "/dev/zero", dev_zero },
+	{ "a folder", a_folder },
 	{ "a file on a stalled file system", stalled_file },
 };
 
 static void ring_file(const void *arg)
 {
-	static const uint32_t requests[] = { VHU_SET_VRING_KICK, VHU_SET_VRING_CALL,
-					     VHU_SET_VRING_ERR };
+	static const uint32_t requests[] = { VHU_SET_VRING_KICK, VHU_SET_VRING_CALL, VHU_SET_VRING_ERR };
 	const struct file *f = arg;
 	struct dev *d = get();
 	unsigned open = open_fds(d->f.pid);

@@ -20,8 +20,7 @@
 
 static void answer(int dev, uint64_t unique, int error, const void *body, size_t len)
 {
-	struct fuse_out_header h = { .len = (uint32_t)(sizeof(h) + len), .error = error,
-				     .unique = unique };
+	struct fuse_out_header h = { .len = (uint32_t)(sizeof(h) + len), .error = error, .unique = unique };
 	struct iovec iov[2] = { { &h, sizeof(h) }, { (void *)(uintptr_t)body, len } };
 
 	if (writev(dev, iov, 2) < 0)
@@ -30,14 +29,15 @@ static void answer(int dev, uint64_t unique, int error, const void *body, size_t
 
 static void serve(int dev, const struct fuse_in_header *in)
 {
-	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31,
-					    .max_write = 4096 };
+	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096 };
 	const struct fuse_attr_out root = { .attr_valid = 1000,
 					    .attr = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 } };
 	/* Its attributes are good for no time at all: whoever wants them has to ask. */
-	const struct fuse_entry_out file = { .nodeid = FILE_NODE, .entry_valid = 1000,
-					     .attr = { .ino = FILE_NODE, .mode = S_IFREG | 0666,
-						       .nlink = 1, .size = 1 << 20 } };
+	const struct fuse_entry_out file = {
+		.nodeid = FILE_NODE,
+		.entry_valid = 1000,
+		.attr = { .ino = FILE_NODE, .mode = S_IFREG | 0666, .nlink = 1, .size = 1 << 20 }
+	};
 	const struct fuse_open_out opened = { .fh = 1 };
 
 	switch (in->opcode) {

@@ -17,8 +17,7 @@ static void suite(const void *arg)
 	unsigned good = 0, bad = 0;
 	FILE *f;
 
-	snprintf(command, sizeof(command),
-		 "CMOCKA_MESSAGE_OUTPUT=TAP timeout 120 %s/../unit/%s 2>&1", self_dir,
+	snprintf(command, sizeof(command), "CMOCKA_MESSAGE_OUTPUT=TAP timeout 120 %s/../unit/%s 2>&1", self_dir,
 		 (const char *)arg);
 	f = popen(command, "r");
 	need(f != NULL);

@@ -18,31 +18,85 @@
 struct taken {
 	const char *name, *role, *want;
 	struct launch l;
-	int status;	    /* exit status of lguest-sep */
-	int sig;	    /* sent when roles run; 0: none */
-	unsigned ms;	    /* to end, on the slowest host */
-	const char *line;   /* one of its lines; NULL: any */
+	int status;	  /* exit status of lguest-sep */
+	int sig;	  /* sent when roles run; 0: none */
+	unsigned ms;	  /* to end, on the slowest host */
+	const char *line; /* one of its lines; NULL: any */
 };
 
 static const struct taken cases[] = {
-	{ "the console's end in a queue of blkd's that nobody reads", "vcpu", "ended",
-	  { { "--max-restarts=0", "--engine=kvm" }, NULL, "taken=stash" }, 0, 0, 20000, NULL },
-	{ "the same, in connections that nobody accepts", "vcpu", "ended",
-	  { { "--engine=qemu" }, NULL, "taken=stash" }, 0, 0, 20000, NULL },
-	{ "a vCPU process floods its control channel", "vcpu", "ended",
-	  { { "--verbose", "--engine=qemu" }, NULL, "taken=flood" }, 0, 0, 25000, "lines left out" },
-	{ "the same, and the user has had enough", "vcpu", "ended",
-	  { { "--verbose", "--engine=qemu" }, NULL, "taken=flood" }, 143, SIGTERM, 25000, "asked to power off" },
-	{ "blkd floods its control channel", "blkd", "ended",
-	  { { "--verbose" }, "taken=flood", NULL }, 143, SIGTERM, 25000, "lines left out" },
-	{ "blkd says what is no message", "blkd", "ended",
-	  { { "--max-restarts=0" }, "taken=garbage", NULL }, 4, 0, 20000, "said something that is no message" },
-	{ "a vCPU process says what is no message", "vcpu", "ended",
-	  { { "--engine=qemu" }, NULL, "taken=garbage" }, 4, 0, 20000, "said something that is no message" },
-	{ "blkd does not end when it is told to", "blkd", "ended",
-	  { { NULL }, "taken=deaf", NULL }, 143, SIGTERM, 25000, "does not end; it is killed" },
-	{ "a vCPU process that is never ready", "vcpu", "ended",
-	  { { "--engine=qemu" }, NULL, "taken=mute" }, 143, SIGTERM, 20000, NULL },
+	{ "the console's end in a queue of blkd's that nobody reads",
+	  "vcpu",
+	  "ended",
+	  { { "--max-restarts=0", "--engine=kvm" }, NULL, "taken=stash" },
+	  0,
+	  0,
+	  20000,
+	  NULL },
+	{ "the same, in connections that nobody accepts",
+	  "vcpu",
+	  "ended",
+	  { { "--engine=qemu" }, NULL, "taken=stash" },
+	  0,
+	  0,
+	  20000,
+	  NULL },
+	{ "a vCPU process floods its control channel",
+	  "vcpu",
+	  "ended",
+	  { { "--verbose", "--engine=qemu" }, NULL, "taken=flood" },
+	  0,
+	  0,
+	  25000,
+	  "lines left out" },
+	{ "the same, and the user has had enough",
+	  "vcpu",
+	  "ended",
+	  { { "--verbose", "--engine=qemu" }, NULL, "taken=flood" },
+	  143,
+	  SIGTERM,
+	  25000,
+	  "asked to power off" },
+	{ "blkd floods its control channel",
+	  "blkd",
+	  "ended",
+	  { { "--verbose" }, "taken=flood", NULL },
+	  143,
+	  SIGTERM,
+	  25000,
+	  "lines left out" },
+	{ "blkd says what is no message",
+	  "blkd",
+	  "ended",
+	  { { "--max-restarts=0" }, "taken=garbage", NULL },
+	  4,
+	  0,
+	  20000,
+	  "said something that is no message" },
+	{ "a vCPU process says what is no message",
+	  "vcpu",
+	  "ended",
+	  { { "--engine=qemu" }, NULL, "taken=garbage" },
+	  4,
+	  0,
+	  20000,
+	  "said something that is no message" },
+	{ "blkd does not end when it is told to",
+	  "blkd",
+	  "ended",
+	  { { NULL }, "taken=deaf", NULL },
+	  143,
+	  SIGTERM,
+	  25000,
+	  "does not end; it is killed" },
+	{ "a vCPU process that is never ready",
+	  "vcpu",
+	  "ended",
+	  { { "--engine=qemu" }, NULL, "taken=mute" },
+	  143,
+	  SIGTERM,
+	  20000,
+	  NULL },
 };
 
 static void stand(const void *arg)
@@ -69,8 +123,8 @@ static void stand(const void *arg)
 	lines = launch_said("", line, sizeof(line));
 	need(WIFEXITED(status));
 	if (WEXITSTATUS(status) != t->status)
-		snprintf(report.why, sizeof(report.why), "status %d; %u lines, the last: %.120s",
-			 WEXITSTATUS(status), lines, line);
+		snprintf(report.why, sizeof(report.why), "status %d; %u lines, the last: %.120s", WEXITSTATUS(status),
+			 lines, line);
 	need(WEXITSTATUS(status) == t->status);
 	need(lines <= FEW_LINES);
 	need(!launch_said("\033", NULL, 0));

@@ -123,8 +123,7 @@ static void reset(struct backend *b)
 /* The calls that the loop promises to keep to once it is sealed, and no other. */
 static void seal(struct backend *b)
 {
-#define ALLOW(nr)                                                                                  \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 	static const struct sock_filter insns[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		ALLOW(__NR_epoll_pwait),
@@ -143,8 +142,7 @@ static void seal(struct backend *b)
 	(void)b;
 	if (SANITIZED)
 		return;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
 		_exit(99);
 }
 
@@ -188,10 +186,9 @@ static NORETURN void child(const struct echo_options *o, int sock, int ctl, cons
 				    .poll_us = o->poll_us };
 
 	slow = o->slow;
-	c.memory = (struct shm_policy){ .same_inode = o->same_inode,
-					.allow_unsealed = o->allow_unsealed,
-					.dev = mem->st_dev,
-					.ino = mem->st_ino };
+	c.memory = (struct shm_policy){
+		.same_inode = o->same_inode, .allow_unsealed = o->allow_unsealed, .dev = mem->st_dev, .ino = mem->st_ino
+	};
 	sock = fcntl(sock, F_DUPFD, 200);
 	ctl = ctl < 0 ? -1 : fcntl(ctl, F_DUPFD, 200);
 	close_range(3, 199, 0);
@@ -212,8 +209,7 @@ static bool listening_pair(const char *path, int pair[2])
 	memcpy(a.sun_path, path, MIN(strlen(path), sizeof(a.sun_path) - 1));
 	pair[0] = -1;
 	pair[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	return pair[1] >= 0 && bind(pair[1], (struct sockaddr *)&a, sizeof(a)) == 0 &&
-	       listen(pair[1], 4) == 0;
+	return pair[1] >= 0 && bind(pair[1], (struct sockaddr *)&a, sizeof(a)) == 0 && listen(pair[1], 4) == 0;
 }
 
 bool echo_start(struct front *f, const struct echo_options *o, int *ctl)
@@ -221,8 +217,7 @@ bool echo_start(struct front *f, const struct echo_options *o, int *ctl)
 	struct stat mem = { 0 };
 	int pair[2], control[2] = { -1, -1 };
 
-	if (o->path ? !listening_pair(o->path, pair)
-		    : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (o->path ? !listening_pair(o->path, pair) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return false;
 	if (ctl && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
 		return false;

@@ -8,15 +8,15 @@
 
 #include "front.h"
 
-#define ECHO_QUEUES 2
+#define ECHO_QUEUES  2
 #define ECHO_FEATURE 5 /* the device's one feature bit */
 
 struct echo_options {
-	bool own_front;	 /* sealed when the first ring starts, under the strictest filter */
+	bool own_front; /* sealed when the first ring starts, under the strictest filter */
 	bool allow_unsealed;
 	bool same_inode; /* memory must be the front's own memfd (made before the start) */
 	unsigned poll_us;
-	bool slow; /* dawdles between finding a ring empty and saying so */
+	bool slow;	  /* dawdles between finding a ring empty and saying so */
 	const char *path; /* listen here and serve one connection after the other */
 };
 

@@ -107,8 +107,8 @@ bool front_raw(struct front *f, const void *bytes, size_t len, const int *fds, u
 	return sendmsg(f->sock, &mh, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-bool front_send(struct front *f, uint32_t request, uint32_t flags, const void *payload,
-		uint32_t size, const int *fds, unsigned nfds)
+bool front_send(struct front *f, uint32_t request, uint32_t flags, const void *payload, uint32_t size, const int *fds,
+		unsigned nfds)
 {
 	uint8_t bytes[VHU_HDR_SIZE + 1024];
 	const uint32_t header[3] = { request, VHU_VERSION | flags, size };
@@ -146,13 +146,12 @@ bool front_closed(struct front *f, int ms)
 	return wait_fd(f->sock, ms) && recv(f->sock, &c, 1, MSG_PEEK) <= 0;
 }
 
-uint64_t front_ack(struct front *f, uint32_t request, const void *payload, uint32_t size,
-		   const int *fds, unsigned nfds)
+uint64_t front_ack(struct front *f, uint32_t request, const void *payload, uint32_t size, const int *fds, unsigned nfds)
 {
 	struct vhu_msg m;
 
-	if (!front_send(f, request, VHU_NEED_REPLY, payload, size, fds, nfds) ||
-	    !front_recv(f, &m, 5000) || m.request != request || m.size != 8)
+	if (!front_send(f, request, VHU_NEED_REPLY, payload, size, fds, nfds) || !front_recv(f, &m, 5000) ||
+	    m.request != request || m.size != 8)
 		return UINT64_MAX;
 	f->refused += m.u64 != 0;
 	return m.u64;
@@ -181,8 +180,8 @@ uint64_t front_get(struct front *f, uint32_t request)
 {
 	struct vhu_msg m;
 
-	if (!front_send(f, request, 0, NULL, 0, NULL, 0) || !front_recv(f, &m, 5000) ||
-	    m.request != request || m.size != 8)
+	if (!front_send(f, request, 0, NULL, 0, NULL, 0) || !front_recv(f, &m, 5000) || m.request != request ||
+	    m.size != 8)
 		return UINT64_MAX;
 	return m.u64;
 }
@@ -220,14 +219,11 @@ bool front_negotiate(struct front *f, uint64_t want, uint64_t want_protocol)
 
 static struct vhu_mem_region whole(const struct front *f)
 {
-	return (struct vhu_mem_region){ .gpa = f->gpa,
-					.size = f->mem_size,
-					.uva = (uintptr_t)f->mem };
+	return (struct vhu_mem_region){ .gpa = f->gpa, .size = f->mem_size, .uva = (uintptr_t)f->mem };
 }
 
 /* Acknowledged where that was negotiated; else only sent. */
-static bool say(struct front *f, uint32_t request, const void *payload, uint32_t size,
-		const int *fds, unsigned nfds)
+static bool say(struct front *f, uint32_t request, const void *payload, uint32_t size, const int *fds, unsigned nfds)
 {
 	if (f->protocol_features & (1ull << VHU_PF_REPLY_ACK))
 		return front_ack(f, request, payload, size, fds, nfds) == 0;
@@ -271,13 +267,11 @@ bool front_queue_fds(struct front_queue *q)
 
 bool front_queue_setup(struct front_queue *q, uint16_t base)
 {
-	struct vhu_vring_addr a = { .index = q->index,
-				    .desc = (uintptr_t)q->desc,
-				    .avail = (uintptr_t)q->avail,
-				    .used = (uintptr_t)q->used };
+	struct vhu_vring_addr a = {
+		.index = q->index, .desc = (uintptr_t)q->desc, .avail = (uintptr_t)q->avail, .used = (uintptr_t)q->used
+	};
 
-	return say_state(q, VHU_SET_VRING_NUM, q->size) &&
-	       say_state(q, VHU_SET_VRING_BASE, base) &&
+	return say_state(q, VHU_SET_VRING_NUM, q->size) && say_state(q, VHU_SET_VRING_BASE, base) &&
 	       say(q->f, VHU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0);
 }
 
@@ -289,8 +283,7 @@ bool front_queue_enable(struct front_queue *q, bool on)
 bool front_queue_start(struct front_queue *q)
 {
 	return front_queue_setup(q, q->used_seen) && front_queue_fds(q) &&
-	       (!(q->f->features & (1ull << VHU_F_PROTOCOL_FEATURES)) ||
-		front_queue_enable(q, true));
+	       (!(q->f->features & (1ull << VHU_F_PROTOCOL_FEATURES)) || front_queue_enable(q, true));
 }
 
 int front_queue_stop(struct front_queue *q)
@@ -298,8 +291,8 @@ int front_queue_stop(struct front_queue *q)
 	struct vhu_vring_state s = { .index = q->index };
 	struct vhu_msg m;
 
-	if (!front_send(q->f, VHU_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0) ||
-	    !front_recv(q->f, &m, 5000) || m.request != VHU_GET_VRING_BASE || m.size != sizeof(s))
+	if (!front_send(q->f, VHU_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0) || !front_recv(q->f, &m, 5000) ||
+	    m.request != VHU_GET_VRING_BASE || m.size != sizeof(s))
 		return -1;
 	return (int)m.state.num;
 }

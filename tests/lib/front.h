@@ -25,21 +25,21 @@ struct front_queue {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
-	uint64_t gpa;		/* of the window */
-	int kick, call, err;	/* eventfds */
-	uint16_t avail_idx;	/* next to publish */
+	uint64_t gpa;	     /* of the window */
+	int kick, call, err; /* eventfds */
+	uint16_t avail_idx;  /* next to publish */
 	uint16_t used_seen;
-	uint16_t next_desc;	/* front_add() takes descriptors round and round */
+	uint16_t next_desc; /* front_add() takes descriptors round and round */
 	bool event_idx;
 };
 
 struct front {
 	int sock;
-	pid_t pid;	/* of a back-end that was started for it, or 0 */
+	pid_t pid; /* of a back-end that was started for it, or 0 */
 	int memfd;
 	uint8_t *mem;
 	uint64_t mem_size;
-	uint64_t gpa;	/* guest physical address of mem[0] */
+	uint64_t gpa; /* guest physical address of mem[0] */
 	struct front_queue q[FRONT_MAX_QUEUES];
 	uint64_t features, protocol_features;
 	uint32_t refused; /* messages that were answered with a nonzero acknowledgement */
@@ -65,8 +65,8 @@ void *front_ptr(struct front *f, uint64_t gpa);
 /* Any bytes with any descriptors. */
 bool front_raw(struct front *f, const void *bytes, size_t len, const int *fds, unsigned nfds);
 /* A message with a good header. @flags is ORed to the version. */
-bool front_send(struct front *f, uint32_t request, uint32_t flags, const void *payload,
-		uint32_t size, const int *fds, unsigned nfds);
+bool front_send(struct front *f, uint32_t request, uint32_t flags, const void *payload, uint32_t size, const int *fds,
+		unsigned nfds);
 /* The next message from the back-end within @ms. False: none, or the connection ended. */
 bool front_recv(struct front *f, struct vhu_msg *m, int ms);
 /* Has the back-end closed the connection (waits for up to @ms)? */
@@ -75,8 +75,8 @@ bool front_closed(struct front *f, int ms);
  * Send with NEED_REPLY and return the acknowledgement: 0 good, other values
  * refused, UINT64_MAX none came.
  */
-uint64_t front_ack(struct front *f, uint32_t request, const void *payload, uint32_t size,
-		   const int *fds, unsigned nfds);
+uint64_t front_ack(struct front *f, uint32_t request, const void *payload, uint32_t size, const int *fds,
+		   unsigned nfds);
 uint64_t front_ack_u64(struct front *f, uint32_t request, uint64_t v);
 uint64_t front_ack_state(struct front *f, uint32_t request, uint32_t index, uint32_t num);
 uint64_t front_ack_fd(struct front *f, uint32_t request, unsigned q, int fd);
@@ -105,8 +105,7 @@ int front_queue_stop(struct front_queue *q);
 /* ---- rings ---- */
 
 /* Write one descriptor, as it is. */
-void front_desc(struct front_queue *q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags,
-		uint16_t next);
+void front_desc(struct front_queue *q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next);
 /* Write a good chain from the next free descriptors; returns its head. Not yet available. */
 uint16_t front_chain(struct front_queue *q, const struct front_buf *b, unsigned n);
 /* Put a head on the available ring and publish it. */

@@ -38,8 +38,7 @@ struct front_queue *front_queue(struct front *f, unsigned index, uint16_t size, 
 	return q;
 }
 
-void front_desc(struct front_queue *q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags,
-		uint16_t next)
+void front_desc(struct front_queue *q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
 	volatile struct vring_desc *d = &q->desc[i];
 
@@ -58,8 +57,7 @@ uint16_t front_chain(struct front_queue *q, const struct front_buf *b, unsigned 
 		uint16_t next = (uint16_t)((at + 1) % q->size);
 
 		front_desc(q, at, b[i].gpa, b[i].len,
-			   (uint16_t)((b[i].writable ? VRING_DESC_F_WRITE : 0) |
-				      (i + 1 < n ? VRING_DESC_F_NEXT : 0)),
+			   (uint16_t)((b[i].writable ? VRING_DESC_F_WRITE : 0) | (i + 1 < n ? VRING_DESC_F_NEXT : 0)),
 			   next);
 		q->next_desc = next;
 	}
@@ -96,8 +94,7 @@ void front_notify(struct front_queue *q, uint16_t added)
 		wanted = vring_need_event(__atomic_load_n(event, __ATOMIC_SEQ_CST), q->avail_idx,
 					  (uint16_t)(q->avail_idx - added));
 	else
-		wanted = !(__atomic_load_n(&q->used->flags, __ATOMIC_SEQ_CST) &
-			   VRING_USED_F_NO_NOTIFY);
+		wanted = !(__atomic_load_n(&q->used->flags, __ATOMIC_SEQ_CST) & VRING_USED_F_NO_NOTIFY);
 	if (wanted)
 		front_kick(q);
 }

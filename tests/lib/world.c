@@ -24,9 +24,8 @@ struct world *world_new(void)
 	for (unsigned i = 0; i < 3; i++) {
 		w->room[i] = aligned_alloc(PAGE, len[i]);
 		memset(w->room[i], 0, len[i]);
-		w->mem.r[i] = (struct shm_region){
-			.gpa = gpa[i], .size = len[i], .uva = gpa[i] << 8, .hva = w->room[i]
-		};
+		w->mem.r[i] =
+			(struct shm_region){ .gpa = gpa[i], .size = len[i], .uva = gpa[i] << 8, .hva = w->room[i] };
 	}
 	w->mem.nregions = 3;
 	return w;

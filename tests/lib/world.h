@@ -9,7 +9,7 @@
 #include "common/vring.h"
 
 #define WORLD_SIZE 8 /* of the queue */
-#define PAGE 0x1000ull
+#define PAGE	   0x1000ull
 /* Two regions side by side, a hole, and a third one. */
 #define A_GPA 0x10000ull
 #define A_LEN (4 * PAGE)

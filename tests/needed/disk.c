@@ -71,8 +71,12 @@ static void disk(const char *program, enum blk_io io, bool snapshot, uint64_t ra
 	uint8_t config[8];
 
 	describe_disk(true);
-	rc.blk = (struct blk_config){ .capacity = DISK, .queues = 1, .io = (uint8_t)io, .discard = true,
-				      .snapshot = snapshot, .rate_ops = rate };
+	rc.blk = (struct blk_config){ .capacity = DISK,
+				      .queues = 1,
+				      .io = (uint8_t)io,
+				      .discard = true,
+				      .snapshot = snapshot,
+				      .rate_ops = rate };
 	begin(program, features);
 	q = ring(0);
 	MUST(front_queue_enable(q, true));

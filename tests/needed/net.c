@@ -107,16 +107,19 @@ static void receive(struct front_queue *rx)
 
 static void nic(const char *program, uint64_t rate)
 {
-	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
-			    BIT(VHU_F_PROTOCOL_FEATURES);
+	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES);
 	struct front_queue *rx, *tx;
 
 	memset(&rc, 0, sizeof(rc));
 	rc.role = ROLE_NETD;
 	rc.own_front = true;
 	memcpy(rc.name, "net0", 5);
-	rc.net = (struct net_config){ .mtu = 9000, .queue_pairs = 1, .offload = true, .spoof_check = true,
-				      .vnet_hdr = true, .tap_offloads = offloads,
+	rc.net = (struct net_config){ .mtu = 9000,
+				      .queue_pairs = 1,
+				      .offload = true,
+				      .spoof_check = true,
+				      .vnet_hdr = true,
+				      .tap_offloads = offloads,
 				      .rate_packets = rate };
 	memcpy(rc.net.mac, guest_mac, ETH_ALEN);
 	begin(program, features);
@@ -134,7 +137,8 @@ static void nic(const char *program, uint64_t rate)
 	}
 	/* The guest's next driver takes other offloads. */
 	MUST(front_queue_stop(rx) >= 0 && front_queue_stop(tx) >= 0);
-	MUST(front_ack_u64(&f, VHU_SET_FEATURES, features | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4)) == 0);
+	MUST(front_ack_u64(&f, VHU_SET_FEATURES,
+			   features | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4)) == 0);
 	rx = front_queue(&f, 0, 64, 0x10000);
 	tx = front_queue(&f, 1, 64, 0x20000);
 	MUST(front_queue_setup(rx, 0) && front_queue_setup(tx, 0));

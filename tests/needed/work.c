@@ -104,7 +104,9 @@ void begin(const char *program, uint64_t features)
 			fprintf(stderr, "work: it says: %.200s\n", m.text);
 	} while (m.type == CTL_LOG);
 	MUST(m.type == CTL_READY);
-	MUST(front_negotiate(&f, features, BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_CONFIG) | BIT(VHU_PF_INFLIGHT_SHMFD)));
+	MUST(front_negotiate(&f, features,
+			     BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_CONFIG) |
+				     BIT(VHU_PF_INFLIGHT_SHMFD)));
 	MUST(front_send_memory(&f));
 }
 

@@ -20,12 +20,12 @@
 #define DATA	0x100000u
 #define WAIT_MS 3000
 
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			fprintf(stderr, "work: line %d: %s\n", __LINE__, #x);                      \
-			exit(1);                                                                   \
-		}                                                                                  \
+#define MUST(x)                                                               \
+	do {                                                                  \
+		if (!(x)) {                                                   \
+			fprintf(stderr, "work: line %d: %s\n", __LINE__, #x); \
+			exit(1);                                              \
+		}                                                             \
 	} while (0)
 
 extern struct front f;

@@ -60,10 +60,9 @@ int main(void)
 			       .read_only = nondet_bool(),
 			       .discard = nondet_bool(),
 			       .write_zeroes = nondet_bool() };
-	struct vq_chain c = { .nout = nondet_u16(),
-			      .nin = nondet_u16(),
-			      .out_len = nondet_u32(),
-			      .in_len = nondet_u32() };
+	struct vq_chain c = {
+		.nout = nondet_u16(), .nin = nondet_u16(), .out_len = nondet_u32(), .in_len = nondet_u32()
+	};
 	enum guest_fault f;
 
 	ASSUME(c.nout <= BUFFERS && c.nin <= BUFFERS && (c.nin || c.nout));
@@ -91,14 +90,12 @@ int main(void)
 		PROVE(r.off % 512 == 0 && r.left % 512 == 0, "whole sectors");
 		PROVE(r.left <= BLK_MAX_DATA, "bounded work");
 	}
-	if (r.type == VIRTIO_BLK_T_OUT || r.type == VIRTIO_BLK_T_DISCARD ||
-	    r.type == VIRTIO_BLK_T_WRITE_ZEROES)
+	if (r.type == VIRTIO_BLK_T_OUT || r.type == VIRTIO_BLK_T_DISCARD || r.type == VIRTIO_BLK_T_WRITE_ZEROES)
 		PROVE(!s.read_only, "nothing is written to a read-only disk");
 	PROVE(r.nranges <= BLK_MAX_SEGS, "not more ranges than there is room for");
 	for (unsigned i = 0; i < BLK_MAX_SEGS; i++)
 		if (i < r.nranges)
-			PROVE(r.range[i].off <= s.capacity &&
-				      r.range[i].len <= s.capacity - r.range[i].off,
+			PROVE(r.range[i].off <= s.capacity && r.range[i].len <= s.capacity - r.range[i].off,
 			      "discarded and zeroed ranges lie inside the disk");
 	return 0;
 }

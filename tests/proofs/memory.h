@@ -43,8 +43,7 @@ static bool proof_inside(const void *p, uint64_t len)
 		const struct shm_region *r = &proof_mem.r[i];
 
 		if (__CPROVER_same_object(p, r->hva))
-			return __CPROVER_POINTER_OFFSET(p) <= r->size &&
-			       len <= r->size - __CPROVER_POINTER_OFFSET(p);
+			return __CPROVER_POINTER_OFFSET(p) <= r->size && len <= r->size - __CPROVER_POINTER_OFFSET(p);
 	}
 	return false;
 }

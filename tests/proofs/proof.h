@@ -23,7 +23,7 @@ size_t nondet_size(void);
 bool nondet_bool(void);
 void *nondet_ptr(void);
 
-#define ASSUME(c)	__CPROVER_assume(c)
-#define PROVE(c, text)	__CPROVER_assert(c, text)
+#define ASSUME(c)      __CPROVER_assume(c)
+#define PROVE(c, text) __CPROVER_assert(c, text)
 
 #endif

@@ -21,8 +21,7 @@ int main(void)
 	for (unsigned i = 0; i < PROOF_REGIONS; i++) {
 		const struct shm_region *r = &proof_mem.r[i];
 
-		if (len && gpa >= r->gpa && gpa - r->gpa < r->size &&
-		    len <= r->size - (gpa - r->gpa)) {
+		if (len && gpa >= r->gpa && gpa - r->gpa < r->size && len <= r->size - (gpa - r->gpa)) {
 			inside = true;
 			PROVE(p == r->hva + (gpa - r->gpa), "the pointer is the address's own");
 		}

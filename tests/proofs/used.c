@@ -40,8 +40,7 @@ int main(void)
 	PROVE(q.published == start, "nothing is published by a push");
 	PROVE(q.in_flight == in_flight - pushed, "not more comes back than was in flight");
 	vq_publish(&q);
-	PROVE((uint16_t)(le16toh(used.idx) - start) == pushed || !pushed,
-	      "the index moves by what was pushed");
+	PROVE((uint16_t)(le16toh(used.idx) - start) == pushed || !pushed, "the index moves by what was pushed");
 	PROVE(q.published == (uint16_t)(start + pushed), "what is published is remembered");
 	PROVE(used.guard == 0xfeedf00d, "no store behind the used ring by the index");
 	return 0;

@@ -10,15 +10,14 @@
 
 #define QUEUE 8
 /* Room in the list; buffers in several pieces make it fill before the queue's length. */
-#define CAP   (QUEUE + 2)
+#define CAP (QUEUE + 2)
 
 /* A state that a walk can be in, between two buffers. */
 static bool proof_walk_ok(const struct walk *w)
 {
-	return w->cap <= CAP && w->niov <= w->cap && w->nout <= w->niov &&
-	       w->out_len + w->in_len <= UINT32_MAX && w->out_len <= UINT32_MAX && w->in_len <= UINT32_MAX &&
-	       w->writable_seen == (w->niov > w->nout) && w->writable_seen == (w->in_len > 0) &&
-	       (w->nout > 0) == (w->out_len > 0);
+	return w->cap <= CAP && w->niov <= w->cap && w->nout <= w->niov && w->out_len + w->in_len <= UINT32_MAX &&
+	       w->out_len <= UINT32_MAX && w->in_len <= UINT32_MAX && w->writable_seen == (w->niov > w->nout) &&
+	       w->writable_seen == (w->in_len > 0) && (w->nout > 0) == (w->out_len > 0);
 }
 
 /* Any of these states. */
@@ -50,13 +49,13 @@ static void proof_buffer_done(struct walk *w, const struct walk *a, const struct
 }
 
 /* How one buffer changes the state: the result @f, @a before, @b after. */
-static bool proof_buffer_ensures(const struct walk *a, const struct walk *b,
-				 const struct vring_desc *d, enum guest_fault f)
+static bool proof_buffer_ensures(const struct walk *a, const struct walk *b, const struct vring_desc *d,
+				 enum guest_fault f)
 {
 	bool in = d->flags & VRING_DESC_F_WRITE;
 
-	if (b->vq != a->vq || b->iov != a->iov || b->cap != a->cap || b->buffers != a->buffers ||
-	    b->niov < a->niov || b->niov > b->cap)
+	if (b->vq != a->vq || b->iov != a->iov || b->cap != a->cap || b->buffers != a->buffers || b->niov < a->niov ||
+	    b->niov > b->cap)
 		return false;
 	if (!d->len)
 		return f == FAULT_ZERO_LEN;
@@ -66,10 +65,8 @@ static bool proof_buffer_ensures(const struct walk *a, const struct walk *b,
 		return f == FAULT_TOTAL_LEN;
 	if (f != FAULT_NONE)
 		return f == FAULT_ADDR_RANGE || (f == FAULT_IOV_FULL && b->niov == b->cap);
-	return proof_walk_ok(b) && b->niov > a->niov &&
-	       b->out_len == a->out_len + (in ? 0 : d->len) &&
-	       b->in_len == a->in_len + (in ? d->len : 0) &&
-	       b->nout == (in ? a->nout : b->niov);
+	return proof_walk_ok(b) && b->niov > a->niov && b->out_len == a->out_len + (in ? 0 : d->len) &&
+	       b->in_len == a->in_len + (in ? d->len : 0) && b->nout == (in ? a->nout : b->niov);
 }
 
 #endif

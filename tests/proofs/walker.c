@@ -19,11 +19,11 @@ static struct vq q;
 /* A second opinion of the walk, from the values that were read alone. */
 static enum guest_fault want;
 static struct vring_desc last;
-static uint32_t seen[2];	/* a bit for each entry: the indirect table, the queue's */
+static uint32_t seen[2]; /* a bit for each entry: the indirect table, the queue's */
 static unsigned reads, buffers, cap, pieces, readable;
-static uint32_t entries;	/* of the indirect table; 0: there is none yet */
+static uint32_t entries; /* of the indirect table; 0: there is none yet */
 static uint64_t sum_out, sum_in;
-static bool goes_on;		/* the next thing is another descriptor of the table */
+static bool goes_on; /* the next thing is another descriptor of the table */
 
 static enum guest_fault judge_pointer_to_table(void)
 {

@@ -26,9 +26,9 @@
 #define DATA_AT	  0x100000u
 #define SLOT_SIZE (MOST * BLOCK)
 #define HEAD_AT	  0x80000u
-#define FEATURES                                                                                   \
-	((1ull << VIRTIO_F_VERSION_1) | (1ull << VHU_F_PROTOCOL_FEATURES) |                        \
-	 (1ull << VIRTIO_BLK_F_FLUSH) | (1ull << VIRTIO_RING_F_EVENT_IDX))
+#define FEATURES                                                                                           \
+	((1ull << VIRTIO_F_VERSION_1) | (1ull << VHU_F_PROTOCOL_FEATURES) | (1ull << VIRTIO_BLK_F_FLUSH) | \
+	 (1ull << VIRTIO_RING_F_EVENT_IDX))
 
 struct block {
 	uint32_t acked, pending; /* versions; pending 0: no write is under way */
@@ -102,8 +102,7 @@ static void put_chain(unsigned s)
 	next = (uint16_t)(slot[s].n ? d + 1 : d + 2);
 	front_desc(q, d, at, sizeof(*hdr), VRING_DESC_F_NEXT, next);
 	front_desc(q, (uint16_t)(d + 1), DATA_AT + (uint64_t)s * SLOT_SIZE, slot[s].n * BLOCK,
-		   (uint16_t)(VRING_DESC_F_NEXT | (read ? VRING_DESC_F_WRITE : 0)),
-		   (uint16_t)(d + 2));
+		   (uint16_t)(VRING_DESC_F_NEXT | (read ? VRING_DESC_F_WRITE : 0)), (uint16_t)(d + 2));
 	front_desc(q, (uint16_t)(d + 2), at + 32, 1, VRING_DESC_F_WRITE, 0);
 	front_offer(q, d);
 }
@@ -120,8 +119,7 @@ static bool submit(void)
 		return false;
 	slot[s] = (struct slot){ true, VIRTIO_BLK_T_FLUSH, 0, 0 };
 	if (kind)
-		slot[s] = (struct slot){ true, kind < 13 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
-					 first, n };
+		slot[s] = (struct slot){ true, kind < 13 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, first, n };
 	claim(s);
 	put_chain(s);
 	outstanding++;
@@ -135,8 +133,8 @@ static void check_read(unsigned s)
 	for (uint32_t b = slot[s].first; b < slot[s].first + slot[s].n; b++)
 		for (unsigned k = 0; k < BLOCK / 8; k++, at++)
 			if (*at != word(b, block[b].acked))
-				fail("block %u: read 0x%llx at word %u, not version %u", b,
-				     (unsigned long long)*at, k, block[b].acked);
+				fail("block %u: read 0x%llx at word %u, not version %u", b, (unsigned long long)*at, k,
+				     block[b].acked);
 }
 
 static void complete(uint32_t id)
@@ -201,10 +199,9 @@ static void check_image(int fd)
 		if (pread(fd, buf, BLOCK, (off_t)b * BLOCK) != BLOCK)
 			fail("image: %s", strerror(errno));
 		for (unsigned i = 0; i < BLOCK / 8; i++)
-			if (buf[i] != word(b, k->acked) &&
-			    !(k->pending && buf[i] == word(b, k->pending)))
-				fail("block %u has 0x%llx at word %u; acknowledged: %u, under way: %u",
-				     b, (unsigned long long)buf[i], i, k->acked, k->pending);
+			if (buf[i] != word(b, k->acked) && !(k->pending && buf[i] == word(b, k->pending)))
+				fail("block %u has 0x%llx at word %u; acknowledged: %u, under way: %u", b,
+				     (unsigned long long)buf[i], i, k->acked, k->pending);
 	}
 }
 
@@ -215,8 +212,7 @@ static void check_cache(void)
 	struct vhu_config c = { .offset = offsetof(struct virtio_blk_config, wce), .size = 1 };
 
 	if (!front_get_config(&front, c.offset, 1, &wce) || wce != !write_through)
-		fail("generation %u: the cache is of kind %u, not %u", h.rc.generation, wce,
-		     !write_through);
+		fail("generation %u: the cache is of kind %u, not %u", h.rc.generation, wce, !write_through);
 	if (rnd(4))
 		return;
 	write_through = !write_through;
@@ -243,8 +239,11 @@ static void open_disk(const char *exe, const char *image, bool direct, bool sync
 	if (disk < 0 || *check < 0 || ftruncate(disk, (off_t)BLOCKS * BLOCK) < 0)
 		fail("%s: %s", image, strerror(errno));
 	helper_prepare(&h, exe, ROLE_BLKD, "blk0", &front, DATA_AT + SLOTS * SLOT_SIZE);
-	h.rc.blk = (struct blk_config){ .capacity = (uint64_t)BLOCKS * BLOCK, .queues = 1,
-					.direct = direct, .blk_size = 512, .phys_size = BLOCK,
+	h.rc.blk = (struct blk_config){ .capacity = (uint64_t)BLOCKS * BLOCK,
+					.queues = 1,
+					.direct = direct,
+					.blk_size = 512,
+					.phys_size = BLOCK,
 					.io = sync_io ? BLK_IO_SYNC : BLK_IO_AUTO };
 	h.rc.inflight = true;
 	helper_add_fd(&h, disk, HFD_DISK);

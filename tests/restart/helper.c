@@ -49,8 +49,8 @@ void nap_us(uint64_t us)
 	nanosleep(&t, NULL);
 }
 
-void helper_prepare(struct helper *h, const char *exe, enum role role, const char *name,
-		    struct front *f, uint64_t memory)
+void helper_prepare(struct helper *h, const char *exe, enum role role, const char *name, struct front *f,
+		    uint64_t memory)
 {
 	struct stat st;
 	int sv[2];
@@ -152,8 +152,8 @@ void helper_kill(struct helper *h)
 	if (waitpid(h->pid, &status, 0) != h->pid)
 		fail("waitpid: %s", strerror(errno));
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		fail("%s (generation %u) had ended before it was killed, with status 0x%x",
-		     h->rc.name, h->rc.generation, status);
+		fail("%s (generation %u) had ended before it was killed, with status 0x%x", h->rc.name,
+		     h->rc.generation, status);
 	while (!ended) {
 		if (poll(&p, 1, 10000) != 1)
 			fail("%s: its ring does not end", h->rc.name);

@@ -25,7 +25,6 @@ int main(int argc, char **argv)
 		fail("restart blkd EXE KILLS IMAGE [direct|sync] | restart netd EXE KILLS");
 	printf("%s %s: %u kills, %llu %s verified, nothing lost, %llu.%01llu s\n", argv[1], how, kills,
 	       (unsigned long long)n, *argv[1] == 'b' ? "requests" : "frames",
-	       (unsigned long long)(now_us() - began) / 1000000,
-	       (unsigned long long)(now_us() - began) / 100000 % 10);
+	       (unsigned long long)(now_us() - began) / 1000000, (unsigned long long)(now_us() - began) / 100000 % 10);
 	return 0;
 }

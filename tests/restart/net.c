@@ -60,8 +60,7 @@ static void make_tap(void)
 		fail("network namespace: %s (this needs root)", strerror(errno));
 	tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	wire = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(0x88b5));
-	if (tap < 0 || wire < 0 || ioctl(tap, TUNSETIFF, &r) < 0 ||
-	    ioctl(tap, TUNSETVNETHDRSZ, &size) < 0)
+	if (tap < 0 || wire < 0 || ioctl(tap, TUNSETIFF, &r) < 0 || ioctl(tap, TUNSETVNETHDRSZ, &size) < 0)
 		fail("tap: %s", strerror(errno));
 	r.ifr_flags = IFF_UP | IFF_NOARP;
 	if (ioctl(wire, SIOCSIFFLAGS, &r) < 0 || ioctl(wire, SIOCGIFINDEX, &r) < 0)
@@ -127,8 +126,7 @@ static void from_guest(void)
 		if (n != LEN || !whole(&f))
 			fail("a frame of %zd bytes came damaged", n);
 		if (f.seq > tx_next || f.seq < tx_floor)
-			fail("frame %u came after %u (answered at the last kill: %u)", f.seq,
-			     tx_next, tx_floor);
+			fail("frame %u came after %u (answered at the last kill: %u)", f.seq, tx_next, tx_floor);
 		/* Frames come again from where the successor began, and in order. */
 		tx_next = f.seq + 1;
 		verified++;
@@ -175,8 +173,7 @@ static void load(uint64_t us)
 	uint64_t until = now_us() + us;
 
 	do {
-		struct pollfd p[] = { { .fd = wire, .events = POLLIN },
-				      { .fd = rx->call, .events = POLLIN } };
+		struct pollfd p[] = { { .fd = wire, .events = POLLIN }, { .fd = rx->call, .events = POLLIN } };
 
 		make_frames();
 		from_guest();
@@ -214,8 +211,8 @@ static void attach(void)
 			offer_rx(s);
 	}
 	/* Every descriptor before the first ring starts: that seals. */
-	if (!front_queue_setup(rx, 0) || !front_queue_fds(rx) || !front_queue_setup(tx, 0) ||
-	    !front_queue_fds(tx) || !front_queue_enable(rx, true) || !front_queue_enable(tx, true))
+	if (!front_queue_setup(rx, 0) || !front_queue_fds(rx) || !front_queue_setup(tx, 0) || !front_queue_fds(tx) ||
+	    !front_queue_enable(rx, true) || !front_queue_enable(tx, true))
 		fail("the queues of generation %u do not start", h.rc.generation);
 }
 
@@ -223,8 +220,7 @@ uint64_t kill_netd(const char *exe, unsigned kills)
 {
 	make_tap();
 	helper_prepare(&h, exe, ROLE_NETD, "net0", &front, 4 << 20);
-	h.rc.net = (struct net_config){ .mtu = 1500, .queue_pairs = 1, .spoof_check = true,
-					.vnet_hdr = true };
+	h.rc.net = (struct net_config){ .mtu = 1500, .queue_pairs = 1, .spoof_check = true, .vnet_hdr = true };
 	memcpy(h.rc.net.mac, guest, ETH_ALEN);
 	helper_add_fd(&h, tap, HFD_TAP0);
 	helper_start(&h);

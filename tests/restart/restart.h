@@ -15,20 +15,20 @@
 struct helper {
 	const char *exe;
 	pid_t pid;
-	int ctl;	  /* the supervisor's end */
-	int far;	  /* the connection: the helper's end of it */
+	int ctl; /* the supervisor's end */
+	int far; /* the connection: the helper's end of it */
 	struct front *f;
 	struct role_config rc;
-	unsigned nfds;	  /* descriptors of its table, beyond control and connection */
+	unsigned nfds; /* descriptors of its table, beyond control and connection */
 	int fd[MAX_FDS], number[MAX_FDS];
-	unsigned faults;  /* that it reported */
+	unsigned faults; /* that it reported */
 };
 
 /* All of these end the program with one line when the host or the helper fails. */
 NORETURN void fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Connection and memory for @h->f; h->rc's common part. */
-void helper_prepare(struct helper *h, const char *exe, enum role role, const char *name,
-		    struct front *f, uint64_t memory);
+void helper_prepare(struct helper *h, const char *exe, enum role role, const char *name, struct front *f,
+		    uint64_t memory);
 void helper_add_fd(struct helper *h, int fd, int number);
 void helper_start(struct helper *h);
 /* Kill it and wait until nothing of it is left; the next one is of the next generation. */

@@ -29,8 +29,8 @@ static void reads_and_writes(void **state)
 
 static void bad_requests_are_errors(void **state)
 {
-	static const uint64_t sectors[] = { SECTORS, SECTORS + 1, UINT64_MAX, UINT64_MAX - 7, 1ull << 55,
-					    (1ull << 55) + 1, 1ull << 63, UINT64_MAX / 512 + 1 };
+	static const uint64_t sectors[] = { SECTORS,	SECTORS + 1,	  UINT64_MAX, UINT64_MAX - 7,
+					    1ull << 55, (1ull << 55) + 1, 1ull << 63, UINT64_MAX / 512 + 1 };
 	uint8_t before[512];
 
 	(void)state;

@@ -66,8 +66,7 @@ static void direct_with_any_buffer(void **state)
 	w.cfg.cache = BLK_CACHE_NONE;
 	begin();
 	for (unsigned shift = 0; shift < 2000; shift += 333) {
-		assert_int_equal(ask(VIRTIO_BLK_T_IN, 8 + shift / 333, DATA + shift, 9216),
-				 VIRTIO_BLK_S_OK);
+		assert_int_equal(ask(VIRTIO_BLK_T_IN, 8 + shift / 333, DATA + shift, 9216), VIRTIO_BLK_S_OK);
 		data_is(DATA + shift, (8 + shift / 333) * 512, 9216);
 	}
 	p = front_ptr(&w.f, DATA + 5);
@@ -139,12 +138,8 @@ static void kernel_without_workers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(image_that_shrank),
-		T(host_that_refuses_to_write),
-		T(stop_waits_for_what_is_in_flight),
-		T(direct_with_any_buffer),
-		T(snapshot_leaves_the_image_alone),
-		T(rate_limits_delay_and_lose_nothing),
+		T(image_that_shrank),	   T(host_that_refuses_to_write),      T(stop_waits_for_what_is_in_flight),
+		T(direct_with_any_buffer), T(snapshot_leaves_the_image_alone), T(rate_limits_delay_and_lose_nothing),
 		T(kernel_without_workers),
 	};
 

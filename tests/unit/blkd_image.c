@@ -157,8 +157,7 @@ static void bounced_transfers(void **state)
 	assert_int_equal(io_bounce(&f, false, &(struct iovec){ buf, SIZE }, 1, 512, SIZE - 512, false),
 			 BOUNCE_SIZE - 512);
 	f.limit = SIZE - 512;
-	assert_int_equal(io_bounce(&f, true, &(struct iovec){ buf, 512 }, 1, SIZE - 1024, 512, false),
-			 -EIO);
+	assert_int_equal(io_bounce(&f, true, &(struct iovec){ buf, 512 }, 1, SIZE - 1024, 512, false), -EIO);
 	assert_true(io_bounce_shares(&f, true, 512, 4096));
 	assert_false(io_bounce_shares(&f, true, 4096, 8192));
 	assert_false(io_bounce_shares(&f, false, 512, 512));
@@ -216,7 +215,7 @@ static void ring_does_only_its_work(void **state)
 	assert_memory_equal(buf, ref + 8192, 4096);
 	/* Another operation, another slot, and a plain descriptor are all refused by the kernel. */
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_NOP, 0, &r), 0, 0, 0), -EACCES);
-	assert_int_equal(one(&r, ring_push(&r, IORING_OP_OPENAT, 0, &r), (uintptr_t)"/", 0, 0), -EACCES);
+	assert_int_equal(one(&r, ring_push(&r, IORING_OP_OPENAT, 0, &r), (uintptr_t) "/", 0, 0), -EACCES);
 	/* It would allocate behind the end of the image. */
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_FALLOCATE, 0, &r), 4096, 1, 1 << 20), -EACCES);
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_READ, 1, &r), (uintptr_t)buf, 512, 0), -EBADF);

@@ -14,8 +14,9 @@
 #define DISK (1024 * SECTOR_SIZE)
 
 static const struct blk_shape writable = { .capacity = DISK, .discard = true, .write_zeroes = true };
-static const struct blk_shape read_only = { .capacity = DISK, .read_only = true, .discard = true,
-					    .write_zeroes = true };
+static const struct blk_shape read_only = {
+	.capacity = DISK, .read_only = true, .discard = true, .write_zeroes = true
+};
 static const struct blk_shape plain = { .capacity = DISK };
 
 static struct blk_req r;
@@ -23,8 +24,8 @@ static struct vq_chain chain;
 static uint8_t out_mem[4096], in_mem[1 << 17];
 
 /* A chain of one readable and one writable piece; sizes 0 leave it out. */
-static enum guest_fault judge(const struct blk_shape *s, uint32_t type, uint64_t sector,
-			      uint32_t out_extra, uint32_t in_len)
+static enum guest_fault judge(const struct blk_shape *s, uint32_t type, uint64_t sector, uint32_t out_extra,
+			      uint32_t in_len)
 {
 	struct virtio_blk_outhdr hdr = { .type = htole32(type), .sector = htole64(sector) };
 
@@ -32,13 +33,14 @@ static enum guest_fault judge(const struct blk_shape *s, uint32_t type, uint64_t
 	memset(&r, 0xee, sizeof(r));
 	r.iov[0] = (struct iovec){ out_mem, sizeof(hdr) + out_extra };
 	r.iov[1] = (struct iovec){ in_mem, in_len };
-	chain = (struct vq_chain){ .head = 3, .nout = 1, .nin = in_len ? 1 : 0,
-				   .out_len = sizeof(hdr) + out_extra, .in_len = in_len };
+	chain = (struct vq_chain){
+		.head = 3, .nout = 1, .nin = in_len ? 1 : 0, .out_len = sizeof(hdr) + out_extra, .in_len = in_len
+	};
 	return blk_judge(s, &chain, &r);
 }
 
-static void verdict_is(const struct blk_shape *s, uint32_t type, uint64_t sector, uint32_t out_extra,
-		       uint32_t in_len, uint8_t verdict)
+static void verdict_is(const struct blk_shape *s, uint32_t type, uint64_t sector, uint32_t out_extra, uint32_t in_len,
+		       uint8_t verdict)
 {
 	assert_int_equal(judge(s, type, sector, out_extra, in_len), FAULT_NONE);
 	assert_int_equal(r.verdict, verdict);
@@ -62,9 +64,16 @@ static void read_whole_sectors(void **state)
 
 static void ranges_cannot_wrap(void **state)
 {
-	static const uint64_t bad[] = { 1024, 1025, UINT64_MAX, UINT64_MAX - 1, 1ull << 55,
-					(1ull << 55) + 1, UINT64_MAX / 512, UINT64_MAX / 512 + 1,
-					1ull << 63, 1ull << 32 };
+	static const uint64_t bad[] = { 1024,
+					1025,
+					UINT64_MAX,
+					UINT64_MAX - 1,
+					1ull << 55,
+					(1ull << 55) + 1,
+					UINT64_MAX / 512,
+					UINT64_MAX / 512 + 1,
+					1ull << 63,
+					1ull << 32 };
 
 	(void)state;
 	verdict_is(&writable, VIRTIO_BLK_T_IN, 1023, 0, 513, BLK_GO);
@@ -150,8 +159,7 @@ static void header_and_data_in_any_pieces(void **state)
 
 static void unknown_types_are_unsupported(void **state)
 {
-	static const uint32_t types[] = { 2, 3, 5, 6, 7, 9, 10, 12, 14, 0x80000000u, 0x80000001u,
-					  UINT32_MAX };
+	static const uint32_t types[] = { 2, 3, 5, 6, 7, 9, 10, 12, 14, 0x80000000u, 0x80000001u, UINT32_MAX };
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(types); i++)

@@ -29,7 +29,7 @@
 #define DISK	   (1u << 20)
 #define SECTORS	   (DISK / SECTOR_SIZE)
 #define MEM	   (8u << 20)
-#define RING_AT(q) (0x10000u + (q) * 0x10000u)
+#define RING_AT(q) (0x10000u + (q)*0x10000u)
 #define HDR	   0x80000u /* headers of 16 bytes */
 #define STATUS	   0x90000u
 #define DATA	   0x100000u
@@ -188,7 +188,7 @@ static inline uint8_t status(unsigned i)
 
 /* Offer header, @len bytes at @gpa and a status byte on @q; returns the head. */
 static inline uint16_t offer(struct front_queue *q, unsigned i, uint32_t type, uint64_t sector, uint64_t gpa,
-		      uint32_t len)
+			     uint32_t len)
 {
 	bool in = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
 	struct front_buf b[3] = { { HDR + 16 * i, 16, false }, { gpa, len, in }, { STATUS + i, 1, true } };
@@ -264,10 +264,9 @@ static inline void burst(struct front_queue *q, unsigned n)
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, finish)
 
 /* The tests, once on each data plane. */
-#define RUN_ON_BOTH(tests)                                                                         \
-	(plane = BLK_IO_SYNC,                                                                      \
-	 cmocka_run_group_tests_name("preadv2 and pwritev2", tests, NULL, NULL) +                  \
-		 (plane = BLK_IO_AUTO,                                                             \
-		  cmocka_run_group_tests_name("io_uring where it is there", tests, NULL, NULL)))
+#define RUN_ON_BOTH(tests)                                                        \
+	(plane = BLK_IO_SYNC,                                                     \
+	 cmocka_run_group_tests_name("preadv2 and pwritev2", tests, NULL, NULL) + \
+		 (plane = BLK_IO_AUTO, cmocka_run_group_tests_name("io_uring where it is there", tests, NULL, NULL)))
 
 #endif

@@ -52,8 +52,7 @@ static struct front_queue *start(unsigned q, uint16_t size)
 static void offer_text(struct front_queue *q, const char *text)
 {
 	uint64_t at = DATA + q->index * 0x8000 + q->next_desc * 64ull;
-	const struct front_buf b[] = { { at, (uint32_t)strlen(text) + 1, false },
-				       { at + 32, 32, true } };
+	const struct front_buf b[] = { { at, (uint32_t)strlen(text) + 1, false }, { at + 32, 32, true } };
 
 	memcpy(front_ptr(&f, at), text, strlen(text) + 1);
 	front_offer(q, front_chain(q, b, 2));
@@ -86,9 +85,9 @@ static struct echo_config counters(void)
 static void features_of_every_kind(void **state)
 {
 	static const uint64_t sets[] = {
-		BASIC, BASIC | BIT64(VIRTIO_RING_F_EVENT_IDX), ALL,
-		BIT64(VIRTIO_F_VERSION_1), /* rings enabled at once, nothing acknowledged */
-		0,			   /* a driver from before 1.0 */
+		BASIC, BASIC | BIT64(VIRTIO_RING_F_EVENT_IDX),
+		ALL,   BIT64(VIRTIO_F_VERSION_1), /* rings enabled at once, nothing acknowledged */
+		0,				  /* a driver from before 1.0 */
 	};
 
 	(void)state;
@@ -140,8 +139,7 @@ static void order_of_dpdk(void **state)
 	assert_int_equal(front_get(&f, VHU_GET_STATUS), 11);
 	{
 		struct front_queue *q = front_queue(&f, 1, 256, f.gpa);
-		const struct front_buf b[] = { { f.gpa + 0x40000, 6, false },
-					       { f.gpa + 0x50000, 6, true } };
+		const struct front_buf b[] = { { f.gpa + 0x40000, 6, false }, { f.gpa + 0x50000, 6, true } };
 		uint32_t id, len;
 
 		assert_true(front_queue_start(q));
@@ -243,7 +241,8 @@ static void reset_device_and_status_zero(void **state)
 		q = start(0, 8);
 		echo(q, "run");
 		assert_int_equal(i ? front_ack_u64(&f, VHU_SET_STATUS, 0)
-				   : front_ack(&f, VHU_RESET_DEVICE, NULL, 0, NULL, 0), 0);
+				   : front_ack(&f, VHU_RESET_DEVICE, NULL, 0, NULL, 0),
+				 0);
 		assert_int_equal(counters().resets, i + 1);
 		offer_text(q, "reset");
 		front_kick(q);

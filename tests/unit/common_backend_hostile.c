@@ -232,8 +232,7 @@ static void a_running_ring_is_not_changed(void **state)
 	assert_int_equal(front_ack_state(&f, VHU_SET_VRING_NUM, 0, 1024), 1);
 	assert_int_equal(front_ack_state(&f, VHU_SET_VRING_BASE, 0, 77), 1);
 	assert_int_equal(front_ack(&f, VHU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0), 1);
-	assert_int_equal(front_ack_u64(&f, VHU_SET_FEATURES,
-				       f.features & ~BIT64(VIRTIO_RING_F_EVENT_IDX)), 1);
+	assert_int_equal(front_ack_u64(&f, VHU_SET_FEATURES, f.features & ~BIT64(VIRTIO_RING_F_EVENT_IDX)), 1);
 	assert_int_equal(front_ack_u64(&f, VHU_SET_FEATURES, f.features), 0);
 	alive(q);
 	assert_int_equal(front_queue_stop(q), 1);
@@ -258,14 +257,10 @@ static void rings_outside_memory_do_not_start(void **state)
 	struct front_queue *q = front_queue(&f, 0, 8, GPA);
 	uint64_t end = (uintptr_t)f.mem + MEM, in = (uintptr_t)q->desc;
 	const struct vhu_vring_addr bad[] = {
-		{ .desc = 0, .avail = in, .used = in },
-		{ .desc = end - 16, .avail = in, .used = in },
-		{ .desc = in + 8, .avail = in, .used = in },
-		{ .desc = in, .avail = end - 4, .used = in },
-		{ .desc = in, .avail = in + 1, .used = in },
-		{ .desc = in, .avail = in, .used = end - 4 },
-		{ .desc = in, .avail = in, .used = in + 2 },
-		{ .desc = in, .avail = in, .used = UINT64_MAX - 3 },
+		{ .desc = 0, .avail = in, .used = in },	     { .desc = end - 16, .avail = in, .used = in },
+		{ .desc = in + 8, .avail = in, .used = in }, { .desc = in, .avail = end - 4, .used = in },
+		{ .desc = in, .avail = in + 1, .used = in }, { .desc = in, .avail = in, .used = end - 4 },
+		{ .desc = in, .avail = in, .used = in + 2 }, { .desc = in, .avail = in, .used = UINT64_MAX - 3 },
 		{ .desc = GPA, .avail = in, .used = in }, /* a guest address is not the front-end's */
 	};
 
@@ -275,8 +270,7 @@ static void rings_outside_memory_do_not_start(void **state)
 	assert_int_equal(front_ack_state(&f, VHU_SET_VRING_NUM, 0, 8), 0);
 	assert_true(front_queue_enable(q, true));
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(front_ack(&f, VHU_SET_VRING_ADDR, &bad[i], sizeof(bad[i]), NULL, 0),
-				 0);
+		assert_int_equal(front_ack(&f, VHU_SET_VRING_ADDR, &bad[i], sizeof(bad[i]), NULL, 0), 0);
 		assert_int_equal(front_ack_state(&f, VHU_SET_VRING_ENABLE, 0, 1), 1);
 		front_kick(q);
 	}
@@ -288,8 +282,7 @@ static void rings_outside_memory_do_not_start(void **state)
 
 static void only_eventfds_kick_and_call(void **state)
 {
-	static const uint32_t requests[] = { VHU_SET_VRING_KICK, VHU_SET_VRING_CALL,
-					     VHU_SET_VRING_ERR };
+	static const uint32_t requests[] = { VHU_SET_VRING_KICK, VHU_SET_VRING_CALL, VHU_SET_VRING_ERR };
 	struct front_queue *q = start(0);
 	uint32_t before = counters().open_fds;
 	int pipes[2], socks[2], fds[10];
@@ -347,8 +340,7 @@ static double cpu_seconds(void)
 	close(fd);
 	assert_true(n > 0);
 	line[n] = 0;
-	n = sscanf(strrchr(line, ')'),
-		   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &utime, &stime);
+	n = sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &utime, &stime);
 	assert_int_equal(n, 2);
 	return (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
 }

@@ -81,13 +81,10 @@ static void every_message_at_every_wrong_size(void **state)
 	(void)state;
 	for (uint32_t request = 0; request < 70; request++) {
 		for (uint32_t size = 0; size <= 512; size += size < 48 ? 1 : 29) {
-			struct vhu_msg shape = { .request = request,
-						 .flags = VHU_VERSION,
-						 .size = size };
+			struct vhu_msg shape = { .request = request, .flags = VHU_VERSION, .size = size };
 			struct vhu_msg m;
 
-			if (vhu_shape_ok(&shape) || request == VHU_GET_CONFIG ||
-			    request == VHU_SET_CONFIG)
+			if (vhu_shape_ok(&shape) || request == VHU_GET_CONFIG || request == VHU_SET_CONFIG)
 				continue;
 			assert_true(front_send(&f, request, VHU_NEED_REPLY, bytes, size, NULL, 0));
 			assert_true(front_recv(&f, &m, 5000));
@@ -157,8 +154,8 @@ static void config_is_read_and_written_within_bounds(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
 		struct vhu_config c = { .offset = writes[i].offset, .size = writes[i].size };
 
-		assert_int_equal(front_ack(&f, VHU_SET_CONFIG, &c, 12 + MAX(MIN(c.size, 256u), 1u),
-					   NULL, 0), !writes[i].ok);
+		assert_int_equal(front_ack(&f, VHU_SET_CONFIG, &c, 12 + MAX(MIN(c.size, 256u), 1u), NULL, 0),
+				 !writes[i].ok);
 		if (writes[i].size != 1)
 			continue;
 		c.size = 2; /* says more than it brings */
@@ -174,12 +171,12 @@ struct table_case {
 static void bad_memory_tables_change_nothing(void **state)
 {
 	static const struct table_case bad[] = {
-		{ 1, { { 0, PAGE, 0, 64 * PAGE } } },		   /* past the file */
+		{ 1, { { 0, PAGE, 0, 64 * PAGE } } }, /* past the file */
 		{ 1, { { 0, 65 * PAGE, 0, 0 } } },
-		{ 1, { { 0, PAGE, 0, UINT64_MAX - PAGE + 1 } } },  /* wraps */
+		{ 1, { { 0, PAGE, 0, UINT64_MAX - PAGE + 1 } } }, /* wraps */
 		{ 1, { { UINT64_MAX - PAGE + 1, 2 * PAGE, 0, 0 } } },
 		{ 1, { { 0, 0, 0, 0 } } },
-		{ 1, { { 0, PAGE, 0, 63 * PAGE + 1 } } },	   /* by a byte */
+		{ 1, { { 0, PAGE, 0, 63 * PAGE + 1 } } },			/* by a byte */
 		{ 2, { { 0, 2 * PAGE, 0, 0 }, { PAGE, PAGE, 0x9000000, 0 } } }, /* overlaps */
 		{ 3, { { 0, PAGE, 0, 0 }, { PAGE, PAGE, PAGE, 0 }, { 0, PAGE, 0x900000, 0 } } },
 	};
@@ -193,8 +190,7 @@ static void bad_memory_tables_change_nothing(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		t.nregions = bad[i].n;
 		memcpy(t.regions, bad[i].r, sizeof(bad[i].r));
-		assert_int_equal(front_ack(&f, VHU_SET_MEM_TABLE, &t, 8 + 32 * t.nregions, fds,
-					   t.nregions), 1);
+		assert_int_equal(front_ack(&f, VHU_SET_MEM_TABLE, &t, 8 + 32 * t.nregions, fds, t.nregions), 1);
 		alive(q);
 	}
 	t.nregions = 0;
@@ -249,11 +245,11 @@ static void memory_of_another_guest_is_refused(void **state)
 static void bad_inflight_areas_are_refused(void **state)
 {
 	static const struct vhu_inflight bad[] = {
-		{ 0, 0, 1, 8, 0 },	       { 63, 0, 1, 8, 0 },
-		{ 8 * PAGE, 0, 17, 8, 0 },     { 8 * PAGE, 0, 0, 8, 0 },
-		{ 8 * PAGE, 0, 1, 0, 0 },      { 8 * PAGE, 0, 1, 2048, 0 },
-		{ 8 * PAGE, PAGE, 1, 8, 0 },   { 8 * PAGE, 8, 1, 8, 0 },
-		{ UINT64_MAX, 0, 1, 8, 0 },    { PAGE, UINT64_MAX - PAGE + 1, 1, 8, 0 },
+		{ 0, 0, 1, 8, 0 },	     { 63, 0, 1, 8, 0 },
+		{ 8 * PAGE, 0, 17, 8, 0 },   { 8 * PAGE, 0, 0, 8, 0 },
+		{ 8 * PAGE, 0, 1, 0, 0 },    { 8 * PAGE, 0, 1, 2048, 0 },
+		{ 8 * PAGE, PAGE, 1, 8, 0 }, { 8 * PAGE, 8, 1, 8, 0 },
+		{ UINT64_MAX, 0, 1, 8, 0 },  { PAGE, UINT64_MAX - PAGE + 1, 1, 8, 0 },
 		{ 9 * PAGE, 0, 1, 8, 0 },
 	};
 	struct vhu_inflight i = { .num_queues = 3, .queue_size = 8 };
@@ -313,14 +309,10 @@ static void acknowledgements_only_where_they_were_agreed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(every_message_at_every_wrong_size),
-		T(a_stream_that_cannot_be_followed_ends),
-		T(config_is_read_and_written_within_bounds),
-		T(bad_memory_tables_change_nothing),
-		T(memory_that_is_none_is_refused),
-		T(memory_of_another_guest_is_refused),
-		T(bad_inflight_areas_are_refused),
-		T(acknowledgements_only_where_they_were_agreed),
+		T(every_message_at_every_wrong_size),	     T(a_stream_that_cannot_be_followed_ends),
+		T(config_is_read_and_written_within_bounds), T(bad_memory_tables_change_nothing),
+		T(memory_that_is_none_is_refused),	     T(memory_of_another_guest_is_refused),
+		T(bad_inflight_areas_are_refused),	     T(acknowledgements_only_where_they_were_agreed),
 	};
 
 	alarm(120);

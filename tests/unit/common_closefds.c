@@ -32,17 +32,16 @@ static void hide(unsigned call)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = {ARRAY_SIZE(code), code};
+	struct sock_fprog filter = { ARRAY_SIZE(code), code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
 		_exit(1);
 }
 
 /* Descriptors here and there, in a child; @hidden calls are not in its kernel. */
 static int emptied(unsigned hidden)
 {
-	static const int numbers[] = {9, 10, 11, 73, 74, 75, 137, 138, 139, 700, HIGHEST - 1};
+	static const int numbers[] = { 9, 10, 11, 73, 74, 75, 137, 138, 139, 700, HIGHEST - 1 };
 	int got[2];
 
 	if (pipe(got) < 0)

@@ -118,8 +118,9 @@ static void test_no_descriptor_comes_in(void **state)
 		struct cmsghdr align;
 	} control = { .buf = { 0 } };
 	struct iovec iov = { &m, sizeof(m) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-			     .msg_controllen = sizeof(control) };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
 	unsigned before = count_fds();
 	int fds[200];
@@ -178,11 +179,11 @@ static int take(const struct role_config *rc, size_t size, enum role role)
 	return ctl_recv_config(s[0], role, &got);
 }
 
-#define WRONG(role, change)                                                                        \
-	do {                                                                                       \
-		struct role_config rc = good(role);                                                \
-		change;                                                                            \
-		assert_int_equal(take(&rc, sizeof(rc), role), -1);                                 \
+#define WRONG(role, change)                                        \
+	do {                                                       \
+		struct role_config rc = good(role);                \
+		change;                                            \
+		assert_int_equal(take(&rc, sizeof(rc), role), -1); \
 	} while (0)
 
 static void test_configurations(void **state)
@@ -220,7 +221,7 @@ static void test_layers_have_names(void **state)
 	for (int l = 0; l < LAYER_COUNT; l++)
 		assert_string_not_equal(layer_text((enum layer)l), "?");
 	assert_string_equal(layer_text(LAYER_COUNT), "?");
-	assert_string_equal(layer_text((enum layer)-1), "?");
+	assert_string_equal(layer_text((enum layer) - 1), "?");
 }
 
 int main(void)

@@ -19,12 +19,12 @@
 #include "common/ctl.h"
 
 /* The same arguments to both formatters. */
-#define SAME(...)                                                                                  \
-	do {                                                                                       \
-		char ours[256], theirs[256];                                                       \
-		int n = snprintf(theirs, sizeof(theirs), __VA_ARGS__);                             \
-		assert_int_equal(fmt_line(ours, sizeof(ours), __VA_ARGS__), n);                    \
-		assert_string_equal(ours, theirs);                                                 \
+#define SAME(...)                                                               \
+	do {                                                                    \
+		char ours[256], theirs[256];                                    \
+		int n = snprintf(theirs, sizeof(theirs), __VA_ARGS__);          \
+		assert_int_equal(fmt_line(ours, sizeof(ours), __VA_ARGS__), n); \
+		assert_string_equal(ours, theirs);                              \
 	} while (0)
 
 static void test_numbers(void **state)

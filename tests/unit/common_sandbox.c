@@ -30,12 +30,12 @@
 
 #define SKIPPED 77
 /* In a child: the line of the first expectation that does not hold is said. */
-#define EXPECT(x)                                                                                  \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			print_message("line %d: %s: %s\n", __LINE__, #x, strerror(errno));         \
-			_exit(1);                                                                  \
-		}                                                                                  \
+#define EXPECT(x)                                                                          \
+	do {                                                                               \
+		if (!(x)) {                                                                \
+			print_message("line %d: %s: %s\n", __LINE__, #x, strerror(errno)); \
+			_exit(1);                                                          \
+		}                                                                          \
 	} while (0)
 
 static int in_child(void (*what)(void))
@@ -175,8 +175,7 @@ static void mdwe_child(void)
 
 	enter(LAYER_MDWE);
 	EXPECT(mprotect(p, 4096, PROT_READ | PROT_EXEC) < 0 && errno == EACCES);
-	EXPECT(mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	       MAP_FAILED);
+	EXPECT(mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
 }
 
 static void jit_child(void)
@@ -184,8 +183,7 @@ static void jit_child(void)
 	struct sandbox_options o = { .no_mdwe = true };
 
 	sandbox_enter(&o);
-	EXPECT(mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
-	       MAP_FAILED);
+	EXPECT(mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 }
 
 static void test_no_executable_memory(void **state)

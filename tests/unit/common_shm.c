@@ -25,8 +25,7 @@
 
 static const struct shm_policy sealed_only;
 
-static enum shm_error add(struct guest_mem *m, int fd, uint64_t gpa, uint64_t size, uint64_t uva,
-			  uint64_t offset)
+static enum shm_error add(struct guest_mem *m, int fd, uint64_t gpa, uint64_t size, uint64_t uva, uint64_t offset)
 {
 	return shm_add(m, &sealed_only, fd, gpa, size, uva, offset);
 }

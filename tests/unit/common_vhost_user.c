@@ -99,8 +99,10 @@ static void a_reset_is_an_end(void **state)
 static void bad_headers_end_it(void **state)
 {
 	static const uint32_t bad[][3] = {
-		{ VHU_GET_FEATURES, 0, 0 },	      { VHU_GET_FEATURES, 2, 0 },
-		{ VHU_GET_FEATURES, 3, 0 },	      { VHU_SET_FEATURES, VHU_VERSION, 513 },
+		{ VHU_GET_FEATURES, 0, 0 },
+		{ VHU_GET_FEATURES, 2, 0 },
+		{ VHU_GET_FEATURES, 3, 0 },
+		{ VHU_SET_FEATURES, VHU_VERSION, 513 },
 		{ VHU_SET_FEATURES, VHU_VERSION, UINT32_MAX },
 		{ VHU_SET_FEATURES, VHU_VERSION, UINT32_MAX - 11 },
 	};
@@ -202,24 +204,20 @@ static void shapes(void **state)
 	static const struct {
 		uint32_t request, size, nfds;
 	} good[] = {
-		{ VHU_GET_FEATURES, 0, 0 },    { VHU_SET_FEATURES, 8, 0 },
-		{ VHU_SET_OWNER, 0, 0 },       { VHU_SET_VRING_NUM, 8, 0 },
-		{ VHU_SET_VRING_ADDR, 40, 0 }, { VHU_SET_VRING_BASE, 8, 0 },
-		{ VHU_GET_VRING_BASE, 8, 0 },  { VHU_SET_VRING_KICK, 8, 1 },
-		{ VHU_SET_VRING_CALL, 8, 1 },  { VHU_SET_VRING_ERR, 8, 1 },
-		{ VHU_SET_VRING_ENABLE, 8, 0 }, { VHU_ADD_MEM_REG, 40, 1 },
-		{ VHU_REM_MEM_REG, 40, 0 },    { VHU_SET_STATUS, 8, 0 },
-		{ VHU_SET_INFLIGHT_FD, 20, 1 }, { VHU_SET_INFLIGHT_FD, 24, 1 },
-		{ VHU_GET_INFLIGHT_FD, 20, 0 }, { VHU_RESET_DEVICE, 0, 0 },
+		{ VHU_GET_FEATURES, 0, 0 },	{ VHU_SET_FEATURES, 8, 0 },	{ VHU_SET_OWNER, 0, 0 },
+		{ VHU_SET_VRING_NUM, 8, 0 },	{ VHU_SET_VRING_ADDR, 40, 0 },	{ VHU_SET_VRING_BASE, 8, 0 },
+		{ VHU_GET_VRING_BASE, 8, 0 },	{ VHU_SET_VRING_KICK, 8, 1 },	{ VHU_SET_VRING_CALL, 8, 1 },
+		{ VHU_SET_VRING_ERR, 8, 1 },	{ VHU_SET_VRING_ENABLE, 8, 0 }, { VHU_ADD_MEM_REG, 40, 1 },
+		{ VHU_REM_MEM_REG, 40, 0 },	{ VHU_SET_STATUS, 8, 0 },	{ VHU_SET_INFLIGHT_FD, 20, 1 },
+		{ VHU_SET_INFLIGHT_FD, 24, 1 }, { VHU_GET_INFLIGHT_FD, 20, 0 }, { VHU_RESET_DEVICE, 0, 0 },
 		{ VHU_SET_MEM_TABLE, 8, 0 },
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
-		struct vhu_msg m = { .request = good[i].request,
-				     .flags = VHU_VERSION,
-				     .size = good[i].size,
-				     .nfds = good[i].nfds };
+		struct vhu_msg m = {
+			.request = good[i].request, .flags = VHU_VERSION, .size = good[i].size, .nfds = good[i].nfds
+		};
 
 		assert_true(vhu_shape_ok(&m));
 		assert_string_not_equal(vhu_request_name(m.request), "?");
@@ -227,17 +225,15 @@ static void shapes(void **state)
 		assert_false(vhu_shape_ok(&m));
 		m.flags = VHU_VERSION;
 		for (m.size = 0; m.size <= 512; m.size++) {
-			bool inflight = m.request == VHU_SET_INFLIGHT_FD ||
-					m.request == VHU_GET_INFLIGHT_FD;
+			bool inflight = m.request == VHU_SET_INFLIGHT_FD || m.request == VHU_GET_INFLIGHT_FD;
 
-			assert_int_equal(vhu_shape_ok(&m), inflight ? m.size >= 20 && m.size <= 24
-								    : m.size == good[i].size);
+			assert_int_equal(vhu_shape_ok(&m),
+					 inflight ? m.size >= 20 && m.size <= 24 : m.size == good[i].size);
 		}
 		m.size = good[i].size;
 		for (m.nfds = 0; m.nfds <= VHU_MAX_FDS; m.nfds++)
 			assert_int_equal(vhu_shape_ok(&m),
-					 m.nfds == good[i].nfds ||
-						 (m.request == VHU_REM_MEM_REG && m.nfds == 1));
+					 m.nfds == good[i].nfds || (m.request == VHU_REM_MEM_REG && m.nfds == 1));
 	}
 	for (uint32_t r = 0; r < 100; r++) {
 		struct vhu_msg m = { .request = r == 99 ? UINT32_MAX : r, .flags = VHU_VERSION };

@@ -33,14 +33,18 @@ struct walk_case {
 
 static const struct walk_case cases[] = {
 	{ "one readable", .d = { { DATA, 16, 0, 0 } }, .nout = 1, .out_len = 16 },
-	{ "readable then writable", .d = { { DATA, 16, N, 1 }, { DATA, 512, N | W, 2 },
-					   { DATA, 1, W, 0 } },
-	  .nout = 1, .nin = 2, .out_len = 16, .in_len = 513 },
-	{ "head at the end", .head = SIZE - 1, .d = { [SIZE - 1] = { DATA, 1, 0, 0 } },
-	  .nout = 1, .out_len = 1 },
-	{ "exactly size", .d = { { DATA, 1, N, 1 }, { DATA, 1, N, 2 }, { DATA, 1, N, 3 },
-				 { DATA, 1, N, 4 }, { DATA, 1, N, 5 }, { DATA, 1, N, 6 },
-				 { DATA, 1, N, 7 }, { DATA, 1, 0, 0 } },
+	{ "readable then writable", .d = { { DATA, 16, N, 1 }, { DATA, 512, N | W, 2 }, { DATA, 1, W, 0 } }, .nout = 1,
+	  .nin = 2, .out_len = 16, .in_len = 513 },
+	{ "head at the end", .head = SIZE - 1, .d = { [SIZE - 1] = { DATA, 1, 0, 0 } }, .nout = 1, .out_len = 1 },
+	{ "exactly size",
+	  .d = { { DATA, 1, N, 1 },
+		 { DATA, 1, N, 2 },
+		 { DATA, 1, N, 3 },
+		 { DATA, 1, N, 4 },
+		 { DATA, 1, N, 5 },
+		 { DATA, 1, N, 6 },
+		 { DATA, 1, N, 7 },
+		 { DATA, 1, 0, 0 } },
 	  .nout = SIZE, .out_len = SIZE },
 	{ "head out of the table", .head = SIZE, .want = FAULT_HEAD_RANGE },
 	{ "head 65535", .head = 65535, .want = FAULT_HEAD_RANGE },
@@ -52,59 +56,58 @@ static const struct walk_case cases[] = {
 	{ "zero first", .d = { { DATA, 0, N, 1 }, { DATA, 1, 0, 0 } }, .want = FAULT_ZERO_LEN },
 	{ "zero last", .d = { { DATA, 1, N, 1 }, { DATA, 0, W, 0 } }, .want = FAULT_ZERO_LEN },
 	{ "zeroes in a ring", .d = { { DATA, 0, N, 0 } }, .want = FAULT_ZERO_LEN },
-	{ "address and length wrap", .d = { { UINT64_MAX - 1, 16, 0, 0 } },
-	  .want = FAULT_ADDR_RANGE },
+	{ "address and length wrap", .d = { { UINT64_MAX - 1, 16, 0, 0 } }, .want = FAULT_ADDR_RANGE },
 	{ "last byte", .d = { { C_GPA + C_LEN - 1, 1, 0, 0 } }, .nout = 1, .out_len = 1 },
-	{ "last byte, one too long", .d = { { C_GPA + C_LEN - 1, 2, 0, 0 } },
-	  .want = FAULT_ADDR_RANGE },
+	{ "last byte, one too long", .d = { { C_GPA + C_LEN - 1, 2, 0, 0 } }, .want = FAULT_ADDR_RANGE },
 	{ "first byte behind", .d = { { C_GPA + C_LEN, 1, 0, 0 } }, .want = FAULT_ADDR_RANGE },
 	{ "in the hole", .d = { { B_GPA + B_LEN, 1, W, 0 } }, .want = FAULT_ADDR_RANGE },
-	{ "over the edge of the hole", .d = { { B_GPA + B_LEN - 1, 2, W, 0 } },
-	  .want = FAULT_ADDR_RANGE },
+	{ "over the edge of the hole", .d = { { B_GPA + B_LEN - 1, 2, W, 0 } }, .want = FAULT_ADDR_RANGE },
 	{ "below everything", .d = { { 0, 1, 0, 0 } }, .want = FAULT_ADDR_RANGE },
 	{ "length near 2^32", .d = { { DATA, UINT32_MAX, 0, 0 } }, .want = FAULT_ADDR_RANGE },
-	{ "total over 2^32", .d = { { DATA, 4096, N, 1 }, { DATA, UINT32_MAX, 0, 0 } },
-	  .want = FAULT_TOTAL_LEN },
+	{ "total over 2^32", .d = { { DATA, 4096, N, 1 }, { DATA, UINT32_MAX, 0, 0 } }, .want = FAULT_TOTAL_LEN },
 	{ "across adjacent regions", .d = { { B_GPA - 8, 16, 0, 0 } }, .nout = 2, .out_len = 16 },
 	{ "over the ring itself", .d = { { DESC, 4096, W, 0 } }, .nin = 1, .in_len = 4096 },
-	{ "readable after writable", .d = { { DATA, 1, N | W, 1 }, { DATA, 1, 0, 0 } },
-	  .want = FAULT_WRITE_ORDER },
-	{ "indirect", .d = { { TABLE, 32, I, 0 } },
-	  .t = { { DATA, 16, N, 1 }, { DATA, 8, W, 0 } },
-	  .nout = 1, .nin = 1, .out_len = 16, .in_len = 8 },
-	{ "direct, then indirect", .d = { { DATA, 1, N, 1 }, { TABLE, 16, I, 0 } },
-	  .t = { { DATA, 8, W, 0 } }, .nout = 1, .nin = 1, .out_len = 1, .in_len = 8 },
+	{ "readable after writable", .d = { { DATA, 1, N | W, 1 }, { DATA, 1, 0, 0 } }, .want = FAULT_WRITE_ORDER },
+	{ "indirect", .d = { { TABLE, 32, I, 0 } }, .t = { { DATA, 16, N, 1 }, { DATA, 8, W, 0 } }, .nout = 1, .nin = 1,
+	  .out_len = 16, .in_len = 8 },
+	{ "direct, then indirect", .d = { { DATA, 1, N, 1 }, { TABLE, 16, I, 0 } }, .t = { { DATA, 8, W, 0 } },
+	  .nout = 1, .nin = 1, .out_len = 1, .in_len = 8 },
 	{ "indirect of exactly size", .d = { { TABLE, 16 * SIZE, I, 0 } },
-	  .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 2 }, { DATA, 1, N, 3 }, { DATA, 1, N, 4 },
-		 { DATA, 1, N, 5 }, { DATA, 1, N, 6 }, { DATA, 1, N, 7 }, { DATA, 1, 0, 0 } },
+	  .t = { { DATA, 1, N, 1 },
+		 { DATA, 1, N, 2 },
+		 { DATA, 1, N, 3 },
+		 { DATA, 1, N, 4 },
+		 { DATA, 1, N, 5 },
+		 { DATA, 1, N, 6 },
+		 { DATA, 1, N, 7 },
+		 { DATA, 1, 0, 0 } },
 	  .nout = SIZE, .out_len = SIZE },
-	{ "direct and indirect together too long",
-	  .d = { { DATA, 1, N, 1 }, { TABLE, 16 * SIZE, I, 0 } },
-	  .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 2 }, { DATA, 1, N, 3 }, { DATA, 1, N, 4 },
-		 { DATA, 1, N, 5 }, { DATA, 1, N, 6 }, { DATA, 1, N, 7 }, { DATA, 1, 0, 0 } },
+	{ "direct and indirect together too long", .d = { { DATA, 1, N, 1 }, { TABLE, 16 * SIZE, I, 0 } },
+	  .t = { { DATA, 1, N, 1 },
+		 { DATA, 1, N, 2 },
+		 { DATA, 1, N, 3 },
+		 { DATA, 1, N, 4 },
+		 { DATA, 1, N, 5 },
+		 { DATA, 1, N, 6 },
+		 { DATA, 1, N, 7 },
+		 { DATA, 1, 0, 0 } },
 	  .want = FAULT_CHAIN_LONG },
-	{ "loop in an indirect table", .d = { { TABLE, 32, I, 0 } },
-	  .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 0 } }, .want = FAULT_CHAIN_LONG },
+	{ "loop in an indirect table", .d = { { TABLE, 32, I, 0 } }, .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 0 } },
+	  .want = FAULT_CHAIN_LONG },
 	{ "next out of an indirect table", .d = { { TABLE, 32, I, 0 } },
 	  .t = { { DATA, 1, N, 2 }, { 0 }, { DATA, 1, 0, 0 } }, .want = FAULT_NEXT_RANGE },
-	{ "nested", .d = { { TABLE, 16, I, 0 } }, .t = { { TABLE, 16, I, 0 } },
-	  .want = FAULT_INDIRECT_NESTED },
-	{ "indirect with next", .d = { { TABLE, 16, I | N, 1 }, { DATA, 1, 0, 0 } },
-	  .t = { { DATA, 1, 0, 0 } }, .want = FAULT_INDIRECT_NEXT },
+	{ "nested", .d = { { TABLE, 16, I, 0 } }, .t = { { TABLE, 16, I, 0 } }, .want = FAULT_INDIRECT_NESTED },
+	{ "indirect with next", .d = { { TABLE, 16, I | N, 1 }, { DATA, 1, 0, 0 } }, .t = { { DATA, 1, 0, 0 } },
+	  .want = FAULT_INDIRECT_NEXT },
 	{ "indirect length 15", .d = { { TABLE, 15, I, 0 } }, .want = FAULT_INDIRECT_LEN },
-	{ "indirect length 17", .d = { { TABLE, 17, I, 0 } }, .t = { { DATA, 1, 0, 0 } },
-	  .want = FAULT_INDIRECT_LEN },
+	{ "indirect length 17", .d = { { TABLE, 17, I, 0 } }, .t = { { DATA, 1, 0, 0 } }, .want = FAULT_INDIRECT_LEN },
 	{ "indirect length 0", .d = { { TABLE, 0, I, 0 } }, .want = FAULT_INDIRECT_LEN },
-	{ "indirect longer than the queue", .d = { { TABLE, 16 * (SIZE + 1), I, 0 } },
-	  .t = { { DATA, 1, 0, 0 } }, .want = FAULT_INDIRECT_LEN },
-	{ "indirect longer than 65536", .d = { { TABLE, 16 * 65537, I, 0 } },
+	{ "indirect longer than the queue", .d = { { TABLE, 16 * (SIZE + 1), I, 0 } }, .t = { { DATA, 1, 0, 0 } },
 	  .want = FAULT_INDIRECT_LEN },
-	{ "indirect table across regions", .d = { { B_GPA - 16, 32, I, 0 } },
-	  .want = FAULT_INDIRECT_ADDR },
-	{ "indirect table outside", .d = { { B_GPA + B_LEN, 16, I, 0 } },
-	  .want = FAULT_INDIRECT_ADDR },
-	{ "indirect table wraps", .d = { { UINT64_MAX - 7, 16, I, 0 } },
-	  .want = FAULT_INDIRECT_ADDR },
+	{ "indirect longer than 65536", .d = { { TABLE, 16 * 65537, I, 0 } }, .want = FAULT_INDIRECT_LEN },
+	{ "indirect table across regions", .d = { { B_GPA - 16, 32, I, 0 } }, .want = FAULT_INDIRECT_ADDR },
+	{ "indirect table outside", .d = { { B_GPA + B_LEN, 16, I, 0 } }, .want = FAULT_INDIRECT_ADDR },
+	{ "indirect table wraps", .d = { { UINT64_MAX - 7, 16, I, 0 } }, .want = FAULT_INDIRECT_ADDR },
 	{ "fault in an indirect table", .d = { { TABLE, 16, I, 0 } }, .t = { { DATA, 0, 0, 0 } },
 	  .want = FAULT_ZERO_LEN },
 };
@@ -240,9 +243,7 @@ static void geometry_is_judged_part_by_part(void **state)
 
 			/* An address of the front-end's: region base moved, offset kept. */
 			for (unsigned p = 0; p < 3; p++) {
-				const struct shm_region *r = &w->mem.r[at[p] >= C_GPA ? 2
-								       : at[p] >= B_GPA ? 1
-											: 0];
+				const struct shm_region *r = &w->mem.r[at[p] >= C_GPA ? 2 : at[p] >= B_GPA ? 1 : 0];
 
 				*to[p] = sh && at[p] >= A_GPA ? r->uva + (at[p] - r->gpa) : at[p];
 			}
@@ -260,7 +261,7 @@ static volatile int flipping;
 static void *flipper(void *arg)
 {
 	/* Mostly good ones: a walk that comes to its end has read the most. */
-	static const uint64_t addr[] = { DATA, B_GPA - 8, 0, UINT64_MAX, TABLE, C_GPA + C_LEN - 1,
+	static const uint64_t addr[] = { DATA, B_GPA - 8, 0,	    UINT64_MAX, TABLE, C_GPA + C_LEN - 1,
 					 DATA, DATA + 64, DATA + 8, TABLE };
 	static const uint32_t len[] = { 16, 0, 1, UINT32_MAX, 32, 16 * SIZE, 1, 2, 16, 32 };
 	struct world *w = arg;
@@ -273,8 +274,7 @@ static void *flipper(void *arg)
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
-		d = (volatile struct vring_desc *)(w->room[0] + ((x & 8 ? DESC : TABLE) - A_GPA)) +
-		    (x >> 4) % SIZE;
+		d = (volatile struct vring_desc *)(w->room[0] + ((x & 8 ? DESC : TABLE) - A_GPA)) + (x >> 4) % SIZE;
 		switch (x & 7) {
 		case 0:
 			d->addr = addr[(x >> 8) % ARRAY_SIZE(addr)];
@@ -320,8 +320,7 @@ static void what_is_used_is_what_was_checked(void **state)
 		struct vq_chain got;
 		uint64_t detail, sum = 0;
 
-		if (vq_walk(&w->vq, (uint16_t)(i % SIZE), iov, SIZE + 4, &got, &detail) !=
-		    FAULT_NONE) {
+		if (vq_walk(&w->vq, (uint16_t)(i % SIZE), iov, SIZE + 4, &got, &detail) != FAULT_NONE) {
 			bad++;
 			continue;
 		}
@@ -343,12 +342,8 @@ static void what_is_used_is_what_was_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(every_chain_is_judged),
-		T(a_fault_stops_the_queue_once),
-		T(indirect_needs_its_feature),
-		T(pieces_never_pass_the_list),
-		T(geometry_is_judged_part_by_part),
-		T(what_is_used_is_what_was_checked),
+		T(every_chain_is_judged),      T(a_fault_stops_the_queue_once),	   T(indirect_needs_its_feature),
+		T(pieces_never_pass_the_list), T(geometry_is_judged_part_by_part), T(what_is_used_is_what_was_checked),
 	};
 
 	alarm(120);

@@ -20,9 +20,8 @@ static void available_index_is_bounded(void **state)
 	static const struct {
 		uint16_t last, idx;
 		bool ok;
-	} c[] = { { 0, SIZE, true },	  { 0, SIZE + 1, false }, { 0, 65535, false },
-		  { 5, 4, false },	  { 65530, 2, true },	  { 65530, 3, false },
-		  { 65535, 65534, false } };
+	} c[] = { { 0, SIZE, true },  { 0, SIZE + 1, false }, { 0, 65535, false },    { 5, 4, false },
+		  { 65530, 2, true }, { 65530, 3, false },    { 65535, 65534, false } };
 	struct world *w = *state;
 	struct iovec iov[SIZE];
 	struct vq_chain got;
@@ -33,8 +32,7 @@ static void available_index_is_bounded(void **state)
 		world_put(w, DESC, 0, (struct vring_desc){ DATA, 16, 0, 0 });
 		memset(w->vq.avail->ring, 0, 2 * SIZE);
 		w->vq.avail->idx = c[i].idx;
-		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got),
-				 c[i].ok ? VQ_POP_CHAIN : VQ_POP_FAULT);
+		assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), c[i].ok ? VQ_POP_CHAIN : VQ_POP_FAULT);
 		if (!c[i].ok)
 			assert_int_equal(w->last, FAULT_AVAIL_IDX);
 	}
@@ -149,8 +147,7 @@ static void kicks_are_asked_for_without_a_gap(void **state)
 	vq_disable_kicks(&w->vq);
 	/* The event that was asked for did not come: no chain that may come now is it. */
 	assert_int_equal(*avail_event, (uint16_t)(w->vq.avail_seen - 1));
-	assert_false(vring_need_event(*avail_event, (uint16_t)(w->vq.avail_seen + SIZE),
-				      w->vq.avail_seen));
+	assert_false(vring_need_event(*avail_event, (uint16_t)(w->vq.avail_seen + SIZE), w->vq.avail_seen));
 	assert_false(vq_enable_kicks(&w->vq));
 	assert_int_equal(*avail_event, 3);
 	/* One that was passed stays where it is. */
@@ -194,12 +191,9 @@ static void lists_are_copied_within_their_lengths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(available_index_is_bounded),
-		T(no_more_in_flight_than_the_queue_holds),
-		T(used_entries_are_published_at_once),
-		T(calls_are_made_when_wanted),
-		T(kicks_are_asked_for_without_a_gap),
-		T(lists_are_copied_within_their_lengths),
+		T(available_index_is_bounded),	       T(no_more_in_flight_than_the_queue_holds),
+		T(used_entries_are_published_at_once), T(calls_are_made_when_wanted),
+		T(kicks_are_asked_for_without_a_gap),  T(lists_are_copied_within_their_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,8 +32,7 @@
 
 #define BUFFERS 0x100000u
 #define LEN	100u
-#define MODERN                                                                                     \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
+#define MODERN	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
 
 #if defined(__has_feature)
 #define SANITIZED __has_feature(address_sanitizer)
@@ -88,8 +87,7 @@ static bool make_tap(void)
 	t.wire = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 	memcpy(r.ifr_name, name, IFNAMSIZ);
 	r.ifr_flags = IFF_UP | IFF_NOARP;
-	if (t.wire < 0 || ioctl(t.wire, SIOCSIFFLAGS, &r) != 0 ||
-	    ioctl(t.wire, SIOCGIFINDEX, &r) != 0)
+	if (t.wire < 0 || ioctl(t.wire, SIOCSIFFLAGS, &r) != 0 || ioctl(t.wire, SIOCGIFINDEX, &r) != 0)
 		return false;
 	to.sll_ifindex = r.ifr_ifindex;
 	return bind(t.wire, (struct sockaddr *)&to, sizeof(to)) == 0;
@@ -97,13 +95,15 @@ static bool make_tap(void)
 
 static NORETURN void child(bool own_front, int front, int ctl)
 {
-	static struct role_config rc = { .type = CTL_CONFIG, .role = ROLE_NETD, .name = "net0",
-					 .log_level = LOG_WARN };
+	static struct role_config rc = { .type = CTL_CONFIG, .role = ROLE_NETD, .name = "net0", .log_level = LOG_WARN };
 	struct stat st;
 
 	rc.own_front = own_front;
-	rc.net = (struct net_config){ .mtu = 1500, .queue_pairs = 1, .offload = true,
-				      .spoof_check = true, .vnet_hdr = true,
+	rc.net = (struct net_config){ .mtu = 1500,
+				      .queue_pairs = 1,
+				      .offload = true,
+				      .spoof_check = true,
+				      .vnet_hdr = true,
 				      .tap_offloads = t.offloads };
 	memcpy(rc.net.mac, guest, ETH_ALEN);
 	if (fstat(t.f.memfd, &st) != 0)
@@ -171,8 +171,7 @@ static void start(uint64_t features)
 
 static void negotiate(uint64_t features)
 {
-	assert_true(front_negotiate(&t.f, features,
-				    BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS)));
+	assert_true(front_negotiate(&t.f, features, BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS)));
 	assert_true(front_send_memory(&t.f));
 	start(features);
 }

@@ -17,8 +17,7 @@
 #define ALL_TUN (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6)
 
 static const uint8_t mac[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
-static const uint8_t eth[ETH_HLEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52,
-				       0x54, 0,	   1,	 2,    3,    8,	   0 };
+static const uint8_t eth[ETH_HLEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 1, 2, 3, 8, 0 };
 
 /* A TCP segment of 3000 bytes that is to be cut: IPv4 without options. */
 static struct virtio_net_hdr_mrg_rxbuf tso4(void)
@@ -163,8 +162,7 @@ static void segmentation_needs_its_feature(void **state)
 		if (kinds[i].type == VIRTIO_NET_HDR_GSO_UDP_L4)
 			h.hdr.csum_offset = 6;
 		assert_int_equal(frame_judge_tx(&h, eth, 3000, with, mac), FRAME_OK);
-		assert_int_equal(frame_judge_tx(&h, eth, 3000,
-						frame_offered(ALL_TUN) & ~BIT(kinds[i].bit), mac),
+		assert_int_equal(frame_judge_tx(&h, eth, 3000, frame_offered(ALL_TUN) & ~BIT(kinds[i].bit), mac),
 				 FRAME_GSO);
 	}
 }
@@ -199,11 +197,8 @@ static void offers_follow_the_tap(void **state)
 	assert_int_equal(frame_tap_offloads(f, TUN_F_CSUM), TUN_F_CSUM);
 	assert_int_equal(frame_tap_offloads(0, ALL_TUN), 0);
 	/* 5.1.3.1 */
-	assert_int_equal(frame_effective(f & ~BIT(VIRTIO_NET_F_CSUM)) & BIT(VIRTIO_NET_F_HOST_TSO4),
-			 0);
-	assert_int_equal(frame_tap_offloads(frame_effective(f & ~BIT(VIRTIO_NET_F_GUEST_CSUM)),
-					    ALL_TUN),
-			 0);
+	assert_int_equal(frame_effective(f & ~BIT(VIRTIO_NET_F_CSUM)) & BIT(VIRTIO_NET_F_HOST_TSO4), 0);
+	assert_int_equal(frame_tap_offloads(frame_effective(f & ~BIT(VIRTIO_NET_F_GUEST_CSUM)), ALL_TUN), 0);
 	assert_int_equal(frame_hdr_len(0), LEGACY_HDR_LEN);
 	assert_int_equal(frame_hdr_len(BIT(VIRTIO_NET_F_MRG_RXBUF)), TAP_HDR_LEN);
 	assert_int_equal(frame_hdr_len(BIT(VIRTIO_F_VERSION_1)), TAP_HDR_LEN);
@@ -248,9 +243,7 @@ static int parse(struct netd_options *o, const char *args[], int n)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
 	return netd_parse(n + 1, argv, o, err, sizeof(err));
 }
-#define PARSE(o, ...)                                                                              \
-	parse(o, (const char *[]){ __VA_ARGS__ },                                                  \
-	      (int)ARRAY_SIZE(((const char *[]){ __VA_ARGS__ })))
+#define PARSE(o, ...) parse(o, (const char *[]){ __VA_ARGS__ }, (int)ARRAY_SIZE(((const char *[]){ __VA_ARGS__ })))
 
 static void options_are_checked_whole(void **state)
 {
@@ -276,13 +269,26 @@ static void options_are_checked_whole(void **state)
 	assert_int_equal(PARSE(&o, "--fd=7", "--tap=t0", "--spoof-check=on"), -1);
 	assert_int_equal(PARSE(&o, "--print-capabilities"), 0);
 	static const char *const bad[] = {
-		"--mac=52:54:00:01:02",	   "--mac=52:54:00:01:02:03:04", "--mac=53:54:00:01:02:03",
-		"--mac=00:00:00:00:00:00", "--mac=5x:54:00:01:02:03",	 "--mtu=67",
-		"--mtu=65536",		   "--mtu=+100",		 "--offload=maybe",
-		"--queue-pairs=0",	   "--queue-pairs=9",		 "--rate=0",
-		"--rate=1x",		   "--tap=sixteen-chars-xx",	 "--tap=a/b",
-		"--tap=t%d",		   "--fd=-1",			 "--fd=99999999999999999999",
-		"--nonsense",		   "extra",
+		"--mac=52:54:00:01:02",
+		"--mac=52:54:00:01:02:03:04",
+		"--mac=53:54:00:01:02:03",
+		"--mac=00:00:00:00:00:00",
+		"--mac=5x:54:00:01:02:03",
+		"--mtu=67",
+		"--mtu=65536",
+		"--mtu=+100",
+		"--offload=maybe",
+		"--queue-pairs=0",
+		"--queue-pairs=9",
+		"--rate=0",
+		"--rate=1x",
+		"--tap=sixteen-chars-xx",
+		"--tap=a/b",
+		"--tap=t%d",
+		"--fd=-1",
+		"--fd=99999999999999999999",
+		"--nonsense",
+		"extra",
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(PARSE(&o, bad[i], "--help"), -1);

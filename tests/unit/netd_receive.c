@@ -266,11 +266,14 @@ static void legacy_headers_have_ten_bytes(void **state)
 static void offloads_not_taken_do_not_arrive(void **state)
 {
 	const struct virtio_net_hdr csum = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-					     .csum_start = 34, .csum_offset = 16 };
+					     .csum_start = 34,
+					     .csum_offset = 16 };
 	const struct virtio_net_hdr gso = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 					    .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-					    .gso_size = 1448, .hdr_len = 54,
-					    .csum_start = 34, .csum_offset = 16 };
+					    .gso_size = 1448,
+					    .hdr_len = 54,
+					    .csum_start = 34,
+					    .csum_offset = 16 };
 	uint32_t id, len;
 
 	(void)state;

@@ -24,14 +24,12 @@
 #include "netd/netd.h"
 #include "tests/lib/front.h"
 
-#define MEM	  (32u << 20)
-#define BUFFERS	  0x100000u /* where frames and receive buffers lie */
-#define HDR	  TAP_HDR_LEN
-#define MODERN                                                                                     \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
-#define OFFLOADS  (frame_offered(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
-#define PROTOCOL                                                                                   \
-	(BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIG) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_MQ))
+#define MEM	 (32u << 20)
+#define BUFFERS	 0x100000u /* where frames and receive buffers lie */
+#define HDR	 TAP_HDR_LEN
+#define MODERN	 (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
+#define OFFLOADS (frame_offered(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
+#define PROTOCOL (BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIG) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_MQ))
 
 static const uint8_t mac[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
 
@@ -46,8 +44,11 @@ static struct rig rig;
 
 static inline struct net_config base_config(void)
 {
-	struct net_config c = { .mtu = 1500, .queue_pairs = 1, .offload = true,
-				.spoof_check = true, .vnet_hdr = true,
+	struct net_config c = { .mtu = 1500,
+				.queue_pairs = 1,
+				.offload = true,
+				.spoof_check = true,
+				.vnet_hdr = true,
 				.tap_offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 };
 
 	memcpy(c.mac, mac, ETH_ALEN);
@@ -58,8 +59,9 @@ static inline NORETURN void child(const struct net_config *c, int front, int ctl
 {
 	static struct backend be;
 	static struct netd netd;
-	struct backend_config bc = { .ops = &netd_ops, .device = &netd, .device_name = "net0",
-				     .max_queues = 2u * c->queue_pairs };
+	struct backend_config bc = {
+		.ops = &netd_ops, .device = &netd, .device_name = "net0", .max_queues = 2u * c->queue_pairs
+	};
 
 	log_to_fd(2, "net0", LOG_ERROR);
 	if (dup2(front, HFD_FRONT) < 0 || dup2(ctl, HFD_CTL) < 0)

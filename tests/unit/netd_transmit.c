@@ -186,8 +186,7 @@ static void foreign_sources_are_dropped_and_counted(void **state)
 		put_frame(at(BUFFERS + HDR), 60, 0);
 		*at(BUFFERS + HDR + 2 * ETH_ALEN - 1) ^= 1;
 		assert_true(send_frame(HDR, 60));
-		assert_int_equal(tap_got(0, got, sizeof(got), check ? 50 : 1000),
-				 check ? -1 : HDR + 60);
+		assert_int_equal(tap_got(0, got, sizeof(got), check ? 50 : 1000), check ? -1 : HDR + 60);
 		assert_int_equal(stats().dropped_spoof, check);
 		end();
 	}

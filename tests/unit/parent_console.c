@@ -184,14 +184,10 @@ static void full_and_gone_takers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(three_within_a_second_leave),
-		cmocka_unit_test(slower_ones_do_not),
-		cmocka_unit_test(other_keys_between_start_over),
-		cmocka_unit_test(panic_lines_are_found),
-		cmocka_unit_test(other_lines_are_not_panics),
-		cmocka_unit_test(endless_lines_are_survived),
-		cmocka_unit_test(buffers_keep_every_byte_in_order),
-		cmocka_unit_test(full_and_gone_takers),
+		cmocka_unit_test(three_within_a_second_leave),	    cmocka_unit_test(slower_ones_do_not),
+		cmocka_unit_test(other_keys_between_start_over),    cmocka_unit_test(panic_lines_are_found),
+		cmocka_unit_test(other_lines_are_not_panics),	    cmocka_unit_test(endless_lines_are_survived),
+		cmocka_unit_test(buffers_keep_every_byte_in_order), cmocka_unit_test(full_and_gone_takers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@
 #include "parent/setup.h"
 #include "tests/unit/said.h"
 
-#define HDR 12 /* the tap's own header, zeroes */
+#define HDR   12 /* the tap's own header, zeroes */
 #define FRAME 60
 
 static const uint8_t guest_mac[ETH_ALEN] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
@@ -105,8 +105,7 @@ static bool arrives(uint8_t mark)
 	while (poll(&p, 1, 300) > 0) {
 		ssize_t n = read(b.tap[0], frame, sizeof(frame));
 
-		if (n >= HDR + FRAME && frame[HDR + 12] == 0x88 && frame[HDR + 13] == 0xb5 &&
-		    frame[HDR + 14] == mark)
+		if (n >= HDR + FRAME && frame[HDR + 12] == 0x88 && frame[HDR + 13] == 0xb5 && frame[HDR + 14] == mark)
 			return true;
 	}
 	return false;

@@ -249,8 +249,7 @@ static int without_getrandom(int error)
 	struct sock_fprog filter = { ARRAY_SIZE(code), code };
 	uint8_t mac[2][ETH_ALEN] = { 0 };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
 		return 1;
 	if (random_mac(mac[0]) < 0 || random_mac(mac[1]) < 0)
 		return 2;

@@ -26,7 +26,7 @@ static int parse(const char *const *words)
 	char *argv[MAX_ARGS + 2], copy[MAX_ARGS][256];
 	int argc = 0, status, null = memfd_create("null", 0), out = dup(1);
 
-	argv[argc++] = (char *)(uintptr_t)"lguest-sep";
+	argv[argc++] = (char *)(uintptr_t) "lguest-sep";
 	for (; *words; words++) {
 		assert_true(strlen(*words) < sizeof(copy[0]));
 		memcpy(copy[argc - 1], *words, strlen(*words) + 1);
@@ -46,7 +46,7 @@ static int parse(const char *const *words)
 
 #define PARSE(...) parse((const char *const[]){ __VA_ARGS__, NULL })
 /* One option, with memory and kernel after it. */
-#define WITH(...)  PARSE(__VA_ARGS__, "64", "vmlinuz")
+#define WITH(...) PARSE(__VA_ARGS__, "64", "vmlinuz")
 
 struct bad {
 	const char *words[4];
@@ -171,8 +171,9 @@ static void block_takes_every_setting(void **state)
 	assert_string_equal(d->path, "disk.img");
 	assert_false(d->read_only || d->snapshot || d->no_lock || d->direct);
 	assert_int_equal(d->queues, 1);
-	assert_int_equal(WITH("--block=a,,b,ro,serial=S-1,lock=off,direct=on,cache=unsafe,queues=4,io=sync,rate=2k,bandwidth=3M"),
-			 -1);
+	assert_int_equal(
+		WITH("--block=a,,b,ro,serial=S-1,lock=off,direct=on,cache=unsafe,queues=4,io=sync,rate=2k,bandwidth=3M"),
+		-1);
 	assert_string_equal(d->path, "a,b");
 	assert_true(d->read_only && d->no_lock && d->direct);
 	assert_string_equal(d->serial, "S-1");
@@ -216,8 +217,9 @@ static void net_takes_every_setting(void **state)
 	const struct net_option *n = &c.net[0];
 
 	(void)state;
-	assert_int_equal(WITH("--net=tap=tap7,mac=02:00:00:00:00:01,mtu=9000,offload=off,spoof-check=off,queues=4,rate=10k,bandwidth=1G"),
-			 -1);
+	assert_int_equal(
+		WITH("--net=tap=tap7,mac=02:00:00:00:00:01,mtu=9000,offload=off,spoof-check=off,queues=4,rate=10k,bandwidth=1G"),
+		-1);
 	assert_int_equal(n->kind, NET_TAP);
 	assert_string_equal(n->ifname, "tap7");
 	assert_true(n->have_mac && n->no_offload && n->no_spoof_check);
@@ -247,17 +249,17 @@ static void devices_keep_their_order(void **state)
 	assert_int_equal(c.device[3].index, 1);
 	assert_string_equal(c.disk[1].path, "b");
 
-	argv[argc++] = (char *)(uintptr_t)"lguest-sep";
+	argv[argc++] = (char *)(uintptr_t) "lguest-sep";
 	while (argc < MAX_DEVICES + 1)
-		argv[argc++] = (char *)(uintptr_t)"--block=d";
-	argv[argc++] = (char *)(uintptr_t)"64";
-	argv[argc++] = (char *)(uintptr_t)"k";
+		argv[argc++] = (char *)(uintptr_t) "--block=d";
+	argv[argc++] = (char *)(uintptr_t) "64";
+	argv[argc++] = (char *)(uintptr_t) "k";
 	argv[argc] = NULL;
 	assert_int_equal(options_parse(argc, argv, &c), -1);
 	assert_int_equal(c.ndisks, MAX_DEVICES);
-	argv[argc - 2] = (char *)(uintptr_t)"--rng";
-	argv[1] = (char *)(uintptr_t)"--tunnet=10.0.0.1";
-	argv[argc - 2] = (char *)(uintptr_t)"--block=one-too-many";
+	argv[argc - 2] = (char *)(uintptr_t) "--rng";
+	argv[1] = (char *)(uintptr_t) "--tunnet=10.0.0.1";
+	argv[argc - 2] = (char *)(uintptr_t) "--block=one-too-many";
 	assert_int_equal(options_parse(argc, argv, &c), EXIT_USAGE);
 }
 
@@ -324,8 +326,8 @@ static void words_after_the_kernel_are_its_own(void **state)
 static void a_command_line_that_is_too_long_is_refused(void **state)
 {
 	static char word[CMDLINE_MAX];
-	char *argv[] = { (char *)(uintptr_t)"lguest-sep", (char *)(uintptr_t)"64",
-			 (char *)(uintptr_t)"k", word, NULL };
+	char *argv[] = { (char *)(uintptr_t) "lguest-sep", (char *)(uintptr_t) "64", (char *)(uintptr_t) "k", word,
+			 NULL };
 
 	(void)state;
 	/* "console=hvc0 panic=-1 " and the NUL must fit too. */

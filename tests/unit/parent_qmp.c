@@ -28,8 +28,8 @@ static enum qmp_news feed(const char *text)
 	return last;
 }
 
-#define SHUTDOWN(reason)                                                                           \
-	"{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"SHUTDOWN\", "             \
+#define SHUTDOWN(reason)                                                                   \
+	"{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"SHUTDOWN\", " \
 	"\"data\": {\"guest\": true, \"reason\": \"" reason "\"}}\r\n"
 
 static void finds_the_events(void **state)
@@ -66,7 +66,7 @@ static void is_not_fooled(void **state)
 		"{\"return\": \"{\\\"event\\\": \\\"SHUTDOWN\\\"}\"}\n",
 		"{\"x\": [\"event\", \"SHUTDOWN\"]}\n",
 		"\"event\": \"SHUTDOWN\"\n",
-		"{\"event\": \"SHUTDOWN\"\n",		 /* cut off */
+		"{\"event\": \"SHUTDOWN\"\n", /* cut off */
 		"{\"event\": \"SHUTDOWN\n",
 		"{\"event\": \"SHUTDOWN\\\n",
 		"}{\"event\": \"SHUTDOWN\"}\n",
@@ -84,8 +84,7 @@ static void is_not_fooled(void **state)
 	/* And is not thrown off by any of it. */
 	assert_int_equal(feed(SHUTDOWN("guest-reset")), QMP_GUEST_RESET);
 	/* A reason elsewhere than in data is none. */
-	assert_int_equal(feed("{\"event\":\"SHUTDOWN\",\"x\":{\"reason\":\"guest-reset\"}}\n"),
-			 QMP_HOST_END);
+	assert_int_equal(feed("{\"event\":\"SHUTDOWN\",\"x\":{\"reason\":\"guest-reset\"}}\n"), QMP_HOST_END);
 	assert_int_equal(feed("{\"event\":\"SHUTDOWN\",\"data\":{\"a\":{\"reason\":\"guest-reset\"}}}\n"),
 			 QMP_HOST_END);
 }

@@ -84,8 +84,7 @@ static void expect_empty_root(pid_t pid)
 	/* As the role sees it, whose root this is: there is nothing above. */
 	climber = fork();
 	if (climber == 0)
-		_exit(fchdir(fd) < 0 || chroot(".") < 0 || open("../etc", O_RDONLY) >= 0 ||
-		      errno != ENOENT);
+		_exit(fchdir(fd) < 0 || chroot(".") < 0 || open("../etc", O_RDONLY) >= 0 || errno != ENOENT);
 	assert_int_equal(waitpid(climber, &status, 0), climber);
 	assert_int_equal(status, 0);
 	close(fd);

@@ -81,8 +81,7 @@ static void test_ends(void **state)
 	start(&r);
 	assert_int_equal(ask(r.ctl, 'f'), 0);
 	assert_int_equal(send(r.ctl, "x", 1, 0), 1);
-	snprintf(text, sizeof(text),
-		 "ended by its filter: system call %d (execve), arguments 0x11 0x22 0x33",
+	snprintf(text, sizeof(text), "ended by its filter: system call %d (execve), arguments 0x11 0x22 0x33",
 		 sizeof(long) == 8 ? 59 : 11);
 	expect_end(&r, text);
 	close(r.ctl);
@@ -236,14 +235,10 @@ static void test_end_text(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_signals_pass),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_end_of_file_ends_all),
-		cmocka_unit_test(test_supervisor_killed),
-		cmocka_unit_test(test_subid_range),
-		cmocka_unit_test(test_end_text),
+		cmocka_unit_test(test_descriptors),	     cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_signals_pass),	     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_end_of_file_ends_all), cmocka_unit_test(test_supervisor_killed),
+		cmocka_unit_test(test_subid_range),	     cmocka_unit_test(test_end_text),
 	};
 	const struct CMUnitTest pure[] = {
 		cmocka_unit_test(test_subid_range),

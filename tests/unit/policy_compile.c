@@ -44,13 +44,13 @@ static const struct {
 	const struct policy *p;
 	unsigned budget; /* of system calls in the loop; 0: none */
 	bool jit;	 /* PROT_EXEC is allowed */
-	bool names_fds;  /* every call on a descriptor names it */
+	bool names_fds;	 /* every call on a descriptor names it */
 } all[] = {
-	{ &policy_blkd, 11, false, true },	  { &policy_netd, 10, false, true },
+	{ &policy_blkd, 11, false, true },	   { &policy_netd, 10, false, true },
 	{ &policy_blkd_foreign, 0, false, false }, { &policy_netd_foreign, 0, false, false },
-	{ &policy_vcpu_kvm, 12, false, true },	  { &policy_vcpu_lguest, 12, false, true },
+	{ &policy_vcpu_kvm, 12, false, true },	   { &policy_vcpu_lguest, 12, false, true },
 	{ &policy_supervisor, 20, false, false },  { &policy_start, 0, false, false },
-	{ &policy_start_qemu, 0, true, false },	  { &policy_vcpu_qemu, 0, true, false },
+	{ &policy_start_qemu, 0, true, false },	   { &policy_vcpu_qemu, 0, true, false },
 };
 
 /* What is known of a call: its number, and those arguments that known[] says. */
@@ -256,10 +256,10 @@ static void test_nothing_becomes_executable(void **state)
 /* No loop may use the vCPU process's scratch descriptors (the helpers' table ends before), nor any ioctl that is not its own. */
 static void test_descriptors_are_named(void **state)
 {
-	static const char *const names[] = { "read",	"write",    "readv",	"writev",   "preadv2",
-					     "pwritev2", "pread64", "pwrite64", "recvmsg", "sendmsg",
-					     "ioctl",	"fdatasync", "fallocate", "epoll_pwait", "epoll_ctl",
-					     "io_uring_enter" };
+	static const char *const names[] = { "read",	  "write",	 "readv",     "writev",
+					     "preadv2",	  "pwritev2",	 "pread64",   "pwrite64",
+					     "recvmsg",	  "sendmsg",	 "ioctl",     "fdatasync",
+					     "fallocate", "epoll_pwait", "epoll_ctl", "io_uring_enter" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -356,8 +356,7 @@ static void test_every_number_in_a_child(void **state)
 			}
 			assert_int_equal(waitpid(pid, &status, 0), pid);
 			assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 9);
-			if ((WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) !=
-			    (want == SECCOMP_RET_KILL_PROCESS))
+			if ((WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) != (want == SECCOMP_RET_KILL_PROCESS))
 				fail_msg("%s: system call %d (%s): status 0x%x", all[i].p->name, nr,
 					 syscall_name((uint64_t)nr), (unsigned)status);
 		}
@@ -378,8 +377,8 @@ static int compile(const char *text, char *said, size_t size)
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
-	snprintf(command, sizeof(command), "'%s' %s --count '%s/t.policy' 2>&1; s=$?; rm -r '%s'; exit $s",
-		 compiler, ARCH_NAME, dir, dir);
+	snprintf(command, sizeof(command), "'%s' %s --count '%s/t.policy' 2>&1; s=$?; rm -r '%s'; exit $s", compiler,
+		 ARCH_NAME, dir, dir);
 	f = popen(command, "r");
 	assert_non_null(f);
 	n = fread(said, 1, size - 1, f);
@@ -432,7 +431,8 @@ static void test_counts(void **state)
 	(void)state;
 	assert_int_equal(compile("# a comment\n\ndefault kill # d\nread 0==1 # a\nread 0==2 # b\n"
 				 "write # c\nerrno clone3 ENOSYS # e\n[" ARCH_NAME "] close 0==(1|2)+4 # f\n",
-				 said, sizeof(said)), 0);
+				 said, sizeof(said)),
+			 0);
 	assert_memory_equal(said, "t 3 4 3 ", 8);
 }
 

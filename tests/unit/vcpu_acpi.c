@@ -152,8 +152,7 @@ static void agrees(const char *dir, const uint8_t *p)
 /* iasl is acpica-tools'; where it is not installed there is nobody to ask. */
 static void disassembles(void **state)
 {
-	static const char *const words[] = { "Device (PCI0)", "PNP0A03", "PNP0501", "QEMU0001",
-					     "_PRT", "_S5" };
+	static const char *const words[] = { "Device (PCI0)", "PNP0A03", "PNP0501", "QEMU0001", "_PRT", "_S5" };
 	const uint8_t *xsdt = table(get(t + 24, 8), "XSDT"), *fadt = table(get(xsdt + 36, 8), "FACP");
 	char dir[] = "/tmp/acpi-test-XXXXXX", path[64];
 	static char text[65536];

@@ -37,8 +37,7 @@ static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 static int setup(void **state)
 {
 	const struct vcpu_device c = { .kind = DEV_NET, .queues = CTL };
-	const struct vq_setup s = { .size = WORLD_SIZE, .desc = DESC, .avail = AVAIL, .used = USED,
-				    .indirect = true };
+	const struct vq_setup s = { .size = WORLD_SIZE, .desc = DESC, .avail = AVAIL, .used = USED, .indirect = true };
 
 	(void)state;
 	memset(&d, 0, sizeof(d));
@@ -89,14 +88,14 @@ static void pairs_in_range_alone(void **state)
 	static const struct {
 		uint16_t pairs;
 		bool ok;
-	} sets[] = { { 1, true },  { PAIRS, true },	{ 0, false },	   { PAIRS + 1, false },
-		     { 2, true },  { 0x8000, false },	{ 65535, false },  { 256 + 1, false } };
+	} sets[] = { { 1, true }, { PAIRS, true },   { 0, false },     { PAIRS + 1, false },
+		     { 2, true }, { 0x8000, false }, { 65535, false }, { 256 + 1, false } };
 	unsigned have = 1;
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
-		const uint8_t cmd[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
-					 (uint8_t)sets[i].pairs, (uint8_t)(sets[i].pairs >> 8) };
+		const uint8_t cmd[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, (uint8_t)sets[i].pairs,
+					 (uint8_t)(sets[i].pairs >> 8) };
 
 		command(cmd, 4, 1);
 		assert_int_equal(ack(), sets[i].ok ? VIRTIO_NET_OK : VIRTIO_NET_ERR);
@@ -110,9 +109,9 @@ static void pairs_in_range_alone(void **state)
 static void other_commands_are_errors(void **state)
 {
 	(void)state;
-	for (unsigned class = 0; class < 256; class++)
+	for (unsigned class = 0; class < 256; class ++)
 		for (unsigned cmd = 0; cmd < 4; cmd++) {
-			const uint8_t bytes[4] = { (uint8_t)class, (uint8_t)cmd, 2, 0 };
+			const uint8_t bytes[4] = { (uint8_t) class, (uint8_t)cmd, 2, 0 };
 
 			if (class == VIRTIO_NET_CTRL_MQ && cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
 				continue;
@@ -153,8 +152,7 @@ static void without_room_it_stops(void **state)
 /* The driver of Linux: with the event index it kicks only where the device asked for it (2.7.7.2). */
 static void every_command_is_kicked_for(void **state)
 {
-	const struct vq_setup s = { .size = WORLD_SIZE, .desc = DESC, .avail = AVAIL, .used = USED,
-				    .event_idx = true };
+	const struct vq_setup s = { .size = WORLD_SIZE, .desc = DESC, .avail = AVAIL, .used = USED, .event_idx = true };
 	const uint8_t cmd[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0 };
 
 	(void)state;

@@ -53,10 +53,10 @@ static void foreign_gets_them_at_every_start(void **state)
 /* The requests of an attachment, each answered with each lie. */
 static void lies_while_attaching(void **state)
 {
-	static const uint32_t requests[] = { VHU_GET_FEATURES, VHU_GET_PROTOCOL_FEATURES,
-					     VHU_GET_QUEUE_NUM, VHU_SET_OWNER, VHU_GET_CONFIG,
-					     VHU_SET_MEM_TABLE, VHU_SET_VRING_KICK,
-					     VHU_SET_VRING_CALL, VHU_SET_VRING_ERR };
+	static const uint32_t requests[] = {
+		VHU_GET_FEATURES,  VHU_GET_PROTOCOL_FEATURES, VHU_GET_QUEUE_NUM,  VHU_SET_OWNER,    VHU_GET_CONFIG,
+		VHU_SET_MEM_TABLE, VHU_SET_VRING_KICK,	      VHU_SET_VRING_CALL, VHU_SET_VRING_ERR
+	};
 	unsigned before = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
@@ -88,9 +88,8 @@ static void lies_while_attaching(void **state)
 
 static void lies_while_running(void **state)
 {
-	static const uint32_t requests[] = { VHU_SET_FEATURES, VHU_SET_VRING_NUM,
-					     VHU_SET_VRING_BASE, VHU_SET_VRING_ADDR,
-					     VHU_SET_VRING_ENABLE, VHU_GET_VRING_BASE };
+	static const uint32_t requests[] = { VHU_SET_FEATURES,	 VHU_SET_VRING_NUM,    VHU_SET_VRING_BASE,
+					     VHU_SET_VRING_ADDR, VHU_SET_VRING_ENABLE, VHU_GET_VRING_BASE };
 	const struct front_ring r = { 128, 0x1000, 0x2000, 0x3000 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
@@ -101,10 +100,8 @@ static void lies_while_running(void **state)
 			h.lie_at = requests[i];
 			assert_int_equal(attach(), 0);
 			h.lie = lie;
-			ok = front_features(&f, h.features) && front_start(&f, 0, &r) &&
-			     front_enable(&f, 0, true);
-			assert_int_equal(ok, requests[i] == VHU_GET_VRING_BASE ||
-						     lie == WITH_DESCRIPTORS);
+			ok = front_features(&f, h.features) && front_start(&f, 0, &r) && front_enable(&f, 0, true);
+			assert_int_equal(ok, requests[i] == VHU_GET_VRING_BASE || lie == WITH_DESCRIPTORS);
 			front_stop_all(&f);
 			assert_int_equal(f.dead, lie != WITH_DESCRIPTORS);
 			detach();
@@ -114,8 +111,8 @@ static void lies_while_running(void **state)
 
 static void refusals(void **state)
 {
-	static const uint32_t requests[] = { VHU_SET_PROTOCOL_FEATURES, VHU_SET_OWNER,
-					     VHU_SET_MEM_TABLE, VHU_SET_VRING_KICK };
+	static const uint32_t requests[] = { VHU_SET_PROTOCOL_FEATURES, VHU_SET_OWNER, VHU_SET_MEM_TABLE,
+					     VHU_SET_VRING_KICK };
 
 	for (unsigned i = 1; i < ARRAY_SIZE(requests); i++) {
 		fresh(state);
@@ -205,8 +202,7 @@ static void without_acknowledgements(void **state)
 	(void)state;
 	h.no_ack = true;
 	assert_int_equal(attach(), 0);
-	assert_true(front_features(&f, h.features) && front_start(&f, 0, &r) &&
-		    front_enable(&f, 0, true));
+	assert_true(front_features(&f, h.features) && front_start(&f, 0, &r) && front_enable(&f, 0, true));
 	front_stop_all(&f);
 	assert_false(f.dead);
 	detach();

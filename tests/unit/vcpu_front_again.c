@@ -36,9 +36,8 @@ static void started_again_while_idle(void **state)
 /* At each request of a start the helper dies instead of answering, and its successor goes on. */
 static void started_again_while_asked(void **state)
 {
-	static const uint32_t requests[] = { VHU_SET_FEATURES, VHU_SET_VRING_NUM,
-					     VHU_SET_VRING_BASE, VHU_SET_VRING_ADDR,
-					     VHU_SET_VRING_ENABLE };
+	static const uint32_t requests[] = { VHU_SET_FEATURES, VHU_SET_VRING_NUM, VHU_SET_VRING_BASE,
+					     VHU_SET_VRING_ADDR, VHU_SET_VRING_ENABLE };
 	const struct front_ring r = { 128, 0x1000, 0x2000, 0x3000 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {

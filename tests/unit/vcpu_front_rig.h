@@ -172,8 +172,9 @@ static inline void answer(struct vhu_msg *m, enum lie lie)
 /* The helper's successor, on the same connection. */
 static inline void take_over(void)
 {
-	struct vhu_msg m = { .request = VHU_RESUME, .flags = VHU_VERSION | VHU_REPLY,
-			     .size = sizeof(m.u64), .u64 = h.resumes_as };
+	struct vhu_msg m = {
+		.request = VHU_RESUME, .flags = VHU_VERSION | VHU_REPLY, .size = sizeof(m.u64), .u64 = h.resumes_as
+	};
 
 	h.got_features = 0;
 	h.kicks = h.tables = h.starts = h.enables = 0;
@@ -252,8 +253,8 @@ static inline int fresh(void **state)
 {
 	(void)state;
 	h = (struct helper){
-		.features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VHU_F_PROTOCOL_FEATURES) |
-			    BIT64(VIRTIO_BLK_F_FLUSH) | BIT64(VIRTIO_BLK_F_MQ),
+		.features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VHU_F_PROTOCOL_FEATURES) | BIT64(VIRTIO_BLK_F_FLUSH) |
+			    BIT64(VIRTIO_BLK_F_MQ),
 		.queues = 2,
 		.nack = UINT64_MAX,
 	};
@@ -266,8 +267,12 @@ static inline int attach_as(enum device_kind kind, unsigned nqueues)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	h.sock = sv[1];
-	f = (struct front){ .name = kind == DEV_BLK ? "blk0" : "net0", .sock = sv[0], .kind = kind,
-			    .nqueues = nqueues, .err = err, .timeout_ms = 200 };
+	f = (struct front){ .name = kind == DEV_BLK ? "blk0" : "net0",
+			    .sock = sv[0],
+			    .kind = kind,
+			    .nqueues = nqueues,
+			    .err = err,
+			    .timeout_ms = 200 };
 	memcpy(f.kick, kick, sizeof(kick));
 	memcpy(f.call, call, sizeof(call));
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);

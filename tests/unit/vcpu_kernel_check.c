@@ -99,7 +99,7 @@ static void what_a_bzimage_needs(void **state)
 	memset(buf + 0x258, 0xff, 8);
 	assert_int_equal(needs(sizeof(buf)).memory, UINT64_MAX);
 	assert_int_equal(needs(0x263).file, 0); /* cut off inside its header */
-	buf[0x206] = 0x03; /* a protocol that has neither field */
+	buf[0x206] = 0x03;			/* a protocol that has neither field */
 	assert_int_equal(needs(sizeof(buf)).file, 0);
 	assert_int_equal(needs(sizeof(buf)).memory, 0);
 }
@@ -147,12 +147,22 @@ static void named(void **state)
 		size_t len;
 		const char *text;
 	} cases[] = {
-		{ "\x89PNG\r\n", 6, "PNG" },	      { "#!/bin/sh\n", 10, "script" },
-		{ "070701000", 9, "cpio" },	      { "just some words\n", 16, "text" },
-		{ "\xfd" "7zXZ\0", 6, "xz" },	      { "\x28\xb5\x2f\xfd", 4, "zstd" },
-		{ "QFI\xfb", 4, "qcow2" },	      { "PK\x03\x04", 4, "zip" },
-		{ "!<arch>\ndebian", 14, "Debian" },  { "MZ\x90", 3, "EFI" },
-		{ "\x01\x02\x03\x04", 4, "no known" }, { "\x7f" "EL", 3, "no known" },
+		{ "\x89PNG\r\n", 6, "PNG" },
+		{ "#!/bin/sh\n", 10, "script" },
+		{ "070701000", 9, "cpio" },
+		{ "just some words\n", 16, "text" },
+		{ "\xfd"
+		  "7zXZ\0",
+		  6, "xz" },
+		{ "\x28\xb5\x2f\xfd", 4, "zstd" },
+		{ "QFI\xfb", 4, "qcow2" },
+		{ "PK\x03\x04", 4, "zip" },
+		{ "!<arch>\ndebian", 14, "Debian" },
+		{ "MZ\x90", 3, "EFI" },
+		{ "\x01\x02\x03\x04", 4, "no known" },
+		{ "\x7f"
+		  "EL",
+		  3, "no known" },
 	};
 
 	(void)state;
@@ -174,10 +184,8 @@ static void kernels_of_other_machines(void **state)
 		const char *bytes;
 		const char *text;
 	} cases[] = {
-		{ 0x38, "ARM\x64", "arm64" },
-		{ 0x30, "RISCV", "RISC-V" },
-		{ 0x24, "\x18\x28\x6f\x01", "(arm)" },
-		{ 0, "\x27\x05\x19\x56", "U-Boot" },
+		{ 0x38, "ARM\x64", "arm64" },		{ 0x30, "RISCV", "RISC-V" },
+		{ 0x24, "\x18\x28\x6f\x01", "(arm)" },	{ 0, "\x27\x05\x19\x56", "U-Boot" },
 		{ 4, "zimg", "compressed EFI kernel" },
 	};
 
@@ -194,8 +202,11 @@ static void kernels_of_other_machines(void **state)
 /* A 64-bit ELF file with one note segment of @len bytes; returns its descriptor. */
 static int elf_with_notes(const void *notes, size_t len)
 {
-	Elf64_Ehdr e = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_phoff = sizeof(e),
-			 .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
+	Elf64_Ehdr e = { .e_type = ET_EXEC,
+			 .e_machine = EM_X86_64,
+			 .e_phoff = sizeof(e),
+			 .e_phentsize = sizeof(Elf64_Phdr),
+			 .e_phnum = 1 };
 	Elf64_Phdr p = { .p_type = PT_NOTE, .p_offset = sizeof(e) + sizeof(p), .p_filesz = len };
 	int fd = memfd_create("elf", 0);
 
@@ -246,10 +257,9 @@ static void any_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(bzimage, clear),
-		cmocka_unit_test_setup(what_a_bzimage_needs, clear),	    cmocka_unit_test_setup(boot_sector, clear),
-		cmocka_unit_test_setup(elf, clear),	    cmocka_unit_test_setup(named, clear),
-		cmocka_unit_test_setup(kernels_of_other_machines, clear),
+		cmocka_unit_test_setup(bzimage, clear),	    cmocka_unit_test_setup(what_a_bzimage_needs, clear),
+		cmocka_unit_test_setup(boot_sector, clear), cmocka_unit_test_setup(elf, clear),
+		cmocka_unit_test_setup(named, clear),	    cmocka_unit_test_setup(kernels_of_other_machines, clear),
 		cmocka_unit_test_setup(any_length, clear),  cmocka_unit_test(pvh_note),
 	};
 

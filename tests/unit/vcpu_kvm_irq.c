@@ -25,9 +25,9 @@
 #include "vcpu/kvm.h"
 
 #define BIT64(n) (1ull << (n))
-#define DEVICES 3
-#define QUEUES	3
-#define STEPS	40000
+#define DEVICES	 3
+#define QUEUES	 3
+#define STEPS	 40000
 
 /* ---- the double: what KVM keeps, and what it refuses (virt/kvm/eventfd.c) ---- */
 
@@ -186,11 +186,19 @@ static void get_config(struct vpci *v, unsigned off, void *buf, unsigned len)
 }
 
 static const struct vpci_device helper = {
-	.name = "test", .type = 2, .class = 0x018000, .nqueues = QUEUES, .queue_max = 256,
+	.name = "test",
+	.type = 2,
+	.class = 0x018000,
+	.nqueues = QUEUES,
+	.queue_max = 256,
 	.config_len = 8,
 	.features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_RING_RESET),
-	.get_config = get_config, .start = start, .start_queue = start_queue,
-	.stop_queue = stop_queue, .stop = stop, .notify = notify,
+	.get_config = get_config,
+	.start = start,
+	.start_queue = start_queue,
+	.stop_queue = stop_queue,
+	.stop = stop,
+	.notify = notify,
 };
 
 static void at_number(int fd, int number)
@@ -336,16 +344,13 @@ static void all_is_as_it_should_be(void)
 			uint64_t addr = 0;
 			uint32_t data = 0;
 			unsigned gsi = 0;
-			enum vpci_irq how = dev->front.running[q] ?
-						    vpci_queue_irq(&dev->v, q, &addr, &data) :
-						    VPCI_IRQ_NONE;
+			enum vpci_irq how =
+				dev->front.running[q] ? vpci_queue_irq(&dev->v, q, &addr, &data) : VPCI_IRQ_NONE;
 
 			assert_int_equal(has_irq(device_call_fd(dev, q), &gsi), how == VPCI_IRQ_MSI);
-			assert_int_equal(dev->watching[q],
-					 how == VPCI_IRQ_INTX || how == VPCI_IRQ_MASKED);
+			assert_int_equal(dev->watching[q], how == VPCI_IRQ_INTX || how == VPCI_IRQ_MASKED);
 			if (how == VPCI_IRQ_MSI)
-				assert_true(route[gsi].on && route[gsi].addr == addr &&
-					    route[gsi].data == data);
+				assert_true(route[gsi].on && route[gsi].addr == addr && route[gsi].data == data);
 		}
 	assert_int_equal(strays, 0);
 }

@@ -66,7 +66,7 @@ static void a_notification(void **state)
 /* struct lguest_pending */
 static void a_trap(void **state)
 {
-	uint8_t pending[12] = {13, 0xee, 2, 3, 4, 5, 6, 7, 0x78, 0x56, 0x34, 0x12};
+	uint8_t pending[12] = { 13, 0xee, 2, 3, 4, 5, 6, 7, 0x78, 0x56, 0x34, 0x12 };
 
 	(void)state;
 	assert_int_equal(answer(LGUEST_PCI, pending, sizeof(pending)), LGUEST_EV_TRAP);

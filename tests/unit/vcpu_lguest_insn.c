@@ -23,57 +23,57 @@ struct known {
 #define IMM LGUEST_OP_STORE_IMM
 
 static const struct known ports[] = {
-	{{0xec}, {IN, 1, 1, 0, 1, .port_is_dx = true}},
-	{{0xed}, {IN, 1, 4, 0, 4, .port_is_dx = true}},
-	{{0x66, 0xed}, {IN, 2, 2, 0, 2, .port_is_dx = true}},
-	{{0xe4, 0x64}, {IN, 2, 1, 0, 1, .port = 0x64}},
-	{{0xe5, 0x64}, {IN, 2, 4, 0, 4, .port = 0x64}},
-	{{0x66, 0xe5, 0x64}, {IN, 3, 2, 0, 2, .port = 0x64}},
-	{{0xee}, {OUT, 1, 1, 0, 1, .port_is_dx = true}},
-	{{0xef}, {OUT, 1, 4, 0, 4, .port_is_dx = true}},
-	{{0x66, 0xef}, {OUT, 2, 2, 0, 2, .port_is_dx = true}},
-	{{0xe6, 0x80}, {OUT, 2, 1, 0, 1, .port = 0x80}},
-	{{0xe7, 0x80}, {OUT, 2, 4, 0, 4, .port = 0x80}},
-	{{0x3e, 0x66, 0xef}, {OUT, 3, 2, 0, 2, .port_is_dx = true}},
-	{{0xfa}, {LGUEST_OP_SKIP, 1, 0, 0, 0, .sign = false}},
-	{{0xfb}, {LGUEST_OP_SKIP, 1, 0, 0, 0, .sign = false}},
+	{ { 0xec }, { IN, 1, 1, 0, 1, .port_is_dx = true } },
+	{ { 0xed }, { IN, 1, 4, 0, 4, .port_is_dx = true } },
+	{ { 0x66, 0xed }, { IN, 2, 2, 0, 2, .port_is_dx = true } },
+	{ { 0xe4, 0x64 }, { IN, 2, 1, 0, 1, .port = 0x64 } },
+	{ { 0xe5, 0x64 }, { IN, 2, 4, 0, 4, .port = 0x64 } },
+	{ { 0x66, 0xe5, 0x64 }, { IN, 3, 2, 0, 2, .port = 0x64 } },
+	{ { 0xee }, { OUT, 1, 1, 0, 1, .port_is_dx = true } },
+	{ { 0xef }, { OUT, 1, 4, 0, 4, .port_is_dx = true } },
+	{ { 0x66, 0xef }, { OUT, 2, 2, 0, 2, .port_is_dx = true } },
+	{ { 0xe6, 0x80 }, { OUT, 2, 1, 0, 1, .port = 0x80 } },
+	{ { 0xe7, 0x80 }, { OUT, 2, 4, 0, 4, .port = 0x80 } },
+	{ { 0x3e, 0x66, 0xef }, { OUT, 3, 2, 0, 2, .port_is_dx = true } },
+	{ { 0xfa }, { LGUEST_OP_SKIP, 1, 0, 0, 0, .sign = false } },
+	{ { 0xfb }, { LGUEST_OP_SKIP, 1, 0, 0, 0, .sign = false } },
 };
 
 static const struct known moves[] = {
-	{{0x88, 0x02}, {ST, 2, 1, 0, 1, .sign = false}},
-	{{0x89, 0x02}, {ST, 2, 4, 0, 4, .sign = false}},
-	{{0x66, 0x89, 0x02}, {ST, 3, 2, 0, 2, .sign = false}},
-	{{0x8a, 0x18}, {LD, 2, 1, 3, 1, .sign = false}},
-	{{0x8a, 0x38}, {LD, 2, 1, 7, 1, .sign = false}},
-	{{0x8b, 0x00}, {LD, 2, 4, 0, 4, .sign = false}},
-	{{0x66, 0x8b, 0x18}, {LD, 3, 2, 3, 2, .sign = false}},
+	{ { 0x88, 0x02 }, { ST, 2, 1, 0, 1, .sign = false } },
+	{ { 0x89, 0x02 }, { ST, 2, 4, 0, 4, .sign = false } },
+	{ { 0x66, 0x89, 0x02 }, { ST, 3, 2, 0, 2, .sign = false } },
+	{ { 0x8a, 0x18 }, { LD, 2, 1, 3, 1, .sign = false } },
+	{ { 0x8a, 0x38 }, { LD, 2, 1, 7, 1, .sign = false } },
+	{ { 0x8b, 0x00 }, { LD, 2, 4, 0, 4, .sign = false } },
+	{ { 0x66, 0x8b, 0x18 }, { LD, 3, 2, 3, 2, .sign = false } },
 	/* mod 1: disp8; mod 2: disp32; mod 0, rm 5: disp32 and no base */
-	{{0x8b, 0x48, 0x10}, {LD, 3, 4, 1, 4, .sign = false}},
-	{{0x8b, 0x90, 1, 2, 3, 4}, {LD, 6, 4, 2, 4, .sign = false}},
-	{{0x89, 0x35, 1, 2, 3, 4}, {ST, 6, 4, 6, 4, .sign = false}},
-	{{0x66, 0x89, 0x3d, 1, 2, 3, 4}, {ST, 7, 2, 7, 2, .sign = false}},
+	{ { 0x8b, 0x48, 0x10 }, { LD, 3, 4, 1, 4, .sign = false } },
+	{ { 0x8b, 0x90, 1, 2, 3, 4 }, { LD, 6, 4, 2, 4, .sign = false } },
+	{ { 0x89, 0x35, 1, 2, 3, 4 }, { ST, 6, 4, 6, 4, .sign = false } },
+	{ { 0x66, 0x89, 0x3d, 1, 2, 3, 4 }, { ST, 7, 2, 7, 2, .sign = false } },
 	/* SIB: plain; disp8; base 5 with mod 0 is disp32; disp32 */
-	{{0x8b, 0x04, 0x88}, {LD, 3, 4, 0, 4, .sign = false}},
-	{{0x8b, 0x44, 0x88, 0x10}, {LD, 4, 4, 0, 4, .sign = false}},
-	{{0x8b, 0x04, 0x8d, 1, 2, 3, 4}, {LD, 7, 4, 0, 4, .sign = false}},
-	{{0x8b, 0x84, 0x88, 1, 2, 3, 4}, {LD, 7, 4, 0, 4, .sign = false}},
+	{ { 0x8b, 0x04, 0x88 }, { LD, 3, 4, 0, 4, .sign = false } },
+	{ { 0x8b, 0x44, 0x88, 0x10 }, { LD, 4, 4, 0, 4, .sign = false } },
+	{ { 0x8b, 0x04, 0x8d, 1, 2, 3, 4 }, { LD, 7, 4, 0, 4, .sign = false } },
+	{ { 0x8b, 0x84, 0x88, 1, 2, 3, 4 }, { LD, 7, 4, 0, 4, .sign = false } },
 	/* base 5 with mod 1 is ebp and a disp8 */
-	{{0x88, 0x44, 0x0d, 0x10}, {ST, 4, 1, 0, 1, .sign = false}},
-	{{0xa0, 1, 2, 3, 4}, {LD, 5, 1, 0, 1, .sign = false}},
-	{{0xa1, 1, 2, 3, 4}, {LD, 5, 4, 0, 4, .sign = false}},
-	{{0x66, 0xa1, 1, 2, 3, 4}, {LD, 6, 2, 0, 2, .sign = false}},
-	{{0xa2, 1, 2, 3, 4}, {ST, 5, 1, 0, 1, .sign = false}},
-	{{0xa3, 1, 2, 3, 4}, {ST, 5, 4, 0, 4, .sign = false}},
-	{{0xc6, 0x00, 0x7f}, {IMM, 3, 1, 0, 1, .imm = 0x7f}},
-	{{0xc7, 0x00, 1, 2, 3, 4}, {IMM, 6, 4, 0, 4, .imm = 0x04030201}},
-	{{0xc7, 0x40, 8, 1, 2, 3, 4}, {IMM, 7, 4, 0, 4, .imm = 0x04030201}},
-	{{0x66, 0xc7, 0x00, 1, 2}, {IMM, 5, 2, 0, 2, .imm = 0x0201}},
-	{{0x0f, 0xb6, 0x08}, {LD, 3, 1, 1, 4, .sign = false}},
-	{{0x0f, 0xb7, 0x08}, {LD, 3, 2, 1, 4, .sign = false}},
-	{{0x66, 0x0f, 0xb6, 0x08}, {LD, 4, 1, 1, 2, .sign = false}},
-	{{0x0f, 0xbe, 0x08}, {LD, 3, 1, 1, 4, .sign = true}},
-	{{0x0f, 0xbf, 0x70, 0x10}, {LD, 4, 2, 6, 4, .sign = true}},
-	{{0x65, 0x8b, 0x00}, {LD, 3, 4, 0, 4, .sign = false}},
+	{ { 0x88, 0x44, 0x0d, 0x10 }, { ST, 4, 1, 0, 1, .sign = false } },
+	{ { 0xa0, 1, 2, 3, 4 }, { LD, 5, 1, 0, 1, .sign = false } },
+	{ { 0xa1, 1, 2, 3, 4 }, { LD, 5, 4, 0, 4, .sign = false } },
+	{ { 0x66, 0xa1, 1, 2, 3, 4 }, { LD, 6, 2, 0, 2, .sign = false } },
+	{ { 0xa2, 1, 2, 3, 4 }, { ST, 5, 1, 0, 1, .sign = false } },
+	{ { 0xa3, 1, 2, 3, 4 }, { ST, 5, 4, 0, 4, .sign = false } },
+	{ { 0xc6, 0x00, 0x7f }, { IMM, 3, 1, 0, 1, .imm = 0x7f } },
+	{ { 0xc7, 0x00, 1, 2, 3, 4 }, { IMM, 6, 4, 0, 4, .imm = 0x04030201 } },
+	{ { 0xc7, 0x40, 8, 1, 2, 3, 4 }, { IMM, 7, 4, 0, 4, .imm = 0x04030201 } },
+	{ { 0x66, 0xc7, 0x00, 1, 2 }, { IMM, 5, 2, 0, 2, .imm = 0x0201 } },
+	{ { 0x0f, 0xb6, 0x08 }, { LD, 3, 1, 1, 4, .sign = false } },
+	{ { 0x0f, 0xb7, 0x08 }, { LD, 3, 2, 1, 4, .sign = false } },
+	{ { 0x66, 0x0f, 0xb6, 0x08 }, { LD, 4, 1, 1, 2, .sign = false } },
+	{ { 0x0f, 0xbe, 0x08 }, { LD, 3, 1, 1, 4, .sign = true } },
+	{ { 0x0f, 0xbf, 0x70, 0x10 }, { LD, 4, 2, 6, 4, .sign = true } },
+	{ { 0x65, 0x8b, 0x00 }, { LD, 3, 4, 0, 4, .sign = false } },
 };
 
 static void same(const struct lguest_insn *a, const struct lguest_insn *b)
@@ -109,24 +109,24 @@ static void knows_every_form(void **state)
 static void refuses_the_rest(void **state)
 {
 	static const uint8_t bad[][LGUEST_INSN_BYTES] = {
-		{0x0f, 0x01, 0xd8}, /* a system instruction: the guest's own tables handle it */
-		{0xf4},		    /* hlt */
-		{0x88, 0xc2},	    /* register to register */
-		{0xc7, 0x48, 8, 1, 2, 3, 4},	   /* c7 /1 */
-		{0xc7, 0x80, 1, 2, 3, 4, 1},	   /* ten bytes: its end is not there */
-		{0x66, 0x8b, 0x84, 0x88, 1, 2, 3}, /* eight bytes */
-		{0x66, 0xc7, 0x05, 1, 2, 3, 4},	   /* nine bytes */
-		{0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66},
-		{0xf0, 0x89, 0x02}, /* lock */
-		{0xf3, 0xa4},	    /* rep movsb */
-		{0xf3, 0x6c},	    /* rep insb */
-		{0x67, 0x8b, 0x00}, /* 16-bit addressing */
-		{0x0f, 0xb4, 0x00},
-		{0x0f, 0xaf, 0x00},
-		{0x6c},
-		{0x01, 0x02}, /* add */
-		{0xff, 0x00},
-		{0x00},
+		{ 0x0f, 0x01, 0xd8 },		     /* a system instruction: the guest's own tables handle it */
+		{ 0xf4 },			     /* hlt */
+		{ 0x88, 0xc2 },			     /* register to register */
+		{ 0xc7, 0x48, 8, 1, 2, 3, 4 },	     /* c7 /1 */
+		{ 0xc7, 0x80, 1, 2, 3, 4, 1 },	     /* ten bytes: its end is not there */
+		{ 0x66, 0x8b, 0x84, 0x88, 1, 2, 3 }, /* eight bytes */
+		{ 0x66, 0xc7, 0x05, 1, 2, 3, 4 },    /* nine bytes */
+		{ 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66 },
+		{ 0xf0, 0x89, 0x02 }, /* lock */
+		{ 0xf3, 0xa4 },	      /* rep movsb */
+		{ 0xf3, 0x6c },	      /* rep insb */
+		{ 0x67, 0x8b, 0x00 }, /* 16-bit addressing */
+		{ 0x0f, 0xb4, 0x00 },
+		{ 0x0f, 0xaf, 0x00 },
+		{ 0x6c },
+		{ 0x01, 0x02 }, /* add */
+		{ 0xff, 0x00 },
+		{ 0x00 },
 	};
 	struct lguest_insn in;
 
@@ -149,8 +149,7 @@ static void stays_in_bounds(void **state)
 
 	(void)state;
 	for (unsigned v = 0; v < 1u << 24; v += 1) {
-		uint8_t b[LGUEST_INSN_BYTES] = {
-			(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), 1, 2, 3, 4};
+		uint8_t b[LGUEST_INSN_BYTES] = { (uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), 1, 2, 3, 4 };
 
 		if (!lguest_decode(b, v & 1, &in))
 			continue;
@@ -165,13 +164,10 @@ static void stays_in_bounds(void **state)
 
 static void moves_the_right_bits(void **state)
 {
-	struct lguest_insn al = {LD, 2, 1, 0, 1, .sign = false},
-			   bh = {LD, 2, 1, 7, 1, .sign = false};
-	struct lguest_insn cx = {LD, 3, 2, 1, 2, .sign = false},
-			   edx = {LD, 2, 4, 2, 4, .sign = false};
-	struct lguest_insn movzx = {LD, 3, 1, 5, 4, .sign = false},
-			   movsx = {LD, 3, 1, 5, 4, .sign = true};
-	struct lguest_insn movsxw = {LD, 4, 1, 5, 2, .sign = true};
+	struct lguest_insn al = { LD, 2, 1, 0, 1, .sign = false }, bh = { LD, 2, 1, 7, 1, .sign = false };
+	struct lguest_insn cx = { LD, 3, 2, 1, 2, .sign = false }, edx = { LD, 2, 4, 2, 4, .sign = false };
+	struct lguest_insn movzx = { LD, 3, 1, 5, 4, .sign = false }, movsx = { LD, 3, 1, 5, 4, .sign = true };
+	struct lguest_insn movsxw = { LD, 4, 1, 5, 2, .sign = true };
 
 	(void)state;
 	assert_int_equal(lguest_insn_register(&al), 0);

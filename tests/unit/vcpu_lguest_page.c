@@ -15,14 +15,11 @@
 
 static struct lguest_page page;
 static uint8_t bytes[LGUEST_PAGE_BYTES];
-static const uint8_t config[6] = {2, 0, 0, 0, 0, 0x42};
+static const uint8_t config[6] = { 2, 0, 0, 0, 0, 0x42 };
 
-static const struct lguest_page_add nic = {.type = 1,
-					   .nqueues = 2,
-					   .irq = 5,
-					   .features = 0x10008020,
-					   .config = config,
-					   .config_len = sizeof(config)};
+static const struct lguest_page_add nic = {
+	.type = 1, .nqueues = 2, .irq = 5, .features = 0x10008020, .config = config, .config_len = sizeof(config)
+};
 
 static int fresh(void **state)
 {
@@ -37,7 +34,7 @@ static int fresh(void **state)
 static void lays_out_a_device(void **state)
 {
 	static const uint8_t want[] = {
-		1,    2,    4, 6,    0, /* type, queues, feature and config length, status */
+		1,    2,    4, 6,    0,		       /* type, queues, feature and config length, status */
 		0,    1,    5, 0,    0x01, 0x30, 0, 0, /* 256 entries, irq 5, page 0x3001 */
 		0,    1,    5, 0,    0x04, 0x30, 0, 0, /* the next one three pages on */
 		0x20, 0x80, 0, 0x10, 0,	   0,	 0, 0, /* offered, accepted */
@@ -57,7 +54,7 @@ static void lays_out_a_device(void **state)
 static void keeps_inside_its_page_and_memory(void **state)
 {
 	static const uint8_t large[255];
-	struct lguest_page_add big = {.type = 2, .config = large, .config_len = 255};
+	struct lguest_page_add big = { .type = 2, .config = large, .config_len = 255 };
 	unsigned n = 0;
 
 	(void)state;
@@ -88,8 +85,7 @@ static void rings_have_the_legacy_layout(void **state)
 	assert_int_equal(r.avail, AT + 4096);
 	assert_int_equal(r.used, AT + 8192);
 	/* flags, index, entries and the event word end in the third page */
-	assert_true(r.used + 6 + 8 * LGUEST_RING_SIZE <=
-		    AT + LGUEST_RING_PAGES * LGUEST_PAGE_BYTES);
+	assert_true(r.used + 6 + 8 * LGUEST_RING_SIZE <= AT + LGUEST_RING_PAGES * LGUEST_PAGE_BYTES);
 }
 
 static void reads_what_the_driver_wrote(void **state)
@@ -116,18 +112,16 @@ static void knows_what_a_notification_names(void **state)
 	assert_true(lguest_page_add(&page, bytes, &nic) && lguest_page_add(&page, bytes, &nic));
 	assert_int_equal(lguest_page_find(&page, AT, &dev, &q), LGUEST_NOTIFY_DEVICE);
 	assert_int_equal(dev, 0);
-	assert_int_equal(lguest_page_find(&page, AT + page.dev[1].at, &dev, &q),
-			 LGUEST_NOTIFY_DEVICE);
+	assert_int_equal(lguest_page_find(&page, AT + page.dev[1].at, &dev, &q), LGUEST_NOTIFY_DEVICE);
 	assert_int_equal(dev, 1);
 	assert_int_equal(lguest_page_find(&page, AT + 10 * 4096, &dev, &q), LGUEST_NOTIFY_QUEUE);
 	assert_int_equal(dev, 1);
 	assert_int_equal(q, 1);
 	for (uint32_t a = AT; a < page.limit; a++) {
-		bool ours = a == AT || a == AT + page.dev[1].at || a == AT + 4096 ||
-			    a == AT + 4 * 4096 || a == AT + 7 * 4096 || a == AT + 10 * 4096;
+		bool ours = a == AT || a == AT + page.dev[1].at || a == AT + 4096 || a == AT + 4 * 4096 ||
+			    a == AT + 7 * 4096 || a == AT + 10 * 4096;
 
-		assert_int_equal(lguest_page_find(&page, a, &dev, &q) != LGUEST_NOTIFY_NOTHING,
-				 ours);
+		assert_int_equal(lguest_page_find(&page, a, &dev, &q) != LGUEST_NOTIFY_NOTHING, ours);
 	}
 	assert_int_equal(lguest_page_find(&page, 0, &dev, &q), LGUEST_NOTIFY_NOTHING);
 	assert_int_equal(lguest_page_find(&page, 0xffffffff, &dev, &q), LGUEST_NOTIFY_NOTHING);

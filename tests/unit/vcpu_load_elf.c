@@ -127,8 +127,9 @@ static void too_many_segments(void **state)
 	(void)state;
 	make_elf64()->e_phnum = 33;
 	for (unsigned i = 0; i < 33; i++)
-		*phdr64(i) = (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = 4096, .p_filesz = 16,
-					   .p_memsz = 16, .p_paddr = 16 * MIB + i * 16 };
+		*phdr64(i) = (Elf64_Phdr){
+			.p_type = PT_LOAD, .p_offset = 4096, .p_filesz = 16, .p_memsz = 16, .p_paddr = 16 * MIB + i * 16
+		};
 	refused("too many segments");
 }
 
@@ -194,7 +195,7 @@ static void pvh(void **state)
 		uint32_t magic, version, flags, modules;
 		uint64_t modlist, cmdline, rsdp, map;
 		uint32_t entries, reserved;
-	} *info;
+	} * info;
 
 	(void)state;
 	make_elf64()->e_phnum = 2;
@@ -219,8 +220,8 @@ static void pvh(void **state)
 static void bad_notes_are_ignored(void **state)
 {
 	static const uint32_t cases[][3] = {
-		{ 0xffffffff, 8, 18 }, { 4, 0xffffffff, 18 }, { 4, 64, 18 }, { 4, 2, 18 },
-		{ 0xfffffffd, 0xfffffffd, 18 }, { 4, 8, 17 }, { 65536, 4, 18 }, { 0, 0, 0 },
+		{ 0xffffffff, 8, 18 },		{ 4, 0xffffffff, 18 }, { 4, 64, 18 },	 { 4, 2, 18 },
+		{ 0xfffffffd, 0xfffffffd, 18 }, { 4, 8, 17 },	       { 65536, 4, 18 }, { 0, 0, 0 },
 	};
 
 	(void)state;

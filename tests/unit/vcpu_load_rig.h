@@ -40,8 +40,9 @@ static int new_guest(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(shm_add(&mem, &p, fd, 0, RAM, 0, 0), SHM_OK);
 	close(fd);
-	rq = (struct load_request){ .target = LOAD_FOR_KVM, .kernel = -1, .initrd = -1,
-				    .ram_low = RAM, .cmdline = "console=ttyS0" };
+	rq = (struct load_request){
+		.target = LOAD_FOR_KVM, .kernel = -1, .initrd = -1, .ram_low = RAM, .cmdline = "console=ttyS0"
+	};
 	memset(image, 0, sizeof(image));
 	image_len = 0;
 	return 0;

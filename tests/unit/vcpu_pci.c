@@ -179,8 +179,8 @@ static void fixed_bars(void **state)
 /* Every register, every width, values at the edges: what is read-only stays, and nothing else breaks. */
 static void sweep(void **state)
 {
-	static const uint32_t values[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff,
-					   0x7fffffff, 0x80000000, 0xffffffff, 0xaaaaaaaa };
+	static const uint32_t values[] = { 0,	   1,	   0x7f,       0x80,	   0xff,       0x7fff,
+					   0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0xaaaaaaaa };
 	uint64_t v;
 
 	(void)state;

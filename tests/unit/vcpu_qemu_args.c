@@ -99,13 +99,15 @@ static void devices_in_order(void **state)
 	(void)state;
 	config.ndevices = 3;
 	config.dev[0] = (struct vcpu_device){ .kind = DEV_BLK, .queues = 1 };
-	config.dev[1] = (struct vcpu_device){ .kind = DEV_NET, .queues = 4, .mtu = 1400, .index = 0,
-					      .mac = { 2, 0, 0, 0, 0xab, 0xcd } };
+	config.dev[1] = (struct vcpu_device){
+		.kind = DEV_NET, .queues = 4, .mtu = 1400, .index = 0, .mac = { 2, 0, 0, 0, 0xab, 0xcd }
+	};
 	config.dev[2] = (struct vcpu_device){ .kind = DEV_BLK, .queues = 3, .index = 1 };
 	assert_int_equal(qemu_args(&args, &config, true, true), 0);
 	blk = find("vhost-user-blk-pci,chardev=c0,num-queues=1", 0);
 	net = find("virtio-net-pci,netdev=n1,mac=02:00:00:00:ab:cd,vectors=0,romfile=,disable-legacy=on,"
-		   "mq=on,host_mtu=1400", 0);
+		   "mq=on,host_mtu=1400",
+		   0);
 	blk2 = find("vhost-user-blk-pci,chardev=c2,num-queues=3", 0);
 	assert_true(blk > 0 && net > blk && blk2 > net);
 	assert_true(find("socket,id=c0,fd=32", 0) > 0);
@@ -121,8 +123,8 @@ static void as_many_as_there_can_be(void **state)
 	config.rng = config.has_initrd = true;
 	memset(config.cmdline, 'x', sizeof(config.cmdline) - 1);
 	for (unsigned i = 0; i < MAX_DEVICES; i++)
-		config.dev[i] = (struct vcpu_device){ .kind = DEV_NET, .queues = 16, .mtu = 9000,
-						      .index = (uint16_t)i };
+		config.dev[i] =
+			(struct vcpu_device){ .kind = DEV_NET, .queues = 16, .mtu = 9000, .index = (uint16_t)i };
 	assert_int_equal(qemu_args(&args, &config, true, true), 0);
 	assert_false(args.full);
 	assert_null(strstr(args.argv[find("virtio-net-pci,netdev=n23", 0)], "addr="));

@@ -31,16 +31,16 @@
 #define QSIZE 8
 
 /* What a child that checks by itself ends with if something is wrong. */
-#define CHECK(x)                                                                                   \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			dprintf(2, "%s:%d: %s\n", __FILE__, __LINE__, #x);                         \
-			_exit(1);                                                                  \
-		}                                                                                  \
+#define CHECK(x)                                                           \
+	do {                                                               \
+		if (!(x)) {                                                \
+			dprintf(2, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
+			_exit(1);                                          \
+		}                                                          \
 	} while (0)
 
-static const uint64_t edges[] = { 0, 1, 2, 3, 0x7f, 0x80, 0xfe, 0xff, 0x7fff, 0x8000, 0xffff,
-				  0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX };
+static const uint64_t edges[] = { 0,	  1,	  2,	  3,	      0x7f,	  0x80,	      0xfe,	 0xff,
+				  0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX };
 
 static struct role_config rc;
 static struct vm vm = { .rc = &rc, .c = &rc.vcpu };
@@ -221,7 +221,7 @@ static void sweep_ports(void)
 	uint32_t v;
 
 	for (unsigned round = 0; round < 2; round++)
-		for (uint32_t port = 0; port < 0x10000; port += port > 0x1000 ? 255 : 1)
+		for (uint32_t port = 0; port<0x10000; port += port> 0x1000 ? 255 : 1)
 			for (unsigned len = 1; len <= 4; len *= 2)
 				for (unsigned i = 0; i < ARRAY_SIZE(edges); i++) {
 					pc_in(&pc, (uint16_t)port, len, &v);

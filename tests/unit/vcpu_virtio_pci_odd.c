@@ -16,9 +16,9 @@ static void configuration_window(void **state)
 	assert_int_equal(status(), 1);
 	/* lengths, offsets and BARs that lie */
 	static const uint32_t lies[][3] = {
-		{ 0, 0x2000, 0 }, { 0, 0x2000, 3 }, { 0, 0x2000, 8 }, { 0, 0x2001, 4 },
-		{ 0, 0x4000, 4 }, { 0, 0x3ffe, 4 }, { 0, 0xfffffffc, 4 }, { 5, 0, 4 },
-		{ 6, 0, 4 }, { 255, 0, 4 }, { 0, 0x2000, 0xffffffff },
+		{ 0, 0x2000, 0 }, { 0, 0x2000, 3 }, { 0, 0x2000, 8 },	       { 0, 0x2001, 4 },
+		{ 0, 0x4000, 4 }, { 0, 0x3ffe, 4 }, { 0, 0xfffffffc, 4 },      { 5, 0, 4 },
+		{ 6, 0, 4 },	  { 255, 0, 4 },    { 0, 0x2000, 0xffffffff },
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(lies); i++) {
 		cfg_out(0x88, 1, lies[i][0]);
@@ -54,8 +54,9 @@ static void compact_layout(void **state)
 
 static void sweep_host(const struct vpci_host *h)
 {
-	static const uint64_t values[] = { 0, 1, 2, 3, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff,
-					   0x10000, 0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX };
+	static const uint64_t values[] = { 0,	       1,	   2,	       3,	  0x7f,	  0x80,
+					   0xff,       0x100,	   0x7fff,     0x8000,	  0xffff, 0x10000,
+					   0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX };
 	uint64_t r;
 
 	make(h);

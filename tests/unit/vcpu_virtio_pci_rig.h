@@ -77,11 +77,20 @@ static inline void notify(struct vpci *p, unsigned q)
 }
 
 static const struct vpci_device device = {
-	.name = "test", .type = 2, .class = 0x018000, .nqueues = 3, .queue_max = 256,
+	.name = "test",
+	.type = 2,
+	.class = 0x018000,
+	.nqueues = 3,
+	.queue_max = 256,
 	.config_len = sizeof(config),
 	.features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_RING_RESET) | BIT64(5),
-	.get_config = get_config, .set_config = set_config, .start = start,
-	.start_queue = start_queue, .stop_queue = stop_queue, .stop = stop, .notify = notify,
+	.get_config = get_config,
+	.set_config = set_config,
+	.start = start,
+	.start_queue = start_queue,
+	.stop_queue = stop_queue,
+	.stop = stop,
+	.notify = notify,
 };
 
 static inline void intx(struct vpci *p, bool level)
