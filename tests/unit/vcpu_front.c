@@ -100,8 +100,12 @@ static void lies_while_running(void **state)
 			h.lie_at = requests[i];
 			assert_int_equal(attach(), 0);
 			h.lie = lie;
+			if (lie != WITH_DESCRIPTORS && requests[i] != VHU_GET_VRING_BASE)
+				f.timeout_ms = LIAR_MS;
 			ok = front_features(&f, h.features) && front_start(&f, 0, &r) && front_enable(&f, 0, true);
 			assert_int_equal(ok, requests[i] == VHU_GET_VRING_BASE || lie == WITH_DESCRIPTORS);
+			if (lie != WITH_DESCRIPTORS)
+				f.timeout_ms = LIAR_MS;
 			front_stop_all(&f);
 			assert_int_equal(f.dead, lie != WITH_DESCRIPTORS);
 			detach();
