@@ -109,6 +109,9 @@ void sup_role_ended(struct supervisor *s, struct sup_role *r)
 	}
 	if (s->phase >= PHASE_ENDING || s->blamed)
 		return;
+	/* Whoever was ready by then has said so, whosever channel is looked at first. */
+	for (unsigned i = 0; i < s->nroles && s->phase == PHASE_STARTING; i++)
+		sup_role_ctl(s, &s->role[i]);
 	/*
 	 * A helper ends well when its front-end goes, and its end may be seen
 	 * before that of the vCPU process, which then says why.

@@ -137,6 +137,31 @@ static void a_guest_that_has_ended_does_not_wait_for_it(void **state)
 	assert_int_equal(s.err.len, 0);
 }
 
+/* A disk's process that ends at once when the guest runs is not one that could not be started. */
+static void who_was_ready_has_said_so(void **state)
+{
+	const struct spawn_msg ended = { .type = SPAWN_ENDED, .value = 1 << 8 };
+	const struct ctl_msg ready = { .type = CTL_READY };
+	int sv[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv), 0);
+	s.phase = PHASE_STARTING;
+	s.role[0].ready = true;
+	s.role[1].ctl = sv[0];
+	s.role[1].live = true;
+	host.role[1].role = ROLE_VCPU;
+	/* The vCPU process said that it was ready first; its channel is looked at last. */
+	assert_int_equal(send(sv[1], &ready, sizeof(ready), 0), sizeof(ready));
+	assert_int_equal(send(spawner, &ended, sizeof(ended), 0), sizeof(ended));
+	sup_role_spawner(&s, &s.role[0]);
+	assert_int_not_equal(s.phase, PHASE_STARTING);
+	assert_null(memmem(lines, s.err.len, "before it was ready", 19));
+	assert_int_not_equal(s.status, EXIT_HOST);
+	close(sv[0]);
+	close(sv[1]);
+}
+
 /* A host of 2015 lacks more layers than a line has room for. */
 static void every_missing_layer_is_named(void **state)
 {
@@ -162,6 +187,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_a_running_guest_says_has_its_name, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(nothing_is_started_on_a_disk_that_hangs, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(a_guest_that_has_ended_does_not_wait_for_it, bad_kernel, close_spawner),
+		cmocka_unit_test_setup_teardown(who_was_ready_has_said_so, bad_kernel, close_spawner),
 		cmocka_unit_test_setup_teardown(every_missing_layer_is_named, bad_kernel, close_spawner),
 	};
 
