@@ -29,7 +29,8 @@ teardown()
 	umount -l /dev/lguest 2>/dev/null || true
 	[[ ! -e $BATS_TEST_TMPDIR/made ]] || rm -f /dev/lguest
 	ip link del lgq0 2>/dev/null || true
-	[[ -z ${double_pid:-} ]] || kill "$double_pid" 2>/dev/null || true
+	# At an end of its own it would unmount what the next test has mounted there by then.
+	[[ -z ${double_pid:-} ]] || { kill -KILL "$double_pid" && wait "$double_pid"; } 2>/dev/null || true
 }
 
 start_double() # SCRIPT
