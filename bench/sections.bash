@@ -268,6 +268,8 @@ measure_memory()
 	prepare_guest
 	for engine in $(engines); do
 		guest "$engine"
+		# with a shell, so that it stays
+		[[ $engine == qemu ]] && guest+=(qs.shell=1)
 		start_guest "$engine" || continue
 		[[ $engine == qemu ]] && sleep 4
 		sum=0

@@ -94,26 +94,44 @@ static uint32_t enter_landlock(const int *readable)
 	return abi >= 4 ? 0 : LAYER_BIT(LAYER_LANDLOCK_NET);
 }
 
-/* Unmap what of one loaded object nobody can have written to: headers, code, constants. */
-static int forget_object(struct dl_phdr_info *info, size_t size, void *unused)
+/* The program's headers, code and nothing that was ever written to (ld(1), "etext"). */
+extern const uint8_t __executable_start[], etext[];
+
+void sandbox_forget_code(void)
 {
 	uintptr_t page = (uintptr_t)getpagesize();
+	uintptr_t from = ((uintptr_t)__executable_start + page - 1) & ~(page - 1);
+	uintptr_t to = (uintptr_t)etext & ~(page - 1);
+
+	/* The pages stay in the page cache; what runs on comes back one fault at a time. */
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+/* What of one loaded object nobody can have written to: headers, code, constants. */
+static int forget_object(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	uintptr_t page = (uintptr_t)getpagesize(), from[8], to[8];
+	unsigned n = 0;
 
 	(void)size;
 	(void)unused;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+	/* All are read before any goes: they lie in one of them. */
+	for (unsigned i = 0; i < info->dlpi_phnum && n < ARRAY_SIZE(from); i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t from = (info->dlpi_addr + p->p_vaddr) & ~(page - 1);
-		uintptr_t to = (info->dlpi_addr + p->p_vaddr + p->p_filesz) & ~(page - 1);
 
-		/* The pages stay in the page cache; what is still used comes back one fault at a time. */
-		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W) && from < to)
-			madvise((void *)from, to - from, MADV_DONTNEED);
+		if (p->p_type != PT_LOAD || (p->p_flags & PF_W))
+			continue;
+		from[n] = (info->dlpi_addr + p->p_vaddr) & ~(page - 1);
+		to[n] = (info->dlpi_addr + p->p_vaddr + p->p_filesz) & ~(page - 1);
+		n += from[n] < to[n];
 	}
+	while (n--)
+		madvise((void *)from[n], to[n] - from[n], MADV_DONTNEED);
 	return 0;
 }
 
-void sandbox_forget_code(void)
+void sandbox_forget_libraries(void)
 {
 	dl_iterate_phdr(forget_object, NULL);
 }

@@ -31,11 +31,13 @@ struct sandbox_options {
 };
 
 /*
- * Unmap the code and constants of the program and its libraries, most of which
- * served the start alone: what is still needed is mapped again when it is used.
- * Part of sandbox_enter(); once more where much runs between that and the loop.
+ * Unmap the program's own code, most of which served the start alone: what is
+ * still needed is mapped again when it runs. Part of sandbox_enter(); once more
+ * where much runs between that and the loop.
  */
 void sandbox_forget_code(void);
+/* The same for a program that is linked with libraries, with their code and all constants. */
+void sandbox_forget_libraries(void);
 
 /* Everything but the filter. Returns the missing layers (LAYER_BIT); never fails. */
 uint32_t sandbox_enter(const struct sandbox_options *o);

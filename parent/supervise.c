@@ -316,7 +316,10 @@ static void prepare(struct supervisor *s, struct host *h)
 static int confine(struct supervisor *s)
 {
 	struct sandbox_options o = { 0 };
-	uint32_t missing = sandbox_enter(&o);
+	uint32_t missing;
+
+	sandbox_forget_libraries();
+	missing = sandbox_enter(&o);
 
 	if (sandbox_filter(&policy_supervisor, &missing) < 0) {
 		sup_line(s, "the supervisor's filter cannot be put on: %m");
