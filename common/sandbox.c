@@ -111,7 +111,7 @@ void sandbox_forget_code(void)
 /* What of one loaded object nobody can have written to: headers, code, constants. */
 static int forget_object(struct dl_phdr_info *info, size_t size, void *unused)
 {
-	uintptr_t page = (uintptr_t)getpagesize(), from[8], to[8];
+	uintptr_t page = (uintptr_t)getpagesize(), from[8] = { 0 }, to[8] = { 0 };
 	unsigned n = 0;
 
 	(void)size;

@@ -117,6 +117,7 @@ static NORETURN void stash(const struct role_config *rc)
 	unsigned n = rc->vcpu.engine == ENGINE_QEMU ? 3 : 2, passed = 0;
 
 	ready();
+	pause_ms(400); /* all the others are ready too */
 	if (rc->vcpu.engine == ENGINE_QEMU) {
 		for (unsigned i = 0; i < 4; i++) {
 			int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -185,7 +186,7 @@ static void misbehave(const struct role_config *rc, const char *word, int epoll)
 	}
 	if (strcmp(word, "flood") == 0) {
 		ready();
-		flood(rc->role == ROLE_VCPU ? 1500 : 60000, rc->role != ROLE_VCPU);
+		flood(rc->role == ROLE_VCPU ? 3000 : 60000, rc->role != ROLE_VCPU);
 		power_off();
 	}
 }
