@@ -53,8 +53,10 @@ static const char *value(struct word *w, const char *name)
 		return NULL;
 	if (w->arg[n] == '=')
 		return w->arg + n + 1;
-	w->took_next = !w->arg[n] && w->next;
-	return w->took_next ? w->next : NULL;
+	if (w->arg[n])
+		return NULL;
+	w->took_next = w->next;
+	return w->next ? w->next : ""; /* none at all is a bad one */
 }
 
 static bool parse_number_option(struct word *w, struct netd_options *o, bool *good)
