@@ -144,7 +144,7 @@ int netd_parse(int argc, char **argv, struct netd_options *o, char *err, size_t 
 	o->poll_us = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 50 : 0;
 	o->net.offload = true;
 	o->net.spoof_check = true;
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && argv[i]; i++) {
 		struct word w = { .arg = argv[i], .next = i + 1 < argc ? argv[i + 1] : NULL };
 		bool good = true;
 

@@ -14,8 +14,9 @@
 #include "common/sandbox.h"
 #include "supervise.h"
 
-/* Messages of one role that are looked at in one wake-up. */
-#define MESSAGE_BUDGET 16
+/* Messages of one role that are looked at in one wake-up; and of one that has ended, whose channel holds fewer. */
+#define MESSAGE_BUDGET	    16
+#define MESSAGE_BUDGET_LAST 4096
 
 static void put_line(struct supervisor *s, const char *text)
 {
@@ -209,12 +210,12 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 	}
 }
 
-void sup_role_ctl(struct supervisor *s, struct sup_role *r)
+static void role_ctl(struct supervisor *s, struct sup_role *r, unsigned budget)
 {
 	struct ctl_msg m;
 	int got = 0;
 
-	for (unsigned i = 0; i < MESSAGE_BUDGET && r->ctl >= 0; i++) {
+	for (unsigned i = 0; i < budget && r->ctl >= 0; i++) {
 		got = ctl_recv(r->ctl, &m);
 		if (got <= 0)
 			break;
@@ -228,6 +229,11 @@ void sup_role_ctl(struct supervisor *s, struct sup_role *r)
 	}
 	close(r->ctl);
 	r->ctl = -1;
+}
+
+void sup_role_ctl(struct supervisor *s, struct sup_role *r)
+{
+	role_ctl(s, r, MESSAGE_BUDGET);
 }
 
 void sup_role_spawner(struct supervisor *s, struct sup_role *r)
@@ -250,8 +256,7 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 			if (!r->live)
 				break;
 			/* What it said before it ended comes first. */
-			if (r->ctl >= 0)
-				sup_role_ctl(s, r);
+			role_ctl(s, r, MESSAGE_BUDGET_LAST);
 			for (unsigned i = 0; i < MESSAGE_BUDGET && r->host->diag >= 0; i++)
 				if (!sup_role_diag(s, r))
 					break;

@@ -80,9 +80,12 @@ static void pause_ms(uint64_t ms)
 		;
 }
 
+/* Said until there is room for it: what was said before may fill the channel. */
 static NORETURN void power_off(void)
 {
-	ctl_send_text(VFD_CTL, CTL_GUEST_END, GUEST_POWEROFF, "");
+	for (uint64_t until = now_ms() + 5000; now_ms() < until;)
+		if (ctl_send_text(VFD_CTL, CTL_GUEST_END, GUEST_POWEROFF, "") == 0)
+			break;
 	_exit(0);
 }
 
