@@ -40,6 +40,17 @@ size_t outbuf_put(struct outbuf *o, const void *data, size_t n)
 	return n;
 }
 
+size_t outbuf_take(struct outbuf *o, void *to, size_t most)
+{
+	size_t n = MIN(o->len, most), first = MIN(n, o->size - o->head);
+
+	memcpy(to, o->buf + o->head, first);
+	memcpy((uint8_t *)to + first, o->buf, n - first);
+	o->head = (o->head + n) % o->size;
+	o->len -= n;
+	return n;
+}
+
 bool outbuf_write(struct outbuf *o, int fd, size_t most)
 {
 	size_t n = MIN(MIN(o->len, o->size - o->head), most);

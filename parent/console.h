@@ -22,6 +22,8 @@ struct outbuf {
 size_t outbuf_room(const struct outbuf *o);
 /* Puts in as much as there is room for; returns how much. */
 size_t outbuf_put(struct outbuf *o, const void *data, size_t n);
+/* Take up to @most of the oldest bytes out, into @to; how many. */
+size_t outbuf_take(struct outbuf *o, void *to, size_t most);
 /*
  * One write() of at most @most bytes. False if the descriptor takes nothing
  * now; an error other than that makes the buffer drop everything.

@@ -57,7 +57,7 @@ static void watch(struct poll_set *p, int fd, short events, enum source source, 
 
 static void fill(struct supervisor *s, struct poll_set *p)
 {
-	bool room = outbuf_room(&s->out) > 0;
+	bool room = sup_console_room(s) > 0;
 
 	p->n = 0;
 	watch(p, s->sigfd, POLLIN, SRC_SIGNAL, 0);
@@ -65,7 +65,7 @@ static void fill(struct supervisor *s, struct poll_set *p)
 		watch(p, s->h->term.in, POLLIN, SRC_STDIN, 0);
 	if (s->out.len)
 		watch(p, s->h->term.out, POLLOUT, SRC_OUT, 0);
-	if (s->err.len)
+	if (s->err.len && !sup_lines_join(s))
 		watch(p, s->h->term.err, POLLOUT, SRC_ERR, 0);
 	if (s->in.len)
 		watch(p, s->con_in, POLLOUT, SRC_CON_IN, 0);

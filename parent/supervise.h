@@ -57,6 +57,8 @@ struct supervisor {
 	/* The guest's console and QEMU's channels; -1: closed. */
 	int con_in, con_out, serial, monitor;
 	struct outbuf in, out, err;
+	uint64_t lines_from,
+		lines_until;	/* ms: since when and how long lines wait for the guest's to end; 0: none does */
 	bool stdin_open, heard; /* the guest has put out something since its start */
 	bool ran, greeted;	/* the vCPU process has said so, QEMU's monitor has, since the guest's start */
 	struct ctrl_c ctrl_c;
@@ -123,6 +125,12 @@ void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p);
 void sup_close_console(int *fd, struct panic_watch *p); /* all of it has been read */
 void sup_flush(struct supervisor *s, bool out_ready, bool err_ready, bool in_ready);
 bool sup_wants_stdin(const struct supervisor *s);
+/* Bytes of the guest's output that may be read now. */
+size_t sup_console_room(const struct supervisor *s);
+/* True if our lines go where the guest's output goes, between its lines. */
+bool sup_lines_join(const struct supervisor *s);
+/* Then: put those there that are in s->err, unless the guest is within a line and @now is false. */
+void sup_join_lines(struct supervisor *s, bool now);
 /* Lines and console output that are still in our buffers, for a bounded time. */
 void sup_flush_all(struct supervisor *s);
 

@@ -218,6 +218,7 @@ void sup_deadlines(struct supervisor *s)
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (s->role[i].live && s->role[i].said_at && now >= s->role[i].said_at + SAID_MS)
 			sup_let_out(s, &s->role[i]);
+	sup_join_lines(s, false);
 }
 
 static void sooner(int *ms, uint64_t deadline, uint64_t now)
@@ -250,6 +251,9 @@ int sup_timeout_ms(const struct supervisor *s)
 	for (unsigned i = 0; i < s->nroles; i++)
 		if (s->role[i].live && s->role[i].said_at)
 			sooner(&ms, s->role[i].said_at + SAID_MS, now);
+	/* Past it they wait for room, and that for the terminal. */
+	if (s->lines_until > now)
+		sooner(&ms, s->lines_until, now);
 	return ms;
 }
 

@@ -16,6 +16,9 @@
 #define SMALL_WRITE 64
 /* How long a terminal that takes nothing is waited for at the end. */
 #define DRAIN_MS 10000
+/* A line of ours waits for the end of the guest's: while that goes on, and so long at most. */
+#define LINE_IDLE_MS 300
+#define LINE_WAIT_MS 3000
 
 bool sup_wants_stdin(const struct supervisor *s)
 {
@@ -51,10 +54,61 @@ void sup_close_console(int *fd, struct panic_watch *p)
 	*fd = -1;
 }
 
+bool sup_lines_join(const struct supervisor *s)
+{
+	return s->h->term.together && !s->out.gone;
+}
+
+void sup_join_lines(struct supervisor *s, bool now)
+{
+	uint8_t some[512];
+
+	if (!s->err.len || !sup_lines_join(s))
+		return;
+	if (s->out.mid_line && !now) {
+		if (!s->lines_until) {
+			s->lines_from = now_ms();
+			s->lines_until = s->lines_from + LINE_IDLE_MS;
+		}
+		if (now_ms() < s->lines_until)
+			return;
+	}
+	if (outbuf_room(&s->out) < s->err.len + 2)
+		return;
+	if (s->out.mid_line)
+		outbuf_put(&s->out, s->h->term.raw ? "\r\n" : "\n", s->h->term.raw ? 2 : 1);
+	while (s->err.len)
+		outbuf_put(&s->out, some, outbuf_take(&s->err, some, sizeof(some)));
+	s->lines_until = 0;
+}
+
+size_t sup_console_room(const struct supervisor *s)
+{
+	size_t room = outbuf_room(&s->out), kept = s->err.len && sup_lines_join(s) ? s->err.len + 2 : 0;
+
+	return room > kept ? room - kept : 0;
+}
+
+/* What the guest put out; lines of ours that wait come after the first of its own that ends. */
+static void put_console(struct supervisor *s, const uint8_t *buf, size_t n)
+{
+	const uint8_t *end = s->err.len && sup_lines_join(s) ? memchr(buf, '\n', n) : NULL;
+	size_t first = end ? (size_t)(end - buf) + 1 : n;
+
+	outbuf_put(&s->out, buf, first);
+	if (s->lines_until)
+		s->lines_until = MIN(now_ms() + LINE_IDLE_MS, s->lines_from + LINE_WAIT_MS);
+	if (!end)
+		return;
+	sup_join_lines(s, false);
+	if (n > first)
+		outbuf_put(&s->out, buf + first, n - first);
+}
+
 void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p)
 {
 	static uint8_t buf[16384];
-	size_t room = MIN(sizeof(buf), outbuf_room(&s->out));
+	size_t room = MIN(sizeof(buf), sup_console_room(s));
 	ssize_t n;
 
 	if (!room)
@@ -68,7 +122,7 @@ void sup_read_console(struct supervisor *s, int *fd, struct panic_watch *p)
 	}
 	s->heard = true;
 	panic_feed(p, buf, (size_t)n);
-	outbuf_put(&s->out, buf, (size_t)n);
+	put_console(s, buf, (size_t)n);
 }
 
 static size_t step(bool own)
@@ -82,7 +136,7 @@ void sup_flush(struct supervisor *s, bool out_ready, bool err_ready, bool in_rea
 
 	if (out_ready && s->out.len)
 		outbuf_write(&s->out, t->out, t->out_tty ? step(t->out_own) : 4096);
-	if (err_ready && s->err.len)
+	if (err_ready && s->err.len && !sup_lines_join(s))
 		outbuf_write(&s->err, t->err, t->err_tty ? step(t->err_own) : 4096);
 	if (in_ready && s->in.len && s->con_in >= 0)
 		outbuf_write(&s->in, s->con_in, 4096);
@@ -92,10 +146,11 @@ static void flush_all(struct supervisor *s)
 {
 	uint64_t until = now_ms() + DRAIN_MS;
 
-	while ((s->out.len || s->err.len) && now_ms() < until) {
+	for (sup_join_lines(s, true); (s->out.len || s->err.len) && now_ms() < until; sup_join_lines(s, true)) {
+		bool own_err = s->err.len && !sup_lines_join(s);
 		struct pollfd p[2] = {
 			{ .fd = s->out.len ? s->h->term.out : -1, .events = POLLOUT },
-			{ .fd = s->err.len ? s->h->term.err : -1, .events = POLLOUT },
+			{ .fd = own_err ? s->h->term.err : -1, .events = POLLOUT },
 		};
 		struct timespec wait = { .tv_sec = 1 };
 		size_t before = s->out.len + s->err.len;

@@ -21,17 +21,15 @@
 static void put_line(struct supervisor *s, const char *text)
 {
 	const char *nl = s->h->term.raw && s->h->term.err_tty ? "\r\n" : "\n";
-	bool apart = s->out.mid_line && s->h->term.out_tty && s->h->term.err_tty;
 	char line[LOG_LINE_MAX + 64];
 	size_t n;
 
-	n = fmt_line(line, sizeof(line), "%slguest-sep: %s%s", apart ? nl : "", text, nl);
-	if (apart)
-		s->out.mid_line = false;
+	n = fmt_line(line, sizeof(line), "lguest-sep: %s%s", text, nl);
 	if (outbuf_room(&s->err) < n)
 		s->err.dropped += n;
 	else
 		outbuf_put(&s->err, line, n);
+	sup_join_lines(s, false);
 }
 
 void sup_line(struct supervisor *s, const char *fmt, ...)

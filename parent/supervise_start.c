@@ -150,8 +150,8 @@ static void device_config(const struct supervisor *s, unsigned d, struct vcpu_de
 	memcpy(v->mac, s->h->net[i].config.mac, ETH_ALEN);
 }
 
-/* True if the kernel's last console= is the serial port. */
-static bool console_is_serial(const char *cmdline)
+/* True if the kernel's last console= is such a one ("ttyS", "hvc"). */
+static bool console_is(const char *cmdline, const char *kind)
 {
 	const char *s = cmdline, *last = NULL;
 
@@ -160,7 +160,7 @@ static bool console_is_serial(const char *cmdline)
 			last = s + strlen("console=");
 		s++;
 	}
-	return last && !strncmp(last, "ttyS", 4);
+	return last && !strncmp(last, kind, strlen(kind));
 }
 
 static void vcpu_part(const struct supervisor *s, struct vcpu_config *v)
@@ -178,7 +178,8 @@ static void vcpu_part(const struct supervisor *s, struct vcpu_config *v)
 	fmt_line(v->kernel_name, sizeof(v->kernel_name), "%s", name ? name + 1 : s->c->kernel);
 	make_printable(v->kernel_name, strlen(v->kernel_name));
 	memcpy(v->cmdline, s->c->cmdline, sizeof(v->cmdline));
-	v->console_is_serial = console_is_serial(v->cmdline);
+	v->console_is_serial = console_is(v->cmdline, "ttyS");
+	v->console_is_virtio = console_is(v->cmdline, "hvc");
 }
 
 /*

@@ -38,6 +38,13 @@ static int own_output(int fd, bool *tty, bool *own)
 	return mine;
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
 void terminal_open(struct terminal *t)
 {
 	*t = (struct terminal){ .in = -1, .out = -1, .err = -1, .group = getpgrp() };
@@ -47,6 +54,7 @@ void terminal_open(struct terminal *t)
 	}
 	t->out = own_output(STDOUT_FILENO, &t->out_tty, &t->out_own);
 	t->err = own_output(STDERR_FILENO, &t->err_tty, &t->err_own);
+	t->together = t->out >= 0 && t->err >= 0 && same_file(STDOUT_FILENO, STDERR_FILENO);
 }
 
 static bool in_foreground(const struct terminal *t)

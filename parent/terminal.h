@@ -14,6 +14,7 @@ struct terminal {
 	int in, out, err; /* -1: closed, or gone */
 	bool in_tty, out_tty, err_tty;
 	bool out_own, err_own; /* an open file description of our own: non-blocking */
+	bool together;	       /* output and error are one terminal, pipe or file */
 	bool raw;
 	pid_t group; /* our process group */
 	struct termios saved;

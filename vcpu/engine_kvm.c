@@ -99,12 +99,15 @@ static const struct pc_ops pc_ops = {
 	.end = pc_end,
 };
 
-/* Input goes to the console that the command line names last, if its driver runs. */
+/*
+ * Input goes to the console that the command line names last, and waits for that
+ * one's driver; if it names none, to the virtio console once its driver runs.
+ */
 static size_t input_sink(void *owner, const uint8_t *buf, size_t len)
 {
 	struct kvm *k = owner;
 
-	if (!k->vm->c->console_is_serial && console_running(&k->devices.console))
+	if (!k->vm->c->console_is_serial && (k->vm->c->console_is_virtio || console_running(&k->devices.console)))
 		return console_input(&k->devices.console, buf, len);
 	return pc_serial_input(&k->pc, buf, len);
 }

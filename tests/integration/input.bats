@@ -118,6 +118,7 @@ refused()
 
 @test "a host that does not let root do what it needs: one line that says so" {
 	need_kernel
+	need_user_namespaces
 	run unshare --user --map-root-user "$L" --block=disk 64 "$K" < /dev/null
 	[[ $status == 1 ]]
 	one_line
@@ -177,6 +178,7 @@ refused()
 
 @test "an ordinary user boots a guest with a disk; what needs a privilege is named" {
 	need_kernel
+	need_user_namespaces
 	# Not nobody: its number is also what everybody has in a new user namespace.
 	as=(setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all)
 	"${as[@]}" test -r "$K" -a -x "$L" || skip "$K cannot be read by everybody"

@@ -49,13 +49,6 @@ section()
 	cat "$out.clean"
 }
 
-lacks() # PATTERN FILE
-{
-	if grep -- "$1" "$2"; then
-		return 1
-	fi
-}
-
 stats_of() # ROLE TEXT: the counter's value each time that they were printed
 {
 	sed -n "s/^lguest-sep: $1 *\([0-9]*\)  $2\$/\1/p" "$out.clean"

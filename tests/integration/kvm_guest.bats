@@ -41,13 +41,6 @@ passed()
 	lacks FAILED "$out.clean"
 }
 
-lacks() # PATTERN FILE
-{
-	if grep -- "$1" "$2"; then
-		return 1
-	fi
-}
-
 count() # ROLE TEXT
 {
 	sed -n "s/^lguest-sep: $1 *\([0-9]*\)  $2\$/\1/p" "$out.clean"
@@ -113,7 +106,8 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 		status=0
 		console=console=hvc0
 		[[ $how == ring ]] || console=console=ttyS0
-		{ sleep 1; echo "a line longer than sixteen bytes"; } |
+		# At once: it waits for the driver of the console that is named.
+		echo "a line longer than sixteen bytes" |
 			"$L" --engine=kvm "${user[@]}" --timeout=30 64 "$guests/probe" "$console" "t=$how-in" > "$out" 2>&1 3>&- || status=$?
 		tr -d '\r' < "$out" > "$out.clean"
 		cat "$out.clean"

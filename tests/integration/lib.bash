@@ -18,6 +18,14 @@ need_root()
 	[[ $EUID == 0 && -n $own_namespaces ]] || skip "needs root, and namespaces of its own (tools/run-bats)"
 }
 
+# A user namespace of root's or of an ordinary user's own; not to be had in a chroot.
+need_user_namespaces()
+{
+	unshare --user --map-root-user true 2> /dev/null &&
+		setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all unshare --user --mount true 2> /dev/null ||
+		skip "this host (or a chroot) gives no user namespaces"
+}
+
 need_kernel()
 {
 	[[ -e $K && -e $top/.cache/initrd-test ]] || skip "no kernel: tools/quickstart kernel"
@@ -88,6 +96,13 @@ wait_for()
 said() # TEXT: as a whole line of the guest, "T: TEXT"
 {
 	grep -aqxF -- "T: $1" "$out.clean" || { echo "not said: $1"; return 1; }
+}
+
+lacks() # PATTERN FILE: which has no such line
+{
+	if grep -- "$1" "$2"; then
+		return 1
+	fi
 }
 
 is_status() # NUMBER

@@ -90,6 +90,7 @@ net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
 }
 
 @test "an ordinary user's guest on a tap that root made for that user" {
+	need_user_namespaces
 	ip tuntap add dev tap8 mode tap user 1234
 	ip addr add 10.99.8.1/24 dev tap8
 	ip link set tap8 up

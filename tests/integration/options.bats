@@ -148,6 +148,36 @@ broken_ring()
 	grep -E 'lguest-sep: net0 ' "$out.clean"
 }
 
+@test "lines of ours stand between the guest's own, where both go to one file" {
+	new_image disk 1
+	guest_script <<-'END'
+		printf 'T: whole'
+		n=0
+		while [ $n -lt 60 ]; do printf ' word'; n=$((n + 1)); [ $((n % 5)) != 0 ] || usleep 10000; done
+		echo
+		printf 'prompt> '
+		sleep 2
+		echo said
+	END
+	boot_bg --block="$BATS_TEST_TMPDIR/disk"
+	wait_for "T: whole"
+	for n in 1 2 3; do
+		kill -USR1 "$pid"
+		sleep 0.06
+	done
+	wait_for "prompt>"
+	sleep 0.1
+	kill -USR1 "$pid"
+	sleep 1
+	tr -d '\r' < "$out" > "$out.prompt"
+	finish
+	is_status 0
+	said "whole$(printf ' word%.0s' {1..60})"
+	# A prompt is no line that ends soon: ours begins one of its own.
+	tail -n 1 "$out.prompt" | grep -E '^lguest-sep: blk0 '
+	lacks '[^ ]lguest-sep: ' "$out.clean"
+}
+
 stop_it()
 {
 	kill -TSTP "$(role_pids lguest-sep)"
