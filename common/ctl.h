@@ -127,7 +127,7 @@ struct vcpu_config {
 	uint8_t engine; /* enum engine_kind */
 	uint8_t smp;
 	bool rng, has_initrd;
-	/* The last console= names ttyS0, or hvc0: input goes there. */
+	/* The user's last console= names ttyS0, or hvc0: input goes there. */
 	bool console_is_serial, console_is_virtio;
 	uint64_t mem_bytes;
 	uint32_t ndevices;

@@ -67,6 +67,7 @@ struct config {
 	const char *kernel, *initrd;
 	const char *name; /* --name, for lguest-sep audit; NULL: the kernel's file name */
 	char cmdline[CMDLINE_MAX];
+	bool console_said; /* by the user, not added */
 
 	bool drop;	    /* --drop-to was given */
 	char drop_name[80]; /* as it was said, or the default */

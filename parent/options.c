@@ -345,7 +345,8 @@ static int parse_cmdline(struct config *c, char **words)
 {
 	bool fits = true;
 
-	if (!has_word(words, "console="))
+	c->console_said = has_word(words, "console=");
+	if (!c->console_said)
 		fits = add_word(c, "console=hvc0");
 	if (!has_word(words, "panic="))
 		fits = fits && add_word(c, "panic=-1");

@@ -179,7 +179,8 @@ static void vcpu_part(const struct supervisor *s, struct vcpu_config *v)
 	make_printable(v->kernel_name, strlen(v->kernel_name));
 	memcpy(v->cmdline, s->c->cmdline, sizeof(v->cmdline));
 	v->console_is_serial = console_is(v->cmdline, "ttyS");
-	v->console_is_virtio = console_is(v->cmdline, "hvc");
+	/* Unsaid, it may be a kernel that has but a serial port. */
+	v->console_is_virtio = s->c->console_said && console_is(v->cmdline, "hvc");
 }
 
 /*
