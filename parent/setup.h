@@ -109,8 +109,8 @@ int link_query(const char *ifname, struct link_info *info);
 /* Set @mtu (0: leave it), put @ifname onto @bridge (NULL: onto none), bring it up. */
 int link_setup(const char *ifname, const char *bridge, unsigned mtu);
 int link_add_address(const char *ifname, struct in_addr ip, unsigned prefix);
-/* Name of the interface that has the address, or false. */
-bool link_find_address(struct in_addr ip, char ifname[IFNAMSIZ]);
+/* Name of the first interface that has an address in @ip's network, or that overlaps with it; 32: @ip itself. */
+bool link_find_address(struct in_addr ip, unsigned prefix, char ifname[IFNAMSIZ]);
 void link_done(void);
 /*
  * parent/setup_guard.c: have the kernel drop what comes from the guest on

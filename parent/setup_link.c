@@ -129,15 +129,23 @@ int link_add_address(const char *ifname, struct in_addr ip, unsigned prefix)
 	return 0;
 }
 
-static bool is_address(struct rtnl_addr *a, struct in_addr ip)
+/* @a is IPv4, and its first @prefix bits (at most its own network's) are @ip's. */
+static bool is_address(struct rtnl_addr *a, struct in_addr ip, unsigned prefix)
 {
 	struct nl_addr *local = rtnl_addr_get_local(a);
+	unsigned own = (unsigned)rtnl_addr_get_prefixlen(a);
+	uint32_t mask, is;
 
-	return local && nl_addr_get_family(local) == AF_INET && nl_addr_get_len(local) == sizeof(ip) &&
-	       !memcmp(nl_addr_get_binary_addr(local), &ip, sizeof(ip));
+	if (!local || nl_addr_get_family(local) != AF_INET || nl_addr_get_len(local) != sizeof(is))
+		return false;
+	if (prefix < 32)
+		prefix = MIN(prefix, own);
+	mask = prefix ? htonl(~0u << (32 - prefix)) : 0;
+	memcpy(&is, nl_addr_get_binary_addr(local), sizeof(is));
+	return !((is ^ ip.s_addr) & mask);
 }
 
-bool link_find_address(struct in_addr ip, char ifname[IFNAMSIZ])
+bool link_find_address(struct in_addr ip, unsigned prefix, char ifname[IFNAMSIZ])
 {
 	struct nl_cache *cache = NULL;
 	bool found = false;
@@ -147,7 +155,7 @@ bool link_find_address(struct in_addr ip, char ifname[IFNAMSIZ])
 	for (struct nl_object *o = nl_cache_get_first(cache); o && !found; o = nl_cache_get_next(o)) {
 		struct rtnl_addr *a = (struct rtnl_addr *)o;
 
-		if (!is_address(a, ip))
+		if (!is_address(a, ip, prefix))
 			continue;
 		found = true;
 		if (!if_indextoname((unsigned)rtnl_addr_get_ifindex(a), ifname))

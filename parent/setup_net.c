@@ -176,10 +176,15 @@ static int look_before(const struct net_option *o, struct net_host *n, const cha
 {
 	char other[IFNAMSIZ];
 
-	if (o->kind == NET_TUNNET_IP && link_find_address(o->ip, other))
+	if (o->kind == NET_TUNNET_IP && link_find_address(o->ip, 32, other))
 		return complain(-1, "%s: interface %s has this address already; take another", who, other);
 	if (o->kind == NET_TUNNET_IP && ntohl(o->ip.s_addr) >> 24 == IN_LOOPBACKNET)
 		return complain(-1, "%s: a loopback address cannot be a tap's; take another", who);
+	if (o->kind == NET_TUNNET_IP && link_find_address(o->ip, o->prefix, other))
+		complain(
+			0,
+			"%s: warning: interface %s has an address in this network too, and the host reaches what is behind one of the two only; better take another network",
+			who, other);
 	if (o->kind != NET_BRIDGE && o->kind != NET_TAP)
 		return 0;
 	if (link_query(o->ifname, info) < 0)

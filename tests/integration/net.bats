@@ -89,6 +89,17 @@ net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
 	grep -a 'not the guest.s MAC' "$out.clean"
 }
 
+@test "a network that another interface has already is warned of" {
+	ip tuntap add dev tap7 mode tap
+	ip addr add 10.99.60.1/22 dev tap7
+	echo "no kernel" > "$BATS_TEST_TMPDIR/words"
+	run "$L" "${user[@]}" --tunnet=10.99.61.9/24 64 "$BATS_TEST_TMPDIR/words" < /dev/null
+	[[ $output == *"--tunnet=10.99.61.9: warning: interface tap7 has an address in this network too"* ]]
+	run "$L" "${user[@]}" --tunnet=10.99.64.9/24 64 "$BATS_TEST_TMPDIR/words" < /dev/null
+	[[ $output == *"a text file"* && $output != *warning* ]]
+	ip link del tap7
+}
+
 @test "an ordinary user's guest on a tap that root made for that user" {
 	need_user_namespaces
 	ip tuntap add dev tap8 mode tap user 1234
