@@ -14,9 +14,8 @@
 #include "common/sandbox.h"
 #include "supervise.h"
 
-/* Messages of one role that are looked at in one wake-up; and of one that has ended, whose channel holds fewer. */
-#define MESSAGE_BUDGET	    16
-#define MESSAGE_BUDGET_LAST 4096
+/* Messages of one role that are looked at in one wake-up. */
+#define MESSAGE_BUDGET 16
 
 static void put_line(struct supervisor *s, const char *text)
 {
@@ -208,12 +207,12 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 	}
 }
 
-static void role_ctl(struct supervisor *s, struct sup_role *r, unsigned budget)
+void sup_role_ctl(struct supervisor *s, struct sup_role *r)
 {
 	struct ctl_msg m;
 	int got = 0;
 
-	for (unsigned i = 0; i < budget && r->ctl >= 0; i++) {
+	for (unsigned i = 0; i < MESSAGE_BUDGET && r->ctl >= 0; i++) {
 		got = ctl_recv(r->ctl, &m);
 		if (got <= 0)
 			break;
@@ -227,11 +226,6 @@ static void role_ctl(struct supervisor *s, struct sup_role *r, unsigned budget)
 	}
 	close(r->ctl);
 	r->ctl = -1;
-}
-
-void sup_role_ctl(struct supervisor *s, struct sup_role *r)
-{
-	role_ctl(s, r, MESSAGE_BUDGET);
 }
 
 void sup_role_spawner(struct supervisor *s, struct sup_role *r)
@@ -254,7 +248,8 @@ void sup_role_spawner(struct supervisor *s, struct sup_role *r)
 			if (!r->live)
 				break;
 			/* What it said before it ended comes first. */
-			role_ctl(s, r, MESSAGE_BUDGET_LAST);
+			if (r->ctl >= 0)
+				sup_role_ctl(s, r);
 			for (unsigned i = 0; i < MESSAGE_BUDGET && r->host->diag >= 0; i++)
 				if (!sup_role_diag(s, r))
 					break;

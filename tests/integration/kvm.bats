@@ -70,7 +70,9 @@ stats_of() # ROLE TEXT: the counter's value each time that they were printed
 
 @test "kvm: nothing is left of guests that have ended" {
 	section main
-	[[ $(grep -cx 'left 0 0 ' "$LAB_OUT") == $(grep -c '^== ended ' "$LAB_OUT") ]]
+	ended=$(grep -c '^== ended ' "$LAB_OUT")
+	((ended >= 8)) # those of the cloud kernel, which is always there
+	[[ $(grep -cx 'left 0 0 ' "$LAB_OUT") == "$ended" ]]
 	lacks '^== host:' "$LAB_OUT"
 }
 

@@ -13,6 +13,7 @@ teardown_test()
 {
 	ip link del br9 2>/dev/null || true
 	ip link del tap8 2>/dev/null || true
+	ip link del tap7 2>/dev/null || true
 }
 
 net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
@@ -97,7 +98,6 @@ net_up='ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0'
 	[[ $output == *"--tunnet=10.99.61.9: warning: interface tap7 has an address in this network too"* ]]
 	run "$L" "${user[@]}" --tunnet=10.99.64.9/24 64 "$BATS_TEST_TMPDIR/words" < /dev/null
 	[[ $output == *"a text file"* && $output != *warning* ]]
-	ip link del tap7
 }
 
 @test "an ordinary user's guest on a tap that root made for that user" {

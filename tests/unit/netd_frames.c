@@ -234,10 +234,11 @@ static void buckets_hold_the_rate(void **state)
 	assert_false(bucket_open(&b, 500));
 }
 
+static char err[LOG_LINE_MAX]; /* of the last parse() */
+
 static int parse(struct netd_options *o, const char *args[], int n)
 {
 	char *argv[8] = { (char *)"netd" };
-	char err[LOG_LINE_MAX];
 
 	for (int i = 0; i < n; i++)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
@@ -259,6 +260,9 @@ static void options_are_checked_whole(void **state)
 	assert_int_equal(o.tap_fd, 8);
 	assert_true(o.allow_unsealed);
 	assert_int_equal(PARSE(&o, "--tap-fd=8", "--fd"), -1);
+	assert_string_equal(err, "--fd: bad value");
+	assert_int_equal(PARSE(&o, "--fdx=8"), -1);
+	assert_string_equal(err, "--fdx=8: unknown option (see --help)");
 	assert_int_equal(PARSE(&o, "--fd=7", "--tap-fd=8"), 0);
 	assert_false(o.net.spoof_check);
 	assert_int_equal(PARSE(&o, "--fd=7", "--socket-path=/s", "--tap=t0"), -1);
