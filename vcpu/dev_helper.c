@@ -99,6 +99,14 @@ static void blk_set_config(struct vpci *v, unsigned off, const void *buf, unsign
 	front_set_config(&d->front, off, buf, len);
 }
 
+/* Header and status are descriptors too. */
+static void wide_segments(struct front *f)
+{
+	uint32_t max = htole32(DEVICES_QUEUE_MAX - 2);
+
+	memcpy(f->config + offsetof(struct virtio_blk_config, seg_max), &max, sizeof(max));
+}
+
 void dev_blk_init(struct device *d, const struct vcpu_device *c)
 {
 	d->desc = (struct vpci_device){
@@ -116,6 +124,12 @@ void dev_blk_init(struct device *d, const struct vcpu_device *c)
 		.stop = dev_stop,
 		.notify = dev_notify,
 	};
+	/*
+	 * 5.2.4: what our blkd says is for the smallest rings that front-ends have
+	 * (QEMU's 128 entries); ours are larger, and so may requests be.
+	 */
+	if (!d->front.foreign)
+		wide_segments(&d->front);
 	if (c->read_only)
 		d->desc.features |= BIT64(VIRTIO_BLK_F_RO);
 	/* a disk that says MQ must say of how many */
