@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/fdtab.h"
@@ -15,13 +16,27 @@ enum { REQ_INITIALIZE = 0, REQ_IRQ = 2, REQ_EVENTFD = 4, REQ_GETREG = 5, REQ_SET
 
 #define ERESTART_OF_HOST 85 /* reaches user space when the guest asks for a reboot */
 
+/*
+ * Not libc's pread and pwrite: with two threads those look at each call whether they
+ * are to be cancelled. The offset, 0, is the fourth argument and on i386 the fifth too.
+ */
+static ssize_t dev_read(void *buf, size_t size)
+{
+	return syscall(SYS_pread64, VFD_ENGINE, buf, size, 0L, 0L);
+}
+
+static ssize_t dev_write(const void *buf, size_t size)
+{
+	return syscall(SYS_pwrite64, VFD_ENGINE, buf, size, 0L, 0L);
+}
+
 /* The answer; the length is not looked at by the device. -1 with errno. */
 static ssize_t request(const unsigned long *words, size_t n)
 {
 	ssize_t r;
 
 	do {
-		r = pwrite(VFD_ENGINE, words, n * sizeof(*words), 0);
+		r = dev_write(words, n * sizeof(*words));
 	} while (r < 0 && errno == EINTR);
 	return r;
 }
@@ -61,7 +76,7 @@ bool lguest_get(enum lguest_reg r, uint32_t *v)
 	if (!done((unsigned long[]){ REQ_GETREG, r }, 2))
 		return false;
 	do {
-		n = pread(VFD_ENGINE, word, sizeof(word), 0);
+		n = dev_read(word, sizeof(word));
 	} while (n < 0 && errno == EINTR);
 	*v = (uint32_t)word[0];
 	return n == (ssize_t)sizeof(word[0]);
@@ -116,7 +131,7 @@ static enum lguest_event failed(struct lguest_exit *x)
 	if (errno != ENOENT)
 		return LGUEST_EV_ERROR;
 	/* it has just died: the next read says why */
-	n = pread(VFD_ENGINE, x->text, sizeof(x->text) - 1, 0);
+	n = dev_read(x->text, sizeof(x->text) - 1);
 	if (n < 0)
 		return errno == ERESTART_OF_HOST ? LGUEST_EV_REBOOT : LGUEST_EV_ERROR;
 	x->text[n] = '\0';
@@ -126,7 +141,8 @@ static enum lguest_event failed(struct lguest_exit *x)
 enum lguest_event lguest_run(enum lguest_dialect d, struct lguest_exit *x)
 {
 	/* struct lguest_pending, an address, or the words of a death: they begin with a letter */
-	union {
+	/* static: it would be zeroed for each exit, and there is one vCPU thread */
+	static union {
 		unsigned long addr;
 		struct {
 			uint8_t trap, insn[7];
@@ -135,7 +151,7 @@ enum lguest_event lguest_run(enum lguest_dialect d, struct lguest_exit *x)
 		char text[LOG_LINE_MAX - 1];
 	} u;
 	/* not sizeof(u): it is rounded up, and the NUL behind the text needs its place */
-	ssize_t n = pread(VFD_ENGINE, &u, sizeof(u.text), 0);
+	ssize_t n = dev_read(&u, sizeof(u.text));
 
 	if (n < 0)
 		return failed(x);
