@@ -54,6 +54,7 @@ struct load_result {
 	uint64_t entry;			   /* guest-physical */
 	uint64_t boot_params;		   /* guest-physical; what esi/rsi/ebx point to */
 	uint64_t kernel_start, kernel_end; /* bytes of RAM that the image needs, its bss and init_size included */
+	uint64_t kernel_run;		   /* where it runs: where a bzImage unpacks itself to, or kernel_start */
 	uint64_t initrd, initrd_size;	   /* guest-physical, page-aligned; size 0: none */
 	char error[192];		   /* on failure: one clear reason, for the user */
 };

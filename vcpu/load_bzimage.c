@@ -63,6 +63,7 @@ static int place(struct load_state *st, uint64_t *load)
 		return load_fail(st->out, "the kernel needs memory up to %llu MiB; give the guest more (MEM-MB)",
 				 (unsigned long long)((base >> 20) + (need >> 20) + 1));
 	st->out->kernel_end = need ? base + need : 0;
+	st->out->kernel_run = base;
 	return 0;
 }
 

@@ -221,6 +221,7 @@ int load_elf(struct load_state *st)
 		out->kernel_start = MIN(out->kernel_start, s->paddr);
 		out->kernel_end = MAX(out->kernel_end, s->paddr + s->memsz);
 	}
+	out->kernel_run = out->kernel_start;
 	if (choose_entry(st, &e) < 0)
 		return -1;
 	/* An ELF file says nothing of these; Linux's own limits (lowmem of i386, 2 GiB of x86-64). */
