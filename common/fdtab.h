@@ -56,6 +56,7 @@ enum vcpu_fd {
 	VFD_SERIAL = 9,	 /* qemu engine: output of the other console device, a stream socket */
 	VFD_EPOLL = 10,
 	VFD_VM = 11,	    /* kvm engine */
+	VFD_WAIT = 12,	    /* lguest engine: epoll, calls that the vCPU thread waits for */
 	VFD_WAKE = 13,	    /* eventfd between the role's own threads */
 	VFD_REPLY = 14,	    /* epoll: while a helper's answer is waited for */
 	VFD_RANDOM = 15,    /* lguest engine: /dev/urandom (its hosts are mostly older than getrandom) */

@@ -43,6 +43,7 @@ static const struct slot table[] = {
 	{ VFD_EPOLL, 1, P(VCPU), FD_EPOLL },
 	{ VFD_VM, 1, P(VCPU), FD_VM },
 	{ VFD_WAKE, 1, P(VCPU), FD_EVENTFD },
+	{ VFD_WAIT, 1, P(VCPU), FD_EPOLL },
 	{ VFD_REPLY, 1, P(VCPU), FD_EPOLL },
 	{ VFD_RANDOM, 1, P(VCPU), FD_CHAR },
 	{ VFD_FRONT0, MAX_DEVICES, P(VCPU), FD_SOCKET },

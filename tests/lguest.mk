@@ -17,7 +17,7 @@ $(B)/tests/host/on-pty: tests/host/on_pty.c
 
 # The double of /dev/lguest, and what its guests have as a kernel (tests/integration/lguest.bats).
 FUSE_LIBS := $(shell pkg-config --libs fuse3 2>/dev/null)
-DOUBLE := $(patsubst %,$(B)/tests/host/lguest_%.o,double driver page_guest pci_guest)
+DOUBLE := $(patsubst %,$(B)/tests/host/lguest_%.o,double driver page_guest pci_guest lone_guest)
 .PHONY: lguest-double
 lguest-double: $(if $(FUSE_LIBS),$(B)/tests/host/lguest-double) $(B)/tests/host/lguest-kernel
 tests: lguest-double

@@ -33,8 +33,10 @@ unsigned lguest_line(const struct vpci *v)
 /* Interrupts are edges: there is nothing to do when a line goes down. A dead guest refuses them. */
 static void intx(struct vpci *v, bool level)
 {
-	if (level)
-		lguest_irq(lguest_line(v));
+	if (!level)
+		return;
+	lguest_flag_clear(v->host_owner);
+	lguest_irq(lguest_line(v));
 }
 
 /* The last page of guest memory belongs to no RAM: on 4.x its bytes are ISRs. */
@@ -162,6 +164,9 @@ static int confine(struct vm *vm)
 
 	sem_post(&lg->confine);
 	sem_wait(&lg->confined);
+	/* from here on calls of this thread end with EINTR now and then */
+	if (lguest_flag_ticks(vm) < 0)
+		return -1;
 	errno = lg->filter_error;
 	if (errno || sandbox_filter(&policy_vcpu_lguest, &vm->missing) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "filter: %m");
@@ -189,13 +194,16 @@ static void run(struct vm *vm)
 
 	ctl_send_text(VFD_CTL, CTL_RUNNING, 0, "");
 	while (!vm->end) {
+		lguest_flag_clear(lg);
 		switch (lguest_run(lg->dialect, &x)) {
 		case LGUEST_EV_NOTIFY:
 			vm->stats.exits++;
+			lguest_flag_find(lg);
 			lguest_legacy_notify(lg, x.addr);
 			break;
 		case LGUEST_EV_TRAP:
 			vm->stats.exits++;
+			lguest_flag_find(lg);
 			/* if it fails, the next read says why */
 			lguest_handle_trap(lg, &x);
 			break;

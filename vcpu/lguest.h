@@ -8,8 +8,8 @@
  * keeps an uncounted pointer to it; as the process's first thread its task
  * outlives every other one, and no other process holds the descriptor. The
  * helper thread waits for everything else: calls of netd and blkd (which become
- * interrupts), console input, the supervisor. Devices are touched under
- * lguest.lock alone.
+ * interrupts; a lone request's is waited for by the main thread, lguest_wait.c),
+ * console input, the supervisor. Devices are touched under lguest.lock alone.
  *
  * Two dialects of the device (drivers/lguest/lguest_user.c):
  *   PAGE  Linux 3.5 to 3.19: devices in a page above guest RAM, legacy virtio;
@@ -31,6 +31,23 @@
 
 enum lguest_dialect { LGUEST_PAGE, LGUEST_PCI };
 
+/* Kicks in a row, each for the only request under way, before answers are waited for; */
+#define LGUEST_WAIT_ALONE 16
+/* and how many are, before the driver is left to itself again. */
+#define LGUEST_WAITS_MAX 4096
+
+/* A disk's one queue (lguest_wait.c). */
+struct lguest_wait {
+	uint64_t avail_at, used_at; /* guest-physical: where these two are: */
+	const struct vring_avail *avail;
+	const struct vring_used *used; /* shared with the guest */
+	uint16_t size;
+	bool waited;	       /* its call is in VFD_WAIT */
+	unsigned alone;	       /* kicks in a row for the only request under way */
+	unsigned waits;	       /* kicks since it is waited for */
+	unsigned rest, misses; /* kicks that are not waited for; answers in a row that took too long */
+};
+
 struct lguest {
 	struct vm *vm;
 	enum lguest_dialect dialect;
@@ -45,6 +62,10 @@ struct lguest {
 	sem_t confine;	  /* the helper thread may put its filter on */
 	sem_t confined;	  /* it has */
 	int filter_error; /* its errno, or 0 */
+
+	struct lguest_wait wait[DEVICES_MAX]; /* by device */
+	uint32_t *flag;			      /* the guest's irq_pending, once it is found (lguest_flag.c) */
+	unsigned flag_next;		      /* the exit at which it is sought */
 };
 
 /* The interrupt of device @v: 1 to 31, shared where there are more devices. */
@@ -120,6 +141,38 @@ bool lguest_handle_trap(struct lguest *lg, const struct lguest_exit *x);
  */
 int lguest_legacy_create(struct lguest *lg);
 void lguest_legacy_notify(struct lguest *lg, uint32_t addr);
+
+/* ---- lguest_wait.c ---- */
+
+/* VFD_WAIT, under the start filter. 0 or -1 with vm->end set. */
+int lguest_wait_prepare(struct vm *vm);
+/* The driver of device @i, a helper's with one queue that runs, has notified. Without lg->lock. */
+void lguest_kick(struct lguest *lg, unsigned i);
+
+/* ---- lguest_flag.c ---- */
+
+/*
+ * Look for the guest's irq_pending, at the first exit and a few later ones until it is
+ * there: by the vCPU thread, which is not in a read then. Sets lg->flag.
+ */
+void lguest_flag_find(struct lguest *lg);
+/*
+ * From now on the guest is left once in 10 ms of this process's processor time, so that
+ * a guest that has nothing to say to us finds it cleared too. Under the start filter, by
+ * the vCPU thread. 0 or -1 with vm->end set.
+ */
+int lguest_flag_ticks(struct vm *vm);
+/*
+ * Clear it: before the guest is entered, or before an interrupt, which has the host
+ * look anew. An interrupt that still waits sets it again.
+ */
+static inline void lguest_flag_clear(const struct lguest *lg)
+{
+	uint32_t *flag = __atomic_load_n(&lg->flag, __ATOMIC_RELAXED);
+
+	if (flag)
+		__atomic_store_n(flag, 0, __ATOMIC_RELAXED);
+}
 
 /* ---- lguest_helper.c ---- */
 

@@ -5,6 +5,7 @@
  * the guest and never lives longer than the process's first thread.
  */
 #include <errno.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -111,16 +112,24 @@ static int watch_calls(struct lguest *lg, struct device *d)
 int lguest_helper_create(struct lguest *lg)
 {
 	pthread_attr_t attr;
+	sigset_t prof;
 	int error;
 
 	for (unsigned i = 0; i < lg->devices.n; i++)
 		if (lg->devices.dev[i].role == ROLE_HELPER && watch_calls(lg, &lg->devices.dev[i]) < 0)
 			return -1;
+	if (lguest_wait_prepare(lg->vm) < 0)
+		return -1;
 	sem_init(&lg->confine, 0, 0);
 	sem_init(&lg->confined, 0, 0);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	/* the clock of lguest_flag.c is for the vCPU thread */
+	sigemptyset(&prof);
+	sigaddset(&prof, SIGPROF);
+	pthread_sigmask(SIG_BLOCK, &prof, NULL);
 	error = pthread_create(&lg->helper, &attr, helper, lg);
+	pthread_sigmask(SIG_UNBLOCK, &prof, NULL);
 	pthread_attr_destroy(&attr);
 	errno = error;
 	return error ? vm_fail(lg->vm, GUEST_ENGINE_FAILED, "helper thread: %m") : 0;

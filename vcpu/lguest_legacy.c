@@ -51,12 +51,18 @@ static bool add(struct lguest *lg, struct device *d, uint8_t *bytes)
 	return lguest_page_add(&lg->page, bytes, &a);
 }
 
-/* The host kernel turns these notifications into signals of the kick by itself. */
+/* A disk. Its notifications come here: the driver is often waiting for the answer (lguest_wait.c). */
+static bool is_lone(const struct device *d)
+{
+	return d->role == ROLE_HELPER && d->desc.nqueues == 1;
+}
+
+/* The host kernel turns a NIC's notifications into signals of the kick by itself. */
 static bool wire(struct lguest *lg, unsigned i)
 {
 	struct device *d = &lg->devices.dev[i];
 
-	if (d->role != ROLE_HELPER)
+	if (d->role != ROLE_HELPER || is_lone(d))
 		return true;
 	for (unsigned q = 0; q < d->desc.nqueues; q++)
 		if (!lguest_eventfd(lg->page.dev[i].ring[q], device_kick_fd(d, q)))
@@ -161,10 +167,17 @@ static void early_print(struct lguest *lg, uint32_t addr)
 void lguest_legacy_notify(struct lguest *lg, uint32_t addr)
 {
 	unsigned i = 0, q = 0;
+	enum lguest_page_what what = lguest_page_find(&lg->page, addr, &i, &q);
 	struct vpci *v;
 
+	/* without the lock: this thread alone starts and stops devices */
+	if (what == LGUEST_NOTIFY_QUEUE && is_lone(&lg->devices.dev[i])) {
+		if (lg->devices.dev[i].v.running)
+			lguest_kick(lg, i);
+		return;
+	}
 	pthread_mutex_lock(&lg->lock);
-	switch (lguest_page_find(&lg->page, addr, &i, &q)) {
+	switch (what) {
 	case LGUEST_NOTIFY_DEVICE:
 		status_changed(lg, i);
 		break;

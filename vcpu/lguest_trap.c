@@ -71,7 +71,7 @@ static bool notify_lone_helper(struct lguest *lg, uint32_t addr, const struct lg
 		    addr != pci_bar_address(&v->pci, 0) + v->notify_off)
 			continue;
 		if (v->running && v->queue[0].enabled)
-			v->dev->notify(v, 0);
+			lguest_kick(lg, i);
 		return true;
 	}
 	return false;

@@ -52,7 +52,9 @@ bool rng_work(struct rng *r)
 		}
 		n = getrandom(some, MIN(c.in_len, sizeof(some)), GRND_NONBLOCK);
 		if (n < 0 && errno == ENOSYS)
-			n = read(VFD_RANDOM, some, MIN(c.in_len, sizeof(some)));
+			do
+				n = read(VFD_RANDOM, some, MIN(c.in_len, sizeof(some)));
+			while (n < 0 && errno == EINTR); /* lguest_flag.c */
 		n = n < 0 ? 0 : n;
 		iov_from_buf(iov + c.nout, c.nin, 0, some, (size_t)n);
 		vq_push(vq, c.head, (uint32_t)n);

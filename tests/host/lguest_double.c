@@ -382,6 +382,7 @@ static int run(struct guest *g, char *buf, size_t size)
 		memcpy(buf, &v, g->word);
 		return (int)g->word;
 	}
+	guest_enters(g);
 	g->running = true;
 	pthread_cond_broadcast(&g->changed);
 	while (g->event == NOTHING && !g->dead) {

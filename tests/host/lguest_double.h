@@ -49,6 +49,8 @@ struct guest {
 	unsigned neventfd;
 	const char *dead; /* NULL: alive */
 	bool told, reboot;
+	uint64_t flag;		       /* guest-physical, of irq_pending; 0: not looked at */
+	unsigned flag_set, flag_clear; /* how it was when the guest went on */
 };
 
 struct script {
@@ -110,5 +112,14 @@ void drive_nic(struct ring *rx, struct ring *tx, uint64_t at, const uint8_t *mac
 void drive_rng(struct ring *r, uint64_t at);
 void drive_console(struct ring *rx, struct ring *tx, uint64_t at);
 uint64_t boot_checks(struct guest *g);
+
+/* ---- lguest_lone_guest.c ---- */
+
+/* Reads of a disk, one at a time and two. @prompt: those alone are to be answered before the guest goes on. */
+void drive_lone(struct ring *r, uint64_t at, bool prompt);
+/* The word that asks for a call is found and cleared; @leave: one exit and back. */
+void drive_flag(struct guest *g, void (*leave)(struct guest *g));
+/* For the device: the guest goes on. With g->lock. */
+void guest_enters(struct guest *g);
 
 #endif

@@ -219,6 +219,34 @@ static void page_hostile(struct guest *g)
 	power_off(g);
 }
 
+static void page_lone(struct guest *g)
+{
+	scan(g, boot_checks(g));
+	start(g, find(2, 0));
+	drive_lone(&find(2, 0)->ring[0], 0x400000, true);
+	power_off(g);
+}
+
+static void page_slow(struct guest *g)
+{
+	scan(g, boot_checks(g));
+	start(g, find(2, 0));
+	drive_lone(&find(2, 0)->ring[0], 0x400000, false);
+	power_off(g);
+}
+
+static void print_nothing(struct guest *g)
+{
+	early(g, 0x400000, "");
+}
+
+static void page_flag(struct guest *g)
+{
+	(void)boot_checks(g);
+	drive_flag(g, print_nothing);
+	power_off(g);
+}
+
 static void page_crash(struct guest *g)
 {
 	(void)boot_checks(g);
@@ -247,7 +275,7 @@ static void page_reboot(struct guest *g)
 }
 
 extern void pci_boot(struct guest *g), pci_hostile(struct guest *g), pci_traps(struct guest *g),
-	pci_queues(struct guest *g);
+	pci_queues(struct guest *g), pci_lone(struct guest *g), pci_slow(struct guest *g), pci_flag(struct guest *g);
 
 const struct script scripts[] = {
 	{ "page-boot", false, page_boot },	 { "page-plain-net", false, page_plain_net },
@@ -255,5 +283,8 @@ const struct script scripts[] = {
 	{ "page-panic", false, page_panic },	 { "page-reboot", false, page_reboot },
 	{ "pci-boot", true, pci_boot },		 { "pci-traps", true, pci_traps },
 	{ "pci-hostile", true, pci_hostile },	 { "page-queues", false, page_queues },
-	{ "pci-queues", true, pci_queues },	 { NULL, false, NULL },
+	{ "pci-queues", true, pci_queues },	 { "page-lone", false, page_lone },
+	{ "pci-lone", true, pci_lone },		 { "page-slow", false, page_slow },
+	{ "pci-slow", true, pci_slow },		 { "page-flag", false, page_flag },
+	{ "pci-flag", true, pci_flag },		 { NULL, false, NULL },
 };

@@ -305,6 +305,45 @@ void pci_queues(struct guest *g)
 	power_off(g);
 }
 
+static void lone(struct guest *g, bool prompt)
+{
+	unsigned i = 1;
+
+	scan(g);
+	while (i + 1 < ndevs && devs[i].type != 2)
+		i++;
+	CHECK(devs[i].type == 2, "there is a disk");
+	start(&devs[i]);
+	drive_lone(&devs[i].ring[0], 0x400000, prompt);
+	power_off(g);
+}
+
+void pci_lone(struct guest *g);
+void pci_lone(struct guest *g)
+{
+	lone(g, true);
+}
+
+void pci_slow(struct guest *g);
+void pci_slow(struct guest *g)
+{
+	lone(g, false);
+}
+
+static void skip_cli(struct guest *g)
+{
+	static const uint8_t cli[] = { 0xfa };
+
+	(void)step(g, 13, cli, 1, 0);
+}
+
+void pci_flag(struct guest *g);
+void pci_flag(struct guest *g)
+{
+	drive_flag(g, skip_cli);
+	power_off(g);
+}
+
 /* What is emulated, and what the guest gets back. */
 void pci_traps(struct guest *g);
 void pci_traps(struct guest *g)

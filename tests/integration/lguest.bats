@@ -120,6 +120,30 @@ one_queue() # SCRIPT: the guest has one CPU, whatever was asked for
 @test "lguest 3.x: of several queues one is used" { one_queue page-queues; }
 @test "lguest 4.x: of several queues one is used" { one_queue pci-queues; }
 
+lone() # SCRIPT DISK-OPTIONS: reads, one at a time and two
+{
+	guest "$1" --stats --block="$disk$2" < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
+}
+
+@test "lguest 3.x: a lone request is answered before the guest goes on" { lone page-lone ""; }
+@test "lguest 4.x: a lone request is answered before the guest goes on" { lone pci-lone ""; }
+@test "lguest 3.x: a slow disk's answers come, and are not waited for" { lone page-slow ,rate=400; }
+@test "lguest 4.x: a slow disk's answers come, and are not waited for" { lone pci-slow ,rate=400; }
+
+@test "lguest 3.x: the host's wish to be called is taken back before the guest goes on" {
+	guest page-flag < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
+}
+
+@test "lguest 4.x: the host's wish to be called is taken back before the guest goes on" {
+	guest pci-flag < /dev/null
+	promises_kept
+	[[ $status == 0 ]]
+}
+
 @test "lguest 3.x: a driver without any feature has ten bytes of header" {
 	devices
 	guest page-plain-net "${all_devices[@]}" < /dev/null

@@ -126,7 +126,7 @@ kvm_work()
 
 # ---- the lguest engine, on the double of /dev/lguest ----
 
-lguest_pieces=(page-boot pci-boot page-hostile)
+lguest_pieces=(page-boot pci-boot page-hostile page-lone)
 
 # A /dev of our own, in which the double's file is. As root, in a mount namespace.
 prepare_lguest()
