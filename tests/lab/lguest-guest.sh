@@ -88,17 +88,21 @@ kills)
 	;;
 init) ;;
 dd)
-	for what in read128 write128 read4k write4k; do
+	# enough for a clock of hundredths: 1 GiB, 128, 64 and 32 MiB
+	for what in read1m write1m read4k write4k; do
+		times=1
 		case $what in
-		read128) args="if=/dev/vda of=/dev/null bs=1M count=128 iflag=direct" ;;
-		write128) args="if=/dev/zero of=/dev/vda bs=1M count=128 conv=fsync" ;;
-		read4k) args="if=/dev/vda of=/dev/null bs=4k count=4096 iflag=direct" ;;
-		write4k) args="if=/dev/zero of=/dev/vda bs=4k count=2048 oflag=direct" ;;
+		read1m) args="if=/dev/vda of=/dev/null bs=1M count=128 iflag=direct" times="1 2 3 4 5 6 7 8" ;;
+		write1m) args="if=/dev/zero of=/dev/vda bs=1M count=128 conv=fsync" ;;
+		read4k) args="if=/dev/vda of=/dev/null bs=4k count=16384 iflag=direct" ;;
+		write4k) args="if=/dev/zero of=/dev/vda bs=4k count=8192 oflag=direct" ;;
 		esac
-		# the guest's own clock: /proc/uptime has hundredths
+		# the guest's own clock
 		a=$(cut -d ' ' -f 1 /proc/uptime)
-		# shellcheck disable=SC2086
-		dd $args 2>/dev/null
+		for _ in $times; do
+			# shellcheck disable=SC2086
+			dd $args 2>/dev/null
+		done
 		b=$(cut -d ' ' -f 1 /proc/uptime)
 		say "dd $what $(echo "($b - $a) * 100 / 1" | bc)"
 	done
