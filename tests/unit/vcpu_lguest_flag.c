@@ -206,11 +206,11 @@ static void cleared(void **state)
 	assert_memory_equal(ram + FROM, d, sizeof(d));
 }
 
-static volatile bool spinning;
+static int spinning;
 
 static void *spin(void *arg)
 {
-	while (spinning)
+	while (__atomic_load_n(&spinning, __ATOMIC_RELAXED))
 		;
 	return arg;
 }
@@ -229,7 +229,7 @@ static void a_read_ends_while_time_goes_by(void **state)
 	assert_int_equal(lguest_flag_ticks(&vm), 0);
 	sigemptyset(&prof);
 	sigaddset(&prof, SIGPROF);
-	spinning = true;
+	__atomic_store_n(&spinning, 1, __ATOMIC_RELAXED);
 	pthread_sigmask(SIG_BLOCK, &prof, NULL);
 	assert_int_equal(pthread_create(&t, NULL, spin, NULL), 0);
 	pthread_sigmask(SIG_UNBLOCK, &prof, NULL);
@@ -239,7 +239,7 @@ static void a_read_ends_while_time_goes_by(void **state)
 		assert_int_equal(errno, EINTR);
 	}
 	alarm(0);
-	spinning = false;
+	__atomic_store_n(&spinning, 0, __ATOMIC_RELAXED);
 	pthread_join(t, NULL);
 	setitimer(ITIMER_PROF, &never, NULL);
 	close(p[0]);
