@@ -20,7 +20,6 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/time.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -96,7 +95,6 @@ static const struct symbol symbols[] = {
 	S(VFD_WAKE),
 	S(VFD_REPLY),
 	S(VFD_WAIT),
-	S(ITIMER_PROF),
 	S(VFD_RANDOM),
 	S(VFD_FRONT0),
 	S(VFD_VCPU0),

@@ -164,9 +164,6 @@ static int confine(struct vm *vm)
 
 	sem_post(&lg->confine);
 	sem_wait(&lg->confined);
-	/* from here on calls of this thread end with EINTR now and then */
-	if (lguest_flag_ticks(vm) < 0)
-		return -1;
 	errno = lg->filter_error;
 	if (errno || sandbox_filter(&policy_vcpu_lguest, &vm->missing) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "filter: %m");

@@ -65,7 +65,8 @@ struct lguest {
 
 	struct lguest_wait wait[DEVICES_MAX]; /* by device */
 	uint32_t *flag;			      /* the guest's irq_pending, once it is found (lguest_flag.c) */
-	unsigned flag_next;		      /* the exit at which it is sought */
+	uint64_t flag_next;		      /* the exit at which it is sought */
+	unsigned flag_pause;		      /* ms between two looks; the helper thread's */
 };
 
 /* The interrupt of device @v: 1 to 31, shared where there are more devices. */
@@ -157,11 +158,12 @@ void lguest_kick(struct lguest *lg, unsigned i);
  */
 void lguest_flag_find(struct lguest *lg);
 /*
- * From now on the guest is left once in 10 ms of this process's processor time, so that
- * a guest that has nothing to say to us finds it cleared too. Under the start filter, by
- * the vCPU thread. 0 or -1 with vm->end set.
+ * For a guest that has nothing to say to us: by the helper thread, whenever it has
+ * woken up. Clears it; ms until the next look, fewer where it was set. The guest may run
+ * meanwhile: an interrupt that waits just then is delivered at the guest's next exit,
+ * which is not later than the next tick of the host's clock.
  */
-int lguest_flag_ticks(struct vm *vm);
+int lguest_flag_look(struct lguest *lg);
 /*
  * Clear it: before the guest is entered, or before an interrupt, which has the host
  * look anew. An interrupt that still waits sets it again.

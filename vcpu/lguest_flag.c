@@ -12,10 +12,8 @@
  * for each page that it writes. Cleared just before the host enters the guest it
  * is right again: on the way in, the host sets it if something waits.
  */
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "common/log.h"
 #include "vcpu/lguest.h"
@@ -24,8 +22,9 @@
 #define SEEK_AGAIN 16
 #define SEEK_LAST  4096
 #define SEEK_BYTES (32u << 20)
-/* Of processor time: a guest that sleeps is not woken. */
-#define TICK_US 10000
+/* Between two looks at it, in ms: after one that found it set, and after many that did not. */
+#define LOOK_MIN 4
+#define LOOK_MAX 512
 
 #define INTERRUPTS_ON 0x200u /* X86_EFLAGS_IF */
 #define EFLAGS	      0x3fffffu
@@ -89,24 +88,6 @@ static struct lguest_data *find(uint8_t *ram, size_t len)
 	return NULL;
 }
 
-/* Nothing to do: the read has ended, and before the next one the word is cleared. */
-static void tick(int sig)
-{
-	(void)sig;
-}
-
-int lguest_flag_ticks(struct vm *vm)
-{
-	/* no SA_RESTART */
-	const struct sigaction sa = { .sa_handler = tick };
-	const struct timeval every = { .tv_usec = TICK_US };
-	const struct itimerval it = { every, every };
-
-	if (sigaction(SIGPROF, &sa, NULL) < 0 || setitimer(ITIMER_PROF, &it, NULL) < 0)
-		return vm_fail(vm, GUEST_ENGINE_FAILED, "setitimer: %m");
-	return 0;
-}
-
 void lguest_flag_find(struct lguest *lg)
 {
 	/* as the struct is; an ELF kernel may say any address */
@@ -125,4 +106,16 @@ void lguest_flag_find(struct lguest *lg)
 	__atomic_store_n(&lg->flag, &d->irq_pending, __ATOMIC_RELEASE);
 	log_line(LOG_DEBUG, "the guest's word for pending interrupts is at 0x%llx",
 		 (unsigned long long)(from + (uint64_t)((uint8_t *)lg->flag - ram)));
+}
+
+int lguest_flag_look(struct lguest *lg)
+{
+	uint32_t *flag = __atomic_load_n(&lg->flag, __ATOMIC_ACQUIRE);
+
+	if (!lg->flag_pause || (flag && __atomic_load_n(flag, __ATOMIC_RELAXED)))
+		lg->flag_pause = LOOK_MIN;
+	else
+		lg->flag_pause = MIN(2 * lg->flag_pause, LOOK_MAX);
+	lguest_flag_clear(lg);
+	return (int)lg->flag_pause;
 }

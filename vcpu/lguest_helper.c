@@ -5,7 +5,6 @@
  * the guest and never lives longer than the process's first thread.
  */
 #include <errno.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -71,7 +70,7 @@ static void *helper(void *arg)
 {
 	struct lguest *lg = arg;
 	struct epoll_event ev[16];
-	int timeout = -1;
+	int timeout = 0;
 
 	sem_wait(&lg->confine);
 	if (sandbox_filter(&policy_vcpu_lguest, NULL) < 0)
@@ -79,6 +78,7 @@ static void *helper(void *arg)
 	sem_post(&lg->confined);
 	for (;;) {
 		int n = epoll_pwait(VFD_EPOLL, ev, ARRAY_SIZE(ev), timeout, NULL);
+		int pause = lguest_flag_look(lg);
 
 		pthread_mutex_lock(&lg->lock);
 		lg->vm->stats.wakeups++;
@@ -92,7 +92,7 @@ static void *helper(void *arg)
 			else
 				devices_event(&lg->devices, fd, ev[i].events);
 		}
-		timeout = devices_work(&lg->devices) ? 0 : -1;
+		timeout = devices_work(&lg->devices) ? 0 : pause;
 		pthread_mutex_unlock(&lg->lock);
 	}
 	return NULL;
@@ -112,7 +112,6 @@ static int watch_calls(struct lguest *lg, struct device *d)
 int lguest_helper_create(struct lguest *lg)
 {
 	pthread_attr_t attr;
-	sigset_t prof;
 	int error;
 
 	for (unsigned i = 0; i < lg->devices.n; i++)
@@ -124,12 +123,7 @@ int lguest_helper_create(struct lguest *lg)
 	sem_init(&lg->confined, 0, 0);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	/* the clock of lguest_flag.c is for the vCPU thread */
-	sigemptyset(&prof);
-	sigaddset(&prof, SIGPROF);
-	pthread_sigmask(SIG_BLOCK, &prof, NULL);
 	error = pthread_create(&lg->helper, &attr, helper, lg);
-	pthread_sigmask(SIG_UNBLOCK, &prof, NULL);
 	pthread_attr_destroy(&attr);
 	errno = error;
 	return error ? vm_fail(lg->vm, GUEST_ENGINE_FAILED, "helper thread: %m") : 0;

@@ -52,9 +52,7 @@ bool rng_work(struct rng *r)
 		}
 		n = getrandom(some, MIN(c.in_len, sizeof(some)), GRND_NONBLOCK);
 		if (n < 0 && errno == ENOSYS)
-			do
-				n = read(VFD_RANDOM, some, MIN(c.in_len, sizeof(some)));
-			while (n < 0 && errno == EINTR); /* lguest_flag.c */
+			n = read(VFD_RANDOM, some, MIN(c.in_len, sizeof(some)));
 		n = n < 0 ? 0 : n;
 		iov_from_buf(iov + c.nout, c.nin, 0, some, (size_t)n);
 		vq_push(vq, c.head, (uint32_t)n);

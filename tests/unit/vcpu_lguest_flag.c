@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Promise: the guest's word for pending interrupts is found where it is, nothing else is taken for
- * it, and the vCPU thread comes back to clear it. */
-#include <errno.h>
-#include <pthread.h>
+ * it, and it is cleared. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -206,44 +201,30 @@ static void cleared(void **state)
 	assert_memory_equal(ram + FROM, d, sizeof(d));
 }
 
-static int spinning;
-
-static void *spin(void *arg)
+/* As long as it is found set, soon again; else less and less often. What was there is cleared. */
+static void looked_at_now_and_then(void **state)
 {
-	while (__atomic_load_n(&spinning, __ATOMIC_RELAXED))
-		;
-	return arg;
-}
-
-/* The process's time goes by in another thread, as the guest's does in the host kernel. */
-static void a_read_ends_while_time_goes_by(void **state)
-{
-	const struct itimerval never = { 0 };
-	sigset_t prof;
-	pthread_t t;
-	int p[2];
-	char c;
+	uint32_t *flag;
+	int pause;
 
 	(void)state;
-	assert_int_equal(pipe(p), 0);
-	assert_int_equal(lguest_flag_ticks(&vm), 0);
-	sigemptyset(&prof);
-	sigaddset(&prof, SIGPROF);
-	__atomic_store_n(&spinning, 1, __ATOMIC_RELAXED);
-	pthread_sigmask(SIG_BLOCK, &prof, NULL);
-	assert_int_equal(pthread_create(&t, NULL, spin, NULL), 0);
-	pthread_sigmask(SIG_UNBLOCK, &prof, NULL);
-	alarm(30);
+	assert_int_equal(lguest_flag_look(&lg), 4);
+	assert_int_equal(lguest_flag_look(&lg), 8);
+	generation(1);
+	flag = put(FROM);
+	assert_ptr_equal(sought(), flag);
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(read(p[0], &c, 1), -1);
-		assert_int_equal(errno, EINTR);
+		*flag = 0x200;
+		assert_int_equal(lguest_flag_look(&lg), 4);
+		assert_int_equal(*flag, 0);
 	}
-	alarm(0);
-	__atomic_store_n(&spinning, 0, __ATOMIC_RELAXED);
-	pthread_join(t, NULL);
-	setitimer(ITIMER_PROF, &never, NULL);
-	close(p[0]);
-	close(p[1]);
+	for (int want = 8; want <= 512; want *= 2)
+		assert_int_equal(lguest_flag_look(&lg), want);
+	for (unsigned i = 0; i < 100; i++)
+		pause = lguest_flag_look(&lg);
+	assert_int_equal(pause, 512);
+	*flag = 0x200;
+	assert_int_equal(lguest_flag_look(&lg), 4);
 }
 
 int main(void)
@@ -254,7 +235,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_else_is_taken_for_it, fresh, done),
 		cmocka_unit_test_setup_teardown(sought_now_and_then, fresh, done),
 		cmocka_unit_test_setup_teardown(cleared, fresh, done),
-		cmocka_unit_test_setup_teardown(a_read_ends_while_time_goes_by, fresh, done),
+		cmocka_unit_test_setup_teardown(looked_at_now_and_then, fresh, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
