@@ -115,8 +115,8 @@ uint64_t boot_checks(struct guest *g);
 
 /* ---- lguest_lone_guest.c ---- */
 
-/* Reads of a disk, one at a time and two. @prompt: those alone are to be answered before the guest goes on. */
-void drive_lone(struct ring *r, uint64_t at, bool prompt);
+/* Reads of a disk, one at a time and two. */
+void drive_lone(struct ring *r, uint64_t at);
 /* The word that asks for a call is found and cleared; @leave: one exit and back. */
 void drive_flag(struct guest *g, void (*leave)(struct guest *g));
 /* For the device: the guest goes on. With g->lock. */

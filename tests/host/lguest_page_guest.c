@@ -223,15 +223,7 @@ static void page_lone(struct guest *g)
 {
 	scan(g, boot_checks(g));
 	start(g, find(2, 0));
-	drive_lone(&find(2, 0)->ring[0], 0x400000, true);
-	power_off(g);
-}
-
-static void page_slow(struct guest *g)
-{
-	scan(g, boot_checks(g));
-	start(g, find(2, 0));
-	drive_lone(&find(2, 0)->ring[0], 0x400000, false);
+	drive_lone(&find(2, 0)->ring[0], 0x400000);
 	power_off(g);
 }
 
@@ -275,7 +267,7 @@ static void page_reboot(struct guest *g)
 }
 
 extern void pci_boot(struct guest *g), pci_hostile(struct guest *g), pci_traps(struct guest *g),
-	pci_queues(struct guest *g), pci_lone(struct guest *g), pci_slow(struct guest *g), pci_flag(struct guest *g);
+	pci_queues(struct guest *g), pci_lone(struct guest *g), pci_flag(struct guest *g);
 
 const struct script scripts[] = {
 	{ "page-boot", false, page_boot },	 { "page-plain-net", false, page_plain_net },
@@ -284,7 +276,6 @@ const struct script scripts[] = {
 	{ "pci-boot", true, pci_boot },		 { "pci-traps", true, pci_traps },
 	{ "pci-hostile", true, pci_hostile },	 { "page-queues", false, page_queues },
 	{ "pci-queues", true, pci_queues },	 { "page-lone", false, page_lone },
-	{ "pci-lone", true, pci_lone },		 { "page-slow", false, page_slow },
-	{ "pci-slow", true, pci_slow },		 { "page-flag", false, page_flag },
+	{ "pci-lone", true, pci_lone },		 { "page-flag", false, page_flag },
 	{ "pci-flag", true, pci_flag },		 { NULL, false, NULL },
 };

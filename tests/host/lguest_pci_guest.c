@@ -305,7 +305,8 @@ void pci_queues(struct guest *g)
 	power_off(g);
 }
 
-static void lone(struct guest *g, bool prompt)
+void pci_lone(struct guest *g);
+void pci_lone(struct guest *g)
 {
 	unsigned i = 1;
 
@@ -314,20 +315,8 @@ static void lone(struct guest *g, bool prompt)
 		i++;
 	CHECK(devs[i].type == 2, "there is a disk");
 	start(&devs[i]);
-	drive_lone(&devs[i].ring[0], 0x400000, prompt);
+	drive_lone(&devs[i].ring[0], 0x400000);
 	power_off(g);
-}
-
-void pci_lone(struct guest *g);
-void pci_lone(struct guest *g)
-{
-	lone(g, true);
-}
-
-void pci_slow(struct guest *g);
-void pci_slow(struct guest *g)
-{
-	lone(g, false);
 }
 
 static void skip_cli(struct guest *g)

@@ -127,10 +127,10 @@ lone() # SCRIPT DISK-OPTIONS: reads, one at a time and two
 	[[ $status == 0 ]]
 }
 
-@test "lguest 3.x: a lone request is answered before the guest goes on" { lone page-lone ""; }
-@test "lguest 4.x: a lone request is answered before the guest goes on" { lone pci-lone ""; }
-@test "lguest 3.x: a slow disk's answers come, and are not waited for" { lone page-slow ,rate=400; }
-@test "lguest 4.x: a slow disk's answers come, and are not waited for" { lone pci-slow ,rate=400; }
+@test "lguest 3.x: requests that are waited for, and pairs that are not, are all answered" { lone page-lone ""; }
+@test "lguest 4.x: requests that are waited for, and pairs that are not, are all answered" { lone pci-lone ""; }
+@test "lguest 3.x: a slow disk's answers all come" { lone page-lone ,rate=400; }
+@test "lguest 4.x: a slow disk's answers all come" { lone pci-lone ,rate=400; }
 
 @test "lguest 3.x: the host's wish to be called is taken back before the guest goes on" {
 	guest page-flag < /dev/null

@@ -169,7 +169,7 @@ static void until_waited_for(void)
 
 static void waited_for_once_it_is_lone(void **state)
 {
-	unsigned before, n = 0;
+	unsigned answered = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < LGUEST_WAIT_ALONE - 1; i++) {
@@ -179,20 +179,24 @@ static void waited_for_once_it_is_lone(void **state)
 		assert_true(heard(1000));
 		settle();
 	}
-	until_waited_for();
-	before = interrupts;
-	for (unsigned i = 0; i < 100 && lg.wait[0].waited; i++, n++) {
-		unsigned had = interrupts;
+	/* on a busy machine an answer may be late, and waiting given up for a while */
+	for (unsigned tries = 0; answered < 100 && tries < 8; tries++) {
+		until_waited_for();
+		while (answered < 100) {
+			unsigned had = interrupts;
 
-		request();
-		/* if it was not given up, it is answered and interrupted, and nobody else has heard */
-		if (lg.wait[0].waited) {
+			request();
+			if (!lg.wait[0].waited)
+				break;
+			/* it is answered and interrupted, and nobody else has heard */
 			assert_int_equal(used->idx, avail->idx);
 			assert_int_equal(interrupts, had + 1);
 			assert_false(heard(0));
+			answered++;
 		}
+		settle();
 	}
-	assert_true(interrupts > before);
+	assert_true(answered > 0);
 	assert_int_equal(vm.stats.calls, interrupts);
 }
 
