@@ -211,15 +211,6 @@ static void own_queue(struct device *d, struct vq *vq, unsigned index)
 
 /* ---- set-up ---- */
 
-static int place(struct devices *ds, int fd, int number)
-{
-	if (fd < 0 || (fd != number && dup3(fd, number, O_CLOEXEC) < 0))
-		return vm_fail(ds->vm, GUEST_ENGINE_FAILED, "descriptor %d: %m", number);
-	if (fd != number)
-		close(fd);
-	return 0;
-}
-
 static int watch(struct devices *ds, int fd, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.fd = fd };
@@ -232,7 +223,7 @@ static int watch(struct devices *ds, int fd, uint32_t events)
 /* An eventfd at @number; watched if @events. */
 static int event(struct devices *ds, int number, uint32_t events)
 {
-	if (place(ds, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), number) < 0)
+	if (vm_place(ds->vm, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), number) < 0)
 		return -1;
 	return events ? watch(ds, number, events) : 0;
 }
@@ -254,7 +245,7 @@ static int open_console(struct devices *ds)
 
 static int open_descriptors(struct devices *ds)
 {
-	if (place(ds, epoll_create1(EPOLL_CLOEXEC), VFD_EPOLL) < 0 || open_console(ds) < 0 ||
+	if (vm_place(ds->vm, epoll_create1(EPOLL_CLOEXEC), VFD_EPOLL) < 0 || open_console(ds) < 0 ||
 	    watch(ds, VFD_CTL, EPOLLIN) < 0 || event(ds, VFD_WAKE, EPOLLIN) < 0)
 		return -1;
 	for (int i = 0; i < DEVICES_OWN_KICKS; i++)

@@ -59,4 +59,7 @@ extern const struct engine engine_lguest;
 /* vm->end = @end and a formatted vm->end_text; always returns -1. */
 int vm_fail(struct vm *vm, enum guest_end end, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Move @fd, which is the caller's to have made, to @number. 0, or -1 with vm->end set, also where @fd is -1. */
+int vm_place(struct vm *vm, int fd, int number);
+
 #endif

@@ -140,8 +140,8 @@ static enum lguest_event failed(struct lguest_exit *x)
 
 enum lguest_event lguest_run(enum lguest_dialect d, struct lguest_exit *x)
 {
-	/* struct lguest_pending, an address, or the words of a death: they begin with a letter */
-	/* static: it would be zeroed for each exit, and there is one vCPU thread */
+	/* struct lguest_pending, an address, or the words of a death: they begin with a letter.
+	 * Static: it would be zeroed for each exit, and there is one vCPU thread. */
 	static union {
 		unsigned long addr;
 		struct {

@@ -8,7 +8,7 @@
  * Hosts of all ages set the word and, by an error, never take it back:
  * drivers/lguest/interrupts_and_traps.c keeps what find_next_bit() gives, a
  * number, as "there are more" (a bool). From the first interrupt that came while
- * they were disabled, each time that the guest enables them is an exit: eight
+ * they were disabled, each time that the guest enables them is an exit: several
  * for each page that it writes. Cleared just before the host enters the guest it
  * is right again: on the way in, the host sets it if something waits.
  */
@@ -67,6 +67,17 @@ static bool is_lguest_data(const struct lguest_data *d)
 /* Calls that are done are marked by 64 bytes of ones: two of the words looked at lie among them. */
 #define STEP 32u
 
+/* Judged on a copy. The one word that is looked at before spares most of the copying. */
+static bool is_at(const struct lguest_data *at)
+{
+	static struct lguest_data copy;
+
+	if (READ_ONCE(at->irq_pending) & ~INTERRUPTS_ON)
+		return false;
+	memcpy(&copy, at, sizeof(copy));
+	return is_lguest_data(&copy);
+}
+
 static struct lguest_data *find(uint8_t *ram, size_t len)
 {
 	const size_t status = offsetof(struct lguest_data, hcall_status);
@@ -81,7 +92,7 @@ static struct lguest_data *find(uint8_t *ram, size_t len)
 		for (size_t back = status; back < status + HCALLS && back <= i; back += sizeof(word)) {
 			struct lguest_data *d = (struct lguest_data *)(ram + i - back);
 
-			if (i - back + sizeof(*d) <= len && is_lguest_data(d))
+			if (i - back + sizeof(*d) <= len && is_at(d))
 				return d;
 		}
 	}
@@ -93,13 +104,14 @@ void lguest_flag_find(struct lguest *lg)
 	/* as the struct is; an ELF kernel may say any address */
 	uint64_t from = (lg->load.kernel_run + 3) & ~3ull, end = MIN(lg->load.kernel_end, lg->ram);
 	uint64_t len = end > from ? MIN(end - from, SEEK_BYTES) : 0;
-	uint8_t *ram = shm_ptr(&lg->vm->mem, from, len);
 	struct lguest_data *d;
+	uint8_t *ram;
 
 	if (lg->flag || lg->vm->stats.exits < lg->flag_next || lg->flag_next > SEEK_LAST)
 		return;
 	/* a kernel that unpacks itself may have had exits before it has anything */
 	lg->flag_next = lg->flag_next ? lg->flag_next * SEEK_AGAIN : SEEK_AGAIN;
+	ram = shm_ptr(&lg->vm->mem, from, len);
 	d = ram ? find(ram, len) : NULL;
 	if (!d)
 		return;

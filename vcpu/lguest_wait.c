@@ -12,13 +12,11 @@
  * hears of whatever came meanwhile.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/virtio_ring.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/log.h"
 #include "vcpu/lguest.h"
 
 /* How long the guest stands still for an answer, in ms: a disk that is slower is not waited for. */
@@ -33,13 +31,7 @@
 
 int lguest_wait_prepare(struct vm *vm)
 {
-	int fd = epoll_create1(EPOLL_CLOEXEC);
-
-	if (fd < 0 || (fd != VFD_WAIT && dup3(fd, VFD_WAIT, O_CLOEXEC) < 0))
-		return vm_fail(vm, GUEST_ENGINE_FAILED, "epoll: %m");
-	if (fd != VFD_WAIT)
-		close(fd);
-	return 0;
+	return vm_place(vm, epoll_create1(EPOLL_CLOEXEC), VFD_WAIT);
 }
 
 /* The call is never read: whoever watches it anew hears at once of what came before. */

@@ -95,6 +95,7 @@ static void drive(struct guest *g, struct found *f, uint64_t at)
 
 	start(g, f);
 	if (f->type == 2) {
+		CHECK(peekn(g, f->config + 12, 4) == RING - 2, "seg_max: all but header and status");
 		drive_disk(&f->ring[0], at, peekn(g, f->config, 8));
 	} else if (f->type == 1) {
 		peek(g, f->config, mac, sizeof(mac));

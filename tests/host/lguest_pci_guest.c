@@ -249,6 +249,7 @@ static void drive(struct pci *d, uint64_t at)
 	start(d);
 	if (d->type == 2) {
 		capacity = mmio_read(d->g, d->bar + d->device, 4);
+		CHECK(mmio_read(d->g, d->bar + d->device + 12, 4) == RING - 2, "seg_max: all but header and status");
 		drive_disk(&d->ring[0], at, capacity);
 	} else if (d->type == 1) {
 		for (unsigned i = 0; i < 6; i++)
