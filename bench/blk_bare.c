@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ceiling: the same requests on the file itself, by preadv() one after the
- * other or by io_uring with --depth in flight (buffers and file registered).
- * Runs in bench/blkload alone.
+ * The upper limit: the same requests on the file itself, without a back-end, by preadv()
+ * one after the other or by io_uring with --depth in flight (buffers and file registered).
+ * Part of bench/blkload.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "blkload.h"
+#include "bench/blkload.h"
 
 static struct blk_next next;
 static uint8_t *buffers;

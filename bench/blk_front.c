@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The block load as a vhost-user front-end: keeps --depth requests in flight on
- * each queue, the way a guest's driver does it (event index, one kick for what is
- * added at once, sleep until called). Runs in bench/blkload alone.
+ * The block load as a vhost-user front-end: keeps --depth requests in flight on each
+ * queue, as a guest's driver does (event index, one kick for all requests that are added
+ * together, sleep until notified). Part of bench/blkload.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "blkload.h"
+#include "bench/blkload.h"
 #include "tests/lib/front.h"
 
 #define WINDOW 0x10000u /* of a queue (front_queue()) */
@@ -49,7 +49,7 @@ static void lay_out(const struct blk_load *l, struct front_queue *q, uint64_t gp
 	}
 }
 
-/* Connected, features agreed, memory shared, queues running. */
+/* Connect to the back-end, negotiate features, share memory and start the queues. */
 static void start(const struct blk_load *l)
 {
 	uint64_t per_queue = l->depth * (SMALL + l->bs), capacity = 0;
@@ -84,7 +84,7 @@ static void start(const struct blk_load *l)
 	}
 }
 
-/* Put slot @i on the ring, not yet published. */
+/* Write the request of slot @i to the ring, without publishing it. */
 static void add(const struct blk_load *l, struct front_queue *q, unsigned i, uint64_t now)
 {
 	struct slot *s = &slots[q->index][i];
@@ -116,13 +116,13 @@ static void publish(struct front_queue *q, uint16_t added, struct bench_result *
 	}
 }
 
-/* How many are to be done before they are looked at. */
+/* Returns how many requests must be complete before the front-end handles them. */
 static uint16_t awaited(const struct blk_load *l, const struct front_queue *q)
 {
 	return l->batch ? (uint16_t)(q->avail_idx - q->used_seen) : 1;
 }
 
-/* Take what is done and begin as much anew, unless the time is over. Returns how many were done. */
+/* Handle completed requests and start as many new ones, unless the time is over. Returns how many were complete. */
 static unsigned turn(const struct blk_load *l, struct front_queue *q, struct bench_result *r, bool more)
 {
 	uint16_t idx = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
@@ -131,7 +131,7 @@ static unsigned turn(const struct blk_load *l, struct front_queue *q, struct ben
 
 	if ((uint16_t)(idx - q->used_seen) < awaited(l, q))
 		return 0;
-	/* Time for the back-end to fall asleep: so it does the same each time. */
+	/* Give the back-end time to fall asleep, so that each round is the same. */
 	if (l->batch)
 		usleep(1000);
 	now = bench_ns();
@@ -152,7 +152,7 @@ static unsigned turn(const struct blk_load *l, struct front_queue *q, struct ben
 	return done;
 }
 
-/* used_event: call when as many are done. True if that came too late, and they are. */
+/* Ask for a notification when enough requests are complete (used_event). Returns true if they are already. */
 static bool want_call(const struct blk_load *l, struct front_queue *q)
 {
 	uint16_t n = awaited(l, q);

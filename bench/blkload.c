@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * blkload: measures a vhost-user block back-end as its front-end, or the file
- * underneath with nothing between.
+ * blkload: measures a vhost-user block back-end as its front-end, or the image file
+ * directly, without a back-end.
  *
  *   blkload --fill=FILE --size=1G
  *   blkload --socket=PATH [--queues=N] [--poll] …
  *   blkload --file=PATH --api=preadv|io_uring [--direct] …
  *   … --bs=4k --depth=32 [--write] [--sequential] [--ms=1000 | --count=N] [--size=BYTES] [--cpu=N]
- *   --batch: begin no request before all are done, so that system calls can be counted
+ *   --batch: start new requests only when all are complete, so that system calls can be counted
  *
  * Prints one line of JSON. Runs on its own; never part of what is installed.
  */
-#include "blkload.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "bench/blkload.h"
 
 uint64_t blk_next(const struct blk_load *l, struct blk_next *n)
 {
@@ -51,7 +51,7 @@ bool blk_marked(const void *buffer, uint64_t off)
 	return number == off / LOAD_BLOCK;
 }
 
-/* A file in which every block is there and known. */
+/* Create a file in which every block is allocated and has known content. */
 static void fill(const struct blk_load *l)
 {
 	static uint8_t buffer[1u << 20];

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The block load: one pattern of requests, given to a vhost-user back-end
- * (blk_front.c) or to a file itself (blk_bare.c). Runs in bench/blkload alone.
+ * (blk_front.c) or to a file itself (blk_bare.c). Part of bench/blkload.
  */
 #ifndef BENCH_BLKLOAD_H
 #define BENCH_BLKLOAD_H
 
-#include "measure.h"
+#include "bench/measure.h"
 
-/* Every block of this size begins with its own number: reads are checked, writes keep it so. */
+/* Every block of this size begins with its own number: reads check it, writes keep it. */
 #define LOAD_BLOCK	4096u
 #define LOAD_MAX_QUEUES 8
 #define LOAD_MAX_SLOTS	512
@@ -20,12 +20,12 @@ struct blk_load {
 	uint64_t bs, depth, queues, ms, size, cpu, seed, count;
 };
 
-/* The next request's byte offset. */
+/* Chooses the byte offset of the next request. */
 struct blk_next {
 	uint64_t state, at;
 };
 uint64_t blk_next(const struct blk_load *l, struct blk_next *n);
-/* Mark a buffer that is to be written to @off; is one that was read from there right? */
+/* blk_mark() writes the block numbers to a buffer for offset @off; the other checks those of one that was read. */
 void blk_mark(const struct blk_load *l, void *buffer, uint64_t off);
 bool blk_marked(const void *buffer, uint64_t off);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest that does nothing: entered by Xen's PVH note in protected mode, it
- * halts with interrupts off. For bench/run, which counts what a guest costs
- * beside its own work. Runs in a guest of the kvm engine.
+ * A guest that does nothing: it is entered in protected mode through Xen's PVH note and
+ * halts with interrupts off. bench/run uses it to measure what a guest costs without its
+ * own work. Runs in a guest of the kvm engine.
  */
 	.code32
 	.globl	_start

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the load generators share (measure.h). Runs in bench/ programs alone,
+ * What the load generators share (measure.h). Runs only in programs of bench/,
  * never in a role.
  */
-#include "measure.h"
-
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+
+#include "bench/measure.h"
 
 void bench_die(const char *what)
 {
@@ -124,7 +124,7 @@ static uint64_t file_sum(const char *path, uint64_t (*each)(uint64_t))
 
 	while (f && fscanf(f, "%lld", &v) == 1) {
 		sum += each ? each((uint64_t)v) : (uint64_t)v;
-		/* schedstat: the first number alone. */
+		/* Only the first number of schedstat. */
 		if (!each)
 			break;
 	}
@@ -138,7 +138,7 @@ static uint64_t child_cpu(uint64_t pid)
 	return bench_cpu_ns((pid_t)pid);
 }
 
-/* Threads are found by their number: those of a process that starts none later lie close together. */
+/* Find threads by trying numbers: the threads of a process that starts none later have close IDs. */
 uint64_t bench_cpu_ns(pid_t pid)
 {
 	char path[96], command[96];

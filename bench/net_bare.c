@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ceiling: one thread that writes frames to the tap, or reads them from it,
- * in a loop. Runs in bench/netload alone.
+ * The upper limit: one thread that writes frames to the tap, or reads them from it,
+ * in a loop. Part of bench/netload.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "netload.h"
+#include "bench/netload.h"
 
 static void send_all(const struct net_load *l, int tap, struct bench_result *r)
 {
@@ -32,7 +32,7 @@ static void send_all(const struct net_load *l, int tap, struct bench_result *r)
 	r->ns = bench_ns() - began;
 }
 
-/* The host's side, in a process of its own: keeps a window of frames before the reader's count. */
+/* Start a process for the host's side, which keeps a window of frames ahead of the reader. */
 static pid_t start_sender(const struct net_load *l, int tap, volatile uint64_t *taken)
 {
 	const int64_t window = l->size > NET_LARGE ? NET_WINDOW_LARGE : NET_WINDOW;
@@ -87,7 +87,7 @@ static void receive_all(const struct net_load *l, int tap, struct bench_result *
 	}
 	r->ns = bench_ns() - began;
 	kill(sender, SIGKILL);
-	waitpid(sender, NULL, 0); /* its processor time is no child's any more */
+	waitpid(sender, NULL, 0); /* Its CPU time must not count as a child's. */
 }
 
 void net_bare(const struct net_load *l, struct bench_result *r)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames for the network load, and the host's side of the tap. Runs in
- * bench/netload alone.
+ * Frames for the network load, and the host's side of the tap. Part of
+ * bench/netload.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,19 +19,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "netload.h"
+#include "bench/netload.h"
 
 #define BATCH 32
 
 static const uint8_t guest_mac[ETH_ALEN] = { 2, 0, 0, 0, 0, 1 };
-/* Nobody's: what the guest sends is dropped once it has passed the tap. */
+/* An unused address, so that the guest's frames are dropped behind the tap. */
 static const uint8_t other_mac[ETH_ALEN] = { 2, 0, 0, 0, 0, 2 };
 
 struct net_sender {
 	int sock;
 	struct mmsghdr msg[BATCH];
 	struct iovec iov;
-	/* A packet socket's header has no num_buffers: it begins two bytes later. */
+	/* A packet socket's header lacks num_buffers, so it begins two bytes later. */
 	uint8_t bytes[NET_HDR + NET_MAX];
 };
 
@@ -88,7 +88,7 @@ struct net_sender *net_sender(const char *tap, uint32_t size)
 	static struct net_sender s;
 	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = 0, .sll_ifindex = (int)if_nametoindex(tap) };
 	const int on = 1, room = 8 << 20;
-	/* With the vnet header a packet socket wants the 10 bytes that all headers begin with. */
+	/* A packet socket expects the first 10 bytes of the vnet header. */
 	const unsigned skip = NET_HDR - sizeof(struct virtio_net_hdr);
 	struct virtio_net_hdr h;
 

@@ -2,7 +2,7 @@
 /*
  * The network load as a vhost-user front-end, the way Linux's driver has it:
  * event index, mergeable receive buffers, transmit completions collected when
- * the ring runs full. Runs in bench/netload alone.
+ * the ring runs full. Part of bench/netload.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "netload.h"
+#include "bench/netload.h"
 #include "tests/lib/front.h"
 
 #define RING   256
@@ -85,14 +85,14 @@ static void start(const struct net_load *l)
 	}
 }
 
-/* Call after @more used entries; true if they are there already. */
+/* Ask for a notification after @more used entries. Returns true if they are there already. */
 static bool want_call(struct front_queue *q, uint16_t more)
 {
 	__atomic_store_n(&q->avail->ring[q->size], (uint16_t)(q->used_seen + more - 1), __ATOMIC_SEQ_CST);
 	return (uint16_t)(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) - q->used_seen) >= more;
 }
 
-/* Sleep until the back-end calls; false after @ms. */
+/* Sleep until the back-end notifies. Returns false after @ms milliseconds. */
 static bool wait_call(struct front_queue *q, struct bench_result *r, uint16_t more, int ms)
 {
 	struct pollfd p = { .fd = q->call, .events = POLLIN };
@@ -127,7 +127,7 @@ static void send_all(const struct net_load *l, struct bench_result *r)
 		uint16_t wait = (uint16_t)(l->batch ? left : more && left > 3 ? left * 3 / 4 : 1);
 
 		if ((uint16_t)(idx - tx->used_seen) < (l->batch ? left : 1)) {
-			/* As virtqueue_enable_cb_delayed(): when three quarters are done. */
+			/* Like virtqueue_enable_cb_delayed(): notify when three quarters are complete. */
 			if (!l->poll && !wait_call(tx, r, wait, 10000)) {
 				fprintf(stderr, "netload: no answer for ten seconds\n");
 				exit(1);
@@ -150,7 +150,7 @@ static void send_all(const struct net_load *l, struct bench_result *r)
 	}
 }
 
-/* Takes what has come and gives the buffers back. Returns whole frames. */
+/* Take received frames and give their buffers back. Returns the number of whole frames. */
 static unsigned receive(const struct net_load *l, struct bench_result *r)
 {
 	uint16_t idx = __atomic_load_n(&rx->used->idx, __ATOMIC_ACQUIRE), added = 0;
@@ -176,7 +176,7 @@ static unsigned receive(const struct net_load *l, struct bench_result *r)
 	return frames;
 }
 
-/* The host's side and the guest's in turn: no more frames on their way than a window. */
+/* Send on the host's side and receive on the guest's in turn, with at most a window of frames in flight. */
 static void receive_all(const struct net_load *l, struct bench_result *r)
 {
 	struct net_sender *s = net_sender(l->tap, (uint32_t)l->size);
@@ -213,7 +213,7 @@ void net_front(const struct net_load *l, struct bench_result *r)
 	r->ns = bench_ns() - began;
 	r->bytes = r->ops * l->size;
 	r->cpu_ns = bench_cpu_ns(bench_peer(front.sock)) - cpu;
-	/* Every frame that the ring gave back has passed the tap. */
+	/* Check that every frame which the ring returned has passed the tap. */
 	if (!l->receive && *l->tap && net_tap_took(l->tap) - took < r->ops)
 		r->bad += r->ops - (net_tap_took(l->tap) - took);
 	front_queue_stop(rx);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netload: measures a vhost-user network back-end as its front-end, or the tap
- * underneath with nothing between.
+ * netload: measures a vhost-user network back-end as its front-end, or the tap directly,
+ * without a back-end.
  *
  *   netload --socket=PATH --tap=NAME [--receive] [--poll] …   through the back-end on that tap
  *   netload --tap=NAME [--receive] …                          the tap itself
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "netload.h"
+#include "bench/netload.h"
 
 int main(int argc, char **argv)
 {

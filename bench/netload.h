@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The network load: frames of one size, from a guest to a tap or back, through a
- * vhost-user back-end (net_front.c) or with nothing between (net_bare.c). Runs
+ * vhost-user back-end (net_front.c) or directly (net_bare.c). Runs
  * in bench/netload alone, which is best started in a network namespace of its own.
  */
 #ifndef BENCH_NETLOAD_H
@@ -9,7 +9,7 @@
 
 #include <linux/virtio_net.h>
 
-#include "measure.h"
+#include "bench/measure.h"
 
 #define NET_HDR	  ((unsigned)sizeof(struct virtio_net_hdr_mrg_rxbuf))
 #define NET_LARGE 1514u	 /* longer ones are TCP segments for the kernel to cut */
@@ -26,16 +26,16 @@ struct net_load {
 	uint64_t buffers; /* the bare writer takes so many in turn */
 };
 
-/* A frame of @size bytes behind its header, at most NET_HDR + NET_MAX bytes; its length. */
+/* Write a header and a frame of @size bytes, together at most NET_HDR + NET_MAX bytes. Returns their length. */
 uint32_t net_frame(void *at, uint32_t size, bool to_guest);
 bool net_is_frame(const void *frame, uint32_t size);
 
-/* What the host sends into the tap. */
+/* The host's side, which sends frames into the tap. */
 struct net_sender;
 struct net_sender *net_sender(const char *tap, uint32_t size);
-/* Send up to @n frames; how many the kernel took. */
+/* Send up to @n frames. Returns how many the kernel accepted. */
 unsigned net_send(struct net_sender *s, unsigned n);
-/* Frames that the tap has taken from its owner. */
+/* Returns how many frames the tap has received from its owner. */
 uint64_t net_tap_took(const char *tap);
 int net_open_tap(const char *name);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In place of common/sandbox.c: no confinement at all, so that Valgrind, which
- * makes system calls of its own, can count the instructions of blkd and netd.
- * For bench/counters alone; never installed.
+ * Replaces common/sandbox.c: no confinement at all. Valgrind makes system calls of its own,
+ * so it can count the instructions of blkd and netd only without their filters.
+ * For bench/counters only; never installed.
  */
 #include "common/sandbox.h"
 
@@ -28,6 +28,15 @@ int sandbox_mseal(void *addr, size_t len)
 	(void)addr;
 	(void)len;
 	return 0;
+}
+
+bool sandbox_elevated(void)
+{
+	return false;
+}
+
+void sandbox_undumpable(void)
+{
 }
 
 int sandbox_rlimits(unsigned table_len, uint64_t fsize, uint64_t address_space)

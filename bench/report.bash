@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154 # variables are bench/run's
 #
-# What bench/run says: tables, JSON, plots, and docs/performance.md.
+# The output of bench/run: tables, JSON, plots, and docs/performance.md.
 
 machine()
 {
@@ -27,7 +27,7 @@ report()
 	table "Processor time of the back-end, µs a request" blk-disk cpu_us_per_op
 	table "**Network**: thousand frames a second (beside one thread that reads or writes that tap)" net ops_per_s 0.001 bare
 	table "Processor time of the back-end, µs a frame" net cpu_us_per_op
-	table "**Start-up** with one disk and one NIC, ms (first instruction: since exec)" start ms
+	table "**Start-up** with one disk and one NIC on a new tap, with none, with one on an existing tap (no rules), and with nat, ms (first instruction: since exec)" start ms
 	table "**Boot**: exec of lguest-sep to the first process of a stock Debian kernel, ms" boot ms
 	table "**Memory**: PSS without guest memory, KiB" memory kib
 	table "**1, 4, 16 disks at once**: thousand requests a second in all, 4 KiB, depth 8 each" disks ops_per_s 0.001
@@ -37,6 +37,18 @@ report()
 	table "**1 to 64 guests of 32 MiB started together**: PSS of a guest's processes without guest memory, KiB" guests kib
 	table "Time to start all of them, ms a guest" guests "ms a guest, all started"
 	table "Start-up of each, ms, where so many (columns) start at once on these processors" guests-start ms
+	table "**A command in a guest** (qemu engine): \`run -- true\` beside the same kernel and initrd to power-off, ms" run ms 1 "boot to power-off"
+	table "Standard output of a command, MiB a second, beside a virtserialport of QEMU started by hand" run mib_per_s 1 "bare QEMU"
+	table "**--net=user**: TCP from a guest (qemu engine) to the host, Mbit a second, beside QEMU's own stream back-end with the same passt" user mbit_per_s 1 "QEMU stream"
+	table "**Share**, read-only, cached files (tmpfs): thousand requests a second, beside Debian's virtiofsd (QEMU's, in C)" share ops_per_s 0.001 virtiofsd
+	table "The same, µs until the reply (median)" share p50_us
+	table "Processor time of the back-end, µs a request" share cpu_us_per_op
+	table "Memory of the back-end with 10,000 files known to the guest, KiB (PSS without guest memory)" share kib
+	table "**Machines of the qemu engine**, a kernel without devices: parts of the start until QEMU's first instruction, ms (beside x86_64)" machines ms 1 x86_64
+	table "Exec to the kernel's first byte on the console, ms (beside x86_64)" machines first_byte_ms 1 x86_64
+	table "**Control plane**: PSS without guest memory, KiB, with and without --name, --result, --console and a port" control kib
+	table "\`lguest-sep ps\`, ms" control us 0.001
+	hosts
 }
 
 # bars SECTION TITLE YLABEL SCALE: candidates side by side for each case
@@ -105,7 +117,8 @@ plots()
 write_docs()
 {
 	mkdir -p docs/img
-	local f
+	local f old
+	old=$(old_hosts)
 	for f in blk-cached net guests; do
 		[[ ! -e $out/$f.svg ]] || cp "$out/$f.svg" "docs/img/$f.svg"
 	done
@@ -114,18 +127,18 @@ write_docs()
 			<!-- Written by bench/run --write-docs; changes made by hand are lost. -->
 			# Performance
 
-			Measured in one run by `bench/run`, candidate after candidate in every round; each number is the
-			median. The load (a vhost-user front-end of our own that sleeps until it is called, as a guest's
-			driver does) runs on processor 0, what is measured on processor 1, both with the priority named below (O_DIRECT: with none).
-			`bare` is the same work with nothing between: one thread on the file or the tap itself, for the
-			network with one buffer that stays in the cache, or with as many as a queue has. `qsd` is
-			qemu-storage-daemon on the same file. Spoof checks, seccomp filters and the rest of the
-			confinement are on.
+			Measured in one run by `bench/run`. In every round all candidates run one after the other; each number is the
+			median of the rounds. The load is a vhost-user front-end of this project, which sleeps until it is notified, like a
+			guest's driver. It runs on CPU 0 and the measured back-end on CPU 1, both with the priority named below (O_DIRECT:
+			normal priority). `bare` is the same work without a back-end: one thread that accesses the file or tap directly; for the
+			network with one buffer that stays in the cache, or with as many buffers as a queue has. `qsd` is qemu-storage-daemon on
+			the same file. Spoof checks, seccomp filters and all other confinement are on.
 		TEXT
-		printf '\nMachine: %s. Date: %s. Commit: %s. Priority: %s. Load of the machine by others before it began: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "${rt[*]:-normal}" "$load_before"
+		printf '\nMachine: %s. Date: %s. Commit: %s. Priority: %s. Load of the machine before the run: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "${rt[*]:-normal}" "$load_before"
 		for f in blk-cached net guests; do
 			[[ ! -e docs/img/$f.svg ]] || printf '\n![%s](img/%s.svg)\n' "$f" "$f"
 		done
 		cat "$out/tables.md"
+		[[ -n $(hosts) ]] || printf '%s\n' "$old"
 	} > docs/performance.md
 }

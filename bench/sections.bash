@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154 # variables are bench/run's
 #
-# What bench/run measures: one function a section. Each appends lines
+# The sections of bench/run, one function each. Each appends lines
 # "section|case|candidate|metric|value" to $raw.
 
 # record SECTION CASE CANDIDATE: from the load generator's line of JSON
@@ -49,14 +49,14 @@ blk_media() # SECTION IMAGE SIZE DIRECT(on|off)
 	local section=$1 img=$2 size=$3 direct=$4 flag=() rep case args c
 	[[ $direct == on ]] && flag=(--direct)
 	local candidates=(blkd blkd-sync)
-	# blkd locks its image; the peers get the same one, which is never written differently.
+	# All candidates use the same image: its content never changes, and blkd releases its lock.
 	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd" --blk-file="$img" "${flag[@]}"
 	wait_socket "$tmp/blkd"
 	ln "$img" "$img.2" 2>&- || true
 	cp --reflink=auto "$img" "$img.sync"
 	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd-sync" --blk-file="$img.sync" --io=sync "${flag[@]}"
 	if [[ $direct == on ]]; then
-		# What is in the page cache would have to be thrown out by the first writes.
+		# Empty the page cache first, so that the first writes do not have to.
 		sync "$img" "$img.sync"
 		dd if="$img" iflag=nocache count=0 status=none
 		dd if="$img.sync" iflag=nocache count=0 status=none
@@ -64,7 +64,7 @@ blk_media() # SECTION IMAGE SIZE DIRECT(on|off)
 	if command -v qemu-storage-daemon > /dev/null; then
 		qsd qsd-threads "$img" "$direct" threads
 		candidates+=(qsd-threads)
-		# QEMU takes io_uring with or without the page cache; native AIO only without.
+		# QEMU supports io_uring with and without the page cache, native AIO only without it.
 		qsd qsd-io_uring "$img" "$direct" io_uring
 		candidates+=(qsd-io_uring)
 	fi
@@ -96,7 +96,7 @@ measure_blk_cached()
 
 measure_blk_disk()
 {
-	# Direct writes end in the kernel's worker threads: on processor 1 they need their turn too.
+	# Direct writes complete in the kernel's worker threads, which need CPU 1 as well: use normal priority.
 	local rt=()
 	"$blkload" --fill="$disk" --size=$((quick ? 256 : 1024))M
 	blk_media blk-disk "$disk" $((quick ? 256 : 1024))M on
@@ -111,8 +111,8 @@ new_tap() # NAME
 	ip link set "$1" up txqueuelen 1000
 }
 
-# DPDK's vhost library and its tap driver: no header on the tap, so no segments. It polls without
-# end, so it is stopped while it is not measured.
+# DPDK's vhost library and its tap driver, which uses no header on the tap and so no segmentation. It polls
+# all the time, so it is stopped (SIGSTOP) while it is not measured.
 start_testpmd()
 {
 	command -v dpdk-testpmd > /dev/null || { echo "bench/run: no dpdk-testpmd here (apt-get install dpdk-dev librte-net-vhost23 librte-net-tap23): left out" >&2; return 1; }
@@ -193,17 +193,18 @@ engines()
 	return 0
 }
 
-guest() # ENGINE: the words that start a guest of 1 disk and 1 NIC
+guest() # ENGINE [NIC]: the words that start a guest of 1 disk and 1 NIC; NIC is its option, or none
 {
-	# A disk of its own: a guest that was killed holds its lock until its last operation has ended.
+	# Each guest has a disk of its own: a killed guest keeps its lock until its last I/O has completed.
 	local disk=$tmp/shm/disk$((ndisks += 1))
 	truncate -s 64M "$disk"
 	chmod 666 "$disk"
-	local common=(--verbose --drop-to nobody --no-reboot "--block=$disk" --tunnet=10.9.9.1/24)
+	local common=(--verbose --drop-to nobody --no-reboot "--block=$disk")
+	[[ ${2:-} == none ]] || common+=("${2:---tunnet=10.9.9.1/24}")
 	if [[ $1 == kvm ]]; then
 		guest=("$bin/lguest-sep" --engine=kvm "${common[@]}" 32 "$build/bench/idle")
 	else
-		guest=("$bin/lguest-sep" --engine=qemu "${common[@]}" --initrd="$tmp/initrd" 256 "$tmp/vmlinuz" console=hvc0 quiet)
+		guest=("$bin/lguest-sep" --engine=qemu "${common[@]}" --initrd="$tmp/initrd" 256 "$tmp/vmlinuz" console=hvc0 quiet no_timer_check)
 	fi
 }
 
@@ -236,13 +237,23 @@ measure_start()
 {
 	local engine rep
 	prepare_guest
+	ip tuntap add dev bench0 mode tap
 	for ((rep = 0; rep < reps; rep++)); do
 		for engine in $(engines); do
-			guest "$engine"
-			start_guest "$engine" && phases "$tmp/log.$engine" start "$engine"
-			stop_guests
+			start_with "$engine" "$engine"
+			start_with "$engine" "$engine, no NIC" none
+			start_with "$engine" "$engine, tap of others" --net=tap=bench0
+			start_with "$engine" "$engine, nat" --tunnet=10.9.9.1/24,nat
 		done
 	done
+	ip link del bench0
+}
+
+start_with() # ENGINE CANDIDATE [NIC]: one start
+{
+	guest "$1" ${3:+"$3"}
+	start_guest "$1" && phases "$tmp/log.$1" start "$2"
+	stop_guests
 }
 
 measure_boot()
@@ -250,7 +261,7 @@ measure_boot()
 	local engine rep from
 	prepare_guest
 	for engine in $(engines); do
-		# Software KVM runs no stock kernel: a real one only where the processor has VMX or SVM.
+		# Software KVM cannot run a distribution's kernel: skip it unless the CPU has VMX or SVM.
 		[[ $engine == kvm ]] && ! grep -qwE 'vmx|svm' /proc/cpuinfo && continue
 		for ((rep = 0; rep < (quick ? 1 : reps); rep++)); do
 			guest qemu
@@ -268,7 +279,7 @@ measure_memory()
 	prepare_guest
 	for engine in $(engines); do
 		guest "$engine"
-		# with a shell, so that it stays
+		# start a shell, so that the guest keeps running
 		[[ $engine == qemu ]] && guest+=(qs.shell=1)
 		start_guest "$engine" || continue
 		[[ $engine == qemu ]] && sleep 4
@@ -328,7 +339,7 @@ measure_queues()
 	rm -f "$tmp/shm/q"
 }
 
-# N guests of 32 MiB at once: each one's own times, and what all of them hold.
+# Starts N guests of 32 MiB at once; measures the times of each and the memory of all.
 measure_guests()
 {
 	local n i engine=kvm most=64 sum role pid kib from

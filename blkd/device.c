@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The block device as common/backend.c drives it: queues, configuration space,
- * start and end. Runs in blkd. Must never let one queue, or one chain, keep the
- * others waiting beyond its turn.
+ * The block device for the loop of common/backend.h: queues, configuration space, start
+ * and end. Runs in blkd. The work of one turn is bounded, so that no queue or chain can
+ * starve the others.
  */
-#include "blkd/device.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "blkd/device.h"
+#include "blkd/io_sync.h"
+#include "blkd/transfer.h"
+#include "common/closefds.h"
+#include "common/fmt.h"
 #include "common/sandbox.h"
-
-#define FEATURE(bit) (1ull << (bit))
 
 static struct blkd *device(struct backend *be)
 {
@@ -34,11 +34,25 @@ static void flush_dirty(struct backend *be, struct blkd *d)
 	}
 }
 
-/* @vq has chains that cannot be begun now: no kicks until resume(). */
-static void hold(struct blkd *d, struct vq *vq)
+/* The chains of @vq must wait: add it to @waiters and leave its kicks disabled until wake_all(). */
+static void hold(struct vq *vq, uint32_t *waiters)
 {
-	d->waiting |= 1u << vq->index;
+	*waiters |= 1u << vq->index;
 	vq->quiet = true;
+}
+
+/*
+ * Have epoll report the next expiry of the rate limit's timer. The descriptor is watched
+ * edge-triggered: without this read it is not reported again, so blkd is not woken while
+ * no queue waits.
+ */
+static void restart_timer(void)
+{
+	uint64_t ticks;
+
+	/* EAGAIN: it has not expired since the last read, so it will expire anyway. */
+	if (read(HFD_TIMER, &ticks, sizeof(ticks)) < 0)
+		return;
 }
 
 static bool have_slot(const struct blkd *d)
@@ -68,10 +82,14 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		struct vq_chain c;
 		enum guest_fault f;
 
-		if (!r || !limit_ready(&d->limit, d->limit.on ? now_us() : 0)) {
-			if (r)
-				d->stats->throttled++;
-			hold(d, vq);
+		if (!r) {
+			hold(vq, &d->slot_waiters);
+			return false;
+		}
+		if (!limit_ready(&d->limit, d->limit.on ? now_us() : 0)) {
+			d->stats->throttled++;
+			hold(vq, &d->rate_waiters);
+			restart_timer();
 			return false;
 		}
 		if (vq_pop(vq, r->iov, ARRAY_SIZE(r->iov), &c) != VQ_POP_CHAIN)
@@ -84,7 +102,7 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		take_slot(d);
 		r->vq = vq;
 		limit_take(&d->limit, r->data_len);
-		/* Discard and write-zeroes are done when blkd_begin() returns: one a turn. */
+		/* Discard and write-zeroes finish inside blkd_begin() and may take long: one in each turn. */
 		bytes += r->nranges ? BLK_TURN_BYTES : r->data_len;
 		blkd_begin(d, r);
 		if (budget % BLK_BATCH == 0)
@@ -95,6 +113,29 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 	return true;
 }
 
+/* Let the loop serve each queue in @waiters again. */
+static void wake_all(struct backend *be, uint32_t *waiters)
+{
+	for (; *waiters; *waiters &= *waiters - 1) {
+		struct vq *vq = &be->vq[__builtin_ctz(*waiters)];
+
+		vq->quiet = false;
+		backend_wake(be, vq);
+	}
+}
+
+/*
+ * Call this after blkd_pump(): publish the requests that it finished, and let queues
+ * continue that wait for the slots freed by them. No descriptor reports these completions.
+ */
+static void after_pump(struct backend *be, struct blkd *d)
+{
+	be->host_busy = d->ring.in_flight;
+	flush_dirty(be, d);
+	if (have_slot(d))
+		wake_all(be, &d->slot_waiters);
+}
+
 static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
 {
 	struct blkd *d = device(be);
@@ -103,29 +144,14 @@ static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
 	d->stats = &be->stats;
 	more = take_chains(be, d, vq, budget);
 	blkd_pump(d, UINT32_MAX);
-	be->host_busy = d->ring.in_flight;
-	flush_dirty(be, d);
+	after_pump(be, d);
 	return more;
-}
-
-/* Slots or tokens have come back: every queue that waits gets a turn. */
-static void resume(struct backend *be, struct blkd *d)
-{
-	for (; d->waiting; d->waiting &= d->waiting - 1) {
-		struct vq *vq = &be->vq[__builtin_ctz(d->waiting)];
-
-		vq->quiet = false;
-		backend_wake(be, vq);
-	}
 }
 
 static void completions(struct backend *be, struct blkd *d)
 {
 	blkd_pump(d, UINT32_MAX);
-	be->host_busy = d->ring.in_flight;
-	flush_dirty(be, d);
-	if (have_slot(d))
-		resume(be, d);
+	after_pump(be, d);
 }
 
 static bool poll_ring(struct backend *be)
@@ -142,14 +168,20 @@ static bool poll_ring(struct backend *be)
 static bool fd_ready(struct backend *be, int fd, uint32_t events)
 {
 	struct blkd *d = device(be);
-	uint64_t ticks;
 
 	(void)events;
 	d->stats = &be->stats;
-	if (fd == HFD_TIMER && read(fd, &ticks, sizeof(ticks)) < 0)
-		return false;
-	completions(be, d);
+	if (fd == HFD_TIMER)
+		wake_all(be, &d->rate_waiters);
+	else
+		completions(be, d);
 	return false;
+}
+
+static void forget_waiter(struct blkd *d, const struct vq *vq)
+{
+	d->slot_waiters &= ~(1u << vq->index);
+	d->rate_waiters &= ~(1u << vq->index);
 }
 
 static void queue_stop(struct backend *be, struct vq *vq)
@@ -157,22 +189,21 @@ static void queue_stop(struct backend *be, struct vq *vq)
 	struct blkd *d = device(be);
 
 	d->stats = &be->stats;
+	forget_waiter(d, vq);
 	while (d->busy[vq->index] && !d->ring_broken)
 		blkd_pump(d, d->ring.in_flight ? d->ring.in_flight - 1 : 0);
-	be->host_busy = d->ring.in_flight;
-	d->waiting &= ~(1u << vq->index);
-	flush_dirty(be, d);
+	after_pump(be, d);
 }
 
 static void queue_start(struct backend *be, struct vq *vq)
 {
-	device(be)->waiting &= ~(1u << vq->index);
+	forget_waiter(device(be), vq);
 }
 
 static void judge_durability(struct blkd *d)
 {
-	/* 5.2.5.2: without FLUSH the driver cannot ask for durability, so every write has it. */
-	bool can_flush = d->driver_features & FEATURE(VIRTIO_BLK_F_FLUSH);
+	/* 5.2.5.2: without FLUSH the driver cannot make data durable, so each write must be durable itself. */
+	bool can_flush = d->driver_features & BIT64(VIRTIO_BLK_F_FLUSH);
 
 	d->dsync = d->cfg.cache != BLK_CACHE_UNSAFE && !d->snap.on && !(can_flush && d->wce);
 }
@@ -182,8 +213,8 @@ static void set_features(struct backend *be, uint64_t features)
 	struct blkd *d = device(be);
 
 	d->driver_features = features;
-	d->shape.discard = features & d->features & FEATURE(VIRTIO_BLK_F_DISCARD);
-	d->shape.write_zeroes = features & d->features & FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+	d->shape.discard = features & d->features & BIT64(VIRTIO_BLK_F_DISCARD);
+	d->shape.write_zeroes = features & d->features & BIT64(VIRTIO_BLK_F_WRITE_ZEROES);
 	judge_durability(d);
 }
 
@@ -243,7 +274,7 @@ static bool set_config(struct backend *be, unsigned off, const void *buf, unsign
 	struct blkd *d = device(be);
 	uint8_t wce;
 
-	/* 5.2.5.1: the driver writes no other field. */
+	/* 5.2.5.1: the driver may write only this field. */
 	if (off != offsetof(struct virtio_blk_config, wce) || len != 1)
 		return false;
 	memcpy(&wce, buf, 1);
@@ -255,10 +286,10 @@ static bool set_config(struct backend *be, unsigned off, const void *buf, unsign
 
 static const struct backend_ops ops = {
 	.name = "blk",
-	.features = FEATURE(VIRTIO_BLK_F_SEG_MAX) | FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_TOPOLOGY) |
-		    FEATURE(VIRTIO_BLK_F_FLUSH) | FEATURE(VIRTIO_BLK_F_CONFIG_WCE) | FEATURE(VIRTIO_BLK_F_RO) |
-		    FEATURE(VIRTIO_BLK_F_MQ) | FEATURE(VIRTIO_BLK_F_DISCARD) | FEATURE(VIRTIO_BLK_F_WRITE_ZEROES),
-	.protocol_features = FEATURE(VHU_PF_INFLIGHT_SHMFD),
+	.features = BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) | BIT64(VIRTIO_BLK_F_TOPOLOGY) |
+		    BIT64(VIRTIO_BLK_F_FLUSH) | BIT64(VIRTIO_BLK_F_CONFIG_WCE) | BIT64(VIRTIO_BLK_F_RO) |
+		    BIT64(VIRTIO_BLK_F_MQ) | BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES),
+	.protocol_features = BIT64(VHU_PF_INFLIGHT_SHMFD),
 	.set_features = set_features,
 	.queue_start = queue_start,
 	.queue_stop = queue_stop,
@@ -276,20 +307,21 @@ static uint64_t offered(const struct blkd *d, bool can_discard)
 	uint64_t f = ops.features;
 
 	if (d->shape.read_only)
-		f &= ~FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+		f &= ~BIT64(VIRTIO_BLK_F_WRITE_ZEROES);
 	else
-		f &= ~FEATURE(VIRTIO_BLK_F_RO);
+		f &= ~BIT64(VIRTIO_BLK_F_RO);
 	if (d->shape.read_only || !can_discard)
-		f &= ~FEATURE(VIRTIO_BLK_F_DISCARD);
+		f &= ~BIT64(VIRTIO_BLK_F_DISCARD);
 	if (d->cfg.queues < 2)
-		f &= ~FEATURE(VIRTIO_BLK_F_MQ);
+		f &= ~BIT64(VIRTIO_BLK_F_MQ);
 	return f;
 }
 
 /*
- * The ring of a killed process lives on until its last operation has ended. It
- * holds the control channel too, so that the supervisor sees the end of that
- * channel no sooner, and a successor never meets an operation of ours.
+ * Open the io_uring, unless io=sync. When blkd is killed, its io_uring stays alive until the
+ * last operation has finished. The control channel is registered with it as a file, so the
+ * supervisor sees that channel closed only then, and starts the next blkd only then: its
+ * operations never overlap with ours. Returns 0 or -errno.
  */
 static int open_ring(struct blkd *d)
 {
@@ -307,20 +339,13 @@ static int open_ring(struct blkd *d)
 static bool arm_timer(void)
 {
 	struct itimerspec its = {
-		.it_value = { 0, LIMIT_TICK_US * 1000l },
-		.it_interval = { 0, LIMIT_TICK_US * 1000l },
+		.it_value = { 0, BUCKET_TICK_MS * 1000000l },
+		.it_interval = { 0, BUCKET_TICK_MS * 1000000l },
 	};
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 
-	if (fd < 0)
+	if (place_fd(fd, HFD_TIMER) < 0)
 		return false;
-	if (fd != HFD_TIMER) {
-		int r = dup3(fd, HFD_TIMER, O_CLOEXEC);
-
-		close(fd);
-		if (r < 0)
-			return false;
-	}
 	return timerfd_settime(HFD_TIMER, 0, &its, NULL) == 0;
 }
 
@@ -336,7 +361,7 @@ int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, c
 	int missing = 0, err;
 
 	if (!config_ok(c)) {
-		fmt_line(why, why_size, "the disk's configuration makes no sense");
+		fmt_line(why, why_size, "the supervisor sent an invalid disk configuration");
 		return -1;
 	}
 	memset(d, 0, offsetof(struct blkd, part));
@@ -347,28 +372,35 @@ int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, c
 	d->shape.read_only = c->read_only;
 	d->wce = true;
 	image_probe(&d->base, disk, 0, c->direct, c->blk_size, c->capacity);
+	if (c->direct && !c->read_only && !c->snapshot && !is_aligned(c->capacity, d->base.off_align)) {
+		fmt_line(why, why_size,
+			 "direct I/O needs blocks of %u bytes on this file system, but the image's size is not a "
+			 "multiple of that; enlarge the image (truncate) or do not use direct I/O",
+			 d->base.off_align);
+		return -1;
+	}
 	if (c->snapshot && !c->read_only) {
 		image_probe(&d->delta, delta, 1, false, 0, c->capacity);
 		err = snapshot_init(&d->snap, &d->base, &d->delta, c->capacity);
 		if (err) {
-			fmt_line(why, why_size, "no memory for the snapshot's map");
+			fmt_line(why, why_size, "out of memory for the map of the snapshot");
 			return -1;
 		}
 	}
 	err = open_ring(d);
 	if (err && c->io == BLK_IO_URING) {
 		errno = -err;
-		fmt_line(why, why_size, "no io_uring: %m");
+		fmt_line(why, why_size, "io_uring is not available: %m; use io=auto or io=sync");
 		return -1;
 	}
 	if (err) {
 		errno = -err;
-		log_line(LOG_INFO, "no io_uring (%m): preadv2 and pwritev2 instead");
+		log_line(LOG_INFO, "io_uring is not available (%m): using preadv2 and pwritev2, which is slower");
 		missing |= LAYER_BIT(LAYER_IO_URING);
 	}
 	limit_init(&d->limit, c->rate_ops, c->rate_bytes, now_us());
 	if (d->limit.on && !arm_timer()) {
-		fmt_line(why, why_size, "no timer for the rate limit: %m");
+		fmt_line(why, why_size, "cannot create the timer of the rate limit: %m");
 		return -1;
 	}
 	d->features = offered(d, c->discard);
@@ -399,7 +431,7 @@ int blkd_watch(struct blkd *d, struct backend *be)
 {
 	if (d->ring.ok && backend_watch(be, HFD_RINGEV, EPOLLIN | EPOLLET))
 		return -1;
-	if (d->limit.on && backend_watch(be, HFD_TIMER, EPOLLIN))
+	if (d->limit.on && backend_watch(be, HFD_TIMER, EPOLLIN | EPOLLET))
 		return -1;
 	return 0;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Opening and probing the image, and arithmetic on its offsets. The opening half
- * runs in stand-alone blkd before confinement; the rest in every blkd. Must
- * never map an image or believe its size after the start.
+ * Opening and probing the disk image, and arithmetic on its offsets. image_open(),
+ * image_delta() and their helpers run in stand-alone blkd before confinement; the rest
+ * runs in every blkd. It never maps an image, and its size is read only at the start.
  */
-#include "blkd/image.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -18,6 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "blkd/image.h"
+#include "common/fmt.h"
+#include "common/image_format.h"
 #include "common/log.h"
 
 unsigned iov_skip(struct iovec *iov, unsigned n, size_t len)
@@ -74,7 +75,7 @@ void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint6
 	f->nowait_read = f->nowait_write = !f->memory;
 }
 
-/* Says why, closes @fd if there is one, and gives -1. %m in @fmt is errno as it was. */
+/* Format the reason into @why, close @fd unless it is -1, and return -1. */
 static PRINTF_LIKE(4, 5) int refuse(int fd, char *why, size_t size, const char *fmt, ...)
 {
 	va_list ap;
@@ -88,8 +89,9 @@ static PRINTF_LIKE(4, 5) int refuse(int fd, char *why, size_t size, const char *
 }
 
 /*
- * OFD locks go with the last descriptor, and the ring of a process that was just
- * killed may hold the file a moment longer: wait for that before giving up.
+ * Lock the image, for reading (@shared) or writing. If another process has it locked, try
+ * for one second: the lock is released when the last descriptor of the file is closed, and
+ * the io_uring of a process that was just killed keeps one until its I/O has finished.
  */
 static int lock_image(int fd, bool shared)
 {
@@ -131,20 +133,66 @@ bool image_can_punch(int fd, uint64_t end)
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)end, SECTOR_SIZE) == 0;
 }
 
+static uint8_t head[IMAGE_HEAD] __attribute__((aligned(IMAGE_MAX_ALIGN)));
+
+/* Refuse a file that is not a raw image. Returns 0, or -1 with the reason in @why. */
+static int check_format(const struct image_open *o, int fd, char *why, size_t why_size)
+{
+	const struct image_format *f;
+	ssize_t got;
+
+	if (o->format_raw)
+		return 0;
+	got = pread(fd, head, sizeof(head), 0);
+	f = got < 0 ? NULL : image_format(head, (size_t)got);
+	if (got < 0)
+		fmt_line(why, why_size, "cannot read %s: %m", o->path);
+	else if (f)
+		fmt_line(why, why_size, "%s is %s; %s%s, or use --format=raw if it is a raw disk all the same", o->path,
+			 f->name, f->unpack ? "unpack it with " : "convert it with ",
+			 f->unpack ? f->unpack : "qemu-img convert -O raw");
+	return got < 0 || f ? -1 : 0;
+}
+
+/*
+ * Check the end of a regular file. Bytes after the last whole sector are not served. With
+ * direct I/O, try to read one sector at the end: if that works, the file system allows
+ * transfers of single sectors, which it may not report otherwise (image_probe()).
+ */
+static void check_tail(const struct image_open *o, int fd, uint64_t size, struct blk_config *bc)
+{
+	uint64_t capacity = size & ~(uint64_t)(SECTOR_SIZE - 1);
+
+	if (size != capacity)
+		log_line(LOG_WARN, "the size of %s is not a multiple of 512 bytes; the guest does not see the last %u",
+			 o->path, (unsigned)(size - capacity));
+	if (o->direct && capacity && !is_aligned(capacity, IMAGE_MAX_ALIGN) &&
+	    pread(fd, head, SECTOR_SIZE, (off_t)(capacity - SECTOR_SIZE)) == SECTOR_SIZE)
+		bc->blk_size = SECTOR_SIZE;
+}
+
 int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size)
 {
 	bool ro = o->read_only || o->snapshot;
 	int flags = (ro ? O_RDONLY : O_RDWR) | (o->direct ? O_DIRECT : 0) | O_CLOEXEC | O_NOCTTY;
 	struct stat st;
-	int fd = open(o->path, flags | O_NONBLOCK);
+	int fd;
 
+	/* O_EXCL without O_CREAT on a block device: fail if the host has it mounted. */
+	if (stat(o->path, &st) == 0 && S_ISBLK(st.st_mode) && !ro)
+		flags |= O_EXCL;
+	fd = open(o->path, flags | O_NONBLOCK);
+	if (fd < 0 && errno == EBUSY)
+		return refuse(-1, why, why_size,
+			      "%s: the host uses this device (mounted?); unmount it, or use --read-only or --snapshot",
+			      o->path);
 	if (fd < 0)
 		return refuse(-1, why, why_size, "cannot open %s: %m", o->path);
 	if (fstat(fd, &st))
-		return refuse(fd, why, why_size, "cannot look at %s: %m", o->path);
+		return refuse(fd, why, why_size, "cannot stat %s: %m", o->path);
 	if (S_ISBLK(st.st_mode)) {
 		if (!size_block_device(fd, bc))
-			return refuse(fd, why, why_size, "cannot size %s: %m", o->path);
+			return refuse(fd, why, why_size, "cannot read the size of %s: %m", o->path);
 	} else if (S_ISREG(st.st_mode)) {
 		bc->capacity = st.st_size;
 		bc->phys_size = (uint64_t)st.st_blksize;
@@ -152,12 +200,19 @@ int image_open(const struct image_open *o, struct blk_config *bc, char *why, siz
 	} else {
 		return refuse(fd, why, why_size, "%s is neither a file nor a block device", o->path);
 	}
+	if (check_format(o, fd, why, why_size)) {
+		close(fd);
+		return -1;
+	}
+	if (S_ISREG(st.st_mode))
+		check_tail(o, fd, bc->capacity, bc);
 	bc->capacity &= ~(uint64_t)(SECTOR_SIZE - 1);
 	if (!bc->capacity)
-		return refuse(fd, why, why_size, "%s holds not one sector", o->path);
+		return refuse(fd, why, why_size, "%s is smaller than one sector (512 bytes)", o->path);
 	if (lock_image(fd, ro)) {
 		if (errno == EAGAIN)
-			return refuse(fd, why, why_size, "%s is in use by another guest", o->path);
+			return refuse(fd, why, why_size, "%s is in use: another guest or back-end has it locked",
+				      o->path);
 		return refuse(fd, why, why_size, "cannot lock %s: %m", o->path);
 	}
 	return fd;

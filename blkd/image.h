@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The disk image as blkd sees it: one file or block device that was opened
- * before confinement, its size and what it can do; and the arithmetic on
- * offsets and iovecs. An image is never mapped: one that shrinks behind our
- * back gives short reads, not SIGBUS.
+ * The disk image: a file or block device that was opened before confinement, its size and
+ * its abilities; and arithmetic on offsets and buffer lists. An image is never mapped: if
+ * another program shrinks it, reads are short instead of killing blkd by SIGBUS.
  */
 #ifndef BLKD_IMAGE_H
 #define BLKD_IMAGE_H
@@ -17,66 +16,51 @@
 #define SECTOR_SHIFT 9
 #define SECTOR_SIZE  (1u << SECTOR_SHIFT)
 
-/* Largest O_DIRECT alignment that is served, and the buffer that misaligned requests go through. */
+/* Largest supported alignment for O_DIRECT, and size of the buffer for misaligned requests, in bytes. */
 #define IMAGE_MAX_ALIGN 4096u
 #define BOUNCE_SIZE	(256u * 1024)
 
 struct image_file {
 	int fd;
-	unsigned slot;			/* index among the ring's registered files */
-	bool direct;			/* opened with O_DIRECT: the two alignments hold */
-	unsigned mem_align, off_align;	/* bytes, powers of two */
-	bool memory;			/* tmpfs: nothing here ever waits for a disk */
-	bool nowait_read, nowait_write; /* RWF_NOWAIT is worth asking; cleared when refused */
-	unsigned misses;		/* RWF_NOWAIT reads in a row that found nothing */
-	uint64_t limit;			/* bytes; no operation ends beyond */
+	unsigned slot;			/* Index among the files registered with the io_uring */
+	bool direct;			/* Opened with O_DIRECT: transfers must keep the two alignments */
+	unsigned mem_align, off_align;	/* Of buffers, of offsets and lengths; bytes, powers of two */
+	bool memory;			/* On tmpfs or ramfs: I/O never waits for a disk */
+	bool nowait_read, nowait_write; /* Try RWF_NOWAIT; cleared when the file does not support it */
+	unsigned misses;		/* RWF_NOWAIT reads in a row that would have waited */
+	uint64_t limit;			/* No operation may go beyond this offset, in bytes */
 };
 
-/* Find out what @fd can do. @align: what is known of the logical block size, 0 if nothing. */
+/*
+ * Fill @f for the open file @fd, which stays the caller's. @align: logical block size in
+ * bytes, 0 if unknown.
+ */
 void image_probe(struct image_file *f, int fd, unsigned slot, bool direct, uint64_t align, uint64_t limit);
 
-/* Drop the first @len bytes of @iov in place; returns how many entries are used up. */
+/* Advance the list @iov by @len bytes, in place. Returns the number of entries that are used up. */
 unsigned iov_skip(struct iovec *iov, unsigned n, size_t len);
 
-/* True if an O_DIRECT transfer of these buffers at @off is allowed as it is. */
+/* True if these buffers may be transferred at @off: they are aligned, or O_DIRECT is not used. */
 bool image_aligned(const struct image_file *f, const struct iovec *iov, unsigned n, uint64_t off);
 
-/* What stand-alone blkd finds out for itself; under the supervisor the parent has done it. */
+/* Parameters of image_open(), for stand-alone blkd. A role gets an image that the parent has opened. */
 struct image_open {
 	const char *path;
 	bool read_only, snapshot, direct;
+	bool format_raw; /* Accept it as raw, whatever its first bytes are */
 };
 /*
- * Open and lock the image (OFD lock: shared for readers, exclusive for a
- * writer) and fill the capacity, topology and kind of @bc. Returns the
- * descriptor, or -1 with a line in @why.
+ * Open the image and lock it (an OFD lock, see fcntl(2): shared for readers, exclusive for a
+ * writer). Refuses files that are not raw images. Sets capacity, topology and kind in @bc.
+ * Returns the descriptor, which the caller owns, or -1 with the reason in @why.
  */
 int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size);
-/* Can @fd make holes? Asked for one sector at its very @end, which changes nothing. */
+/* True if @fd supports holes. Tries to punch one sector at @end, the end of the file: no data changes. */
 bool image_can_punch(int fd, uint64_t end);
-/* An unlinked sparse file of @bytes, in $TMPDIR or /var/tmp; -1 with errno. */
-int image_delta(uint64_t bytes);
-
-/* ---- io_sync.c: transfers by preadv2 and pwritev2 ---- */
-
 /*
- * One attempt that waits for no disk: the bytes that were moved, 0 at the end of
- * the file, -EAGAIN if it would wait (give it to the ring), or -errno. Buffered
- * writes go into the page cache at once. @dsync: durable when it returns.
+ * Create an unlinked sparse file of @bytes, in $TMPDIR or /var/tmp. Returns its descriptor,
+ * or -1 with errno set.
  */
-ssize_t io_try(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, bool dsync);
-/* The same, waiting. O_DIRECT transfers must be aligned. */
-ssize_t io_wait(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, bool dsync);
-/* True if io_bounce() would read, change and write back a block that others may be writing. */
-bool io_bounce_shares(const struct image_file *f, bool write, uint64_t off, uint64_t len);
-/* O_DIRECT with any alignment, by way of one static buffer: at most BOUNCE_SIZE bytes of it at once. */
-ssize_t io_bounce(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len,
-		  bool dsync);
-/* Make everything durable. 0 or -errno. */
-int io_flush(struct image_file *f);
-/* Give the space of a range back; a file system that cannot is no error. 0 or -errno. */
-int io_discard(struct image_file *f, uint64_t off, uint64_t len);
-/* Zero [off, off + len) without waiting for the ring. 0 or -errno. */
-int io_zero(struct image_file *f, uint64_t off, uint64_t len, bool unmap);
+int image_delta(uint64_t bytes);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Transfers by preadv2 and pwritev2: what the page cache can serve at once, the
- * whole data plane where io_uring is missing, and the way out when the ring
- * refuses an operation. Runs in blkd. Must never touch bytes beyond the limit of
- * the image.
+ * Transfers by preadv2(2) and pwritev2(2). Used for data in the page cache, which needs no
+ * waiting; for all I/O on hosts without io_uring; and for operations that io_uring
+ * refuses. Runs in blkd. It never touches bytes beyond the limit of the image.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +10,10 @@
 #include <unistd.h>
 
 #include "blkd/image.h"
-#include "common/vring.h"
+#include "blkd/io_sync.h"
+#include "common/iov.h"
 
-/* After so many misses in a row the page cache is asked only now and then. */
+/* After MISSES_PATIENCE misses of the page cache in a row, try it only for every MISSES_RETRYth read. */
 #define MISSES_PATIENCE 16
 #define MISSES_RETRY	32
 
@@ -23,7 +23,7 @@ static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, u
 
 	do {
 #ifdef __i386__
-		/* the hosts of this build are mostly too old for the calls with flags */
+		/* Most hosts of the i386 build are too old for preadv2() and pwritev2(). */
 		if (!flags)
 			got = write ? pwritev(f->fd, iov, (int)n, (off_t)off) : preadv(f->fd, iov, (int)n, (off_t)off);
 		else
@@ -31,7 +31,7 @@ static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, u
 			got = write ? pwritev2(f->fd, iov, (int)n, (off_t)off, flags)
 				    : preadv2(f->fd, iov, (int)n, (off_t)off, flags);
 	} while (got < 0 && errno == EINTR);
-	/* Linux before 4.7 has no write that is durable by itself; libc says EOPNOTSUPP for it. */
+	/* Linux before 4.7 lacks RWF_DSYNC; libc then returns EOPNOTSUPP. Write, then call fdatasync(). */
 	if (got < 0 && flags == RWF_DSYNC && (errno == EOPNOTSUPP || errno == ENOSYS)) {
 		got = move(f, true, iov, n, off, 0);
 		return got > 0 && fdatasync(f->fd) < 0 ? -errno : got;
@@ -92,7 +92,7 @@ bool io_bounce_shares(const struct image_file *f, bool write, uint64_t off, uint
 
 static uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(IMAGE_MAX_ALIGN)));
 
-/* Fill bounce[at .. at + len) from the file at @start + @at; what lies beyond the file's end is zero. */
+/* Read bounce[at .. at + len) from the file at offset @start + @at. Bytes beyond its end become zero. */
 static ssize_t bounce_fill(struct image_file *f, uint64_t start, size_t at, size_t len)
 {
 	size_t have = 0;
@@ -176,7 +176,7 @@ int io_flush(struct image_file *f)
 	return r < 0 ? -errno : 0;
 }
 
-/* Shared by all requests and never written: its pages stay the kernel's zero page. */
+/* Source of zero bytes for all requests. Never written, so it uses no memory but the kernel's zero page. */
 static uint8_t zeroes[64 * 1024] __attribute__((aligned(IMAGE_MAX_ALIGN)));
 
 static int write_zeroes(struct image_file *f, uint64_t off, uint64_t len)
@@ -199,7 +199,7 @@ static int write_zeroes(struct image_file *f, uint64_t off, uint64_t len)
 
 int io_zero(struct image_file *f, uint64_t off, uint64_t len, bool unmap)
 {
-	/* Zeroing without KEEP_SIZE: inside the image it is the same, behind its end the filter knows no other. */
+	/* ZERO_RANGE without KEEP_SIZE: the same inside the image, and the only form that the filter allows. */
 	int first = unmap ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE;
 
 	if (!len)
@@ -221,6 +221,6 @@ int io_discard(struct image_file *f, uint64_t off, uint64_t len)
 		return -EIO;
 	if (fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) == 0)
 		return 0;
-	/* 5.2.6.2: a discard is a hint. */
+	/* 5.2.6.2: a discard is only a hint, so a file system without support is no error. */
 	return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
 }

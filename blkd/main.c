@@ -1,58 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * blkd: one disk image behind one vhost-user socket. Runs confined, as a role of
- * lguest-sep (--supervised) or as a back-end program of its own. Once confined it
- * must never open, allocate or map anything that its phase does not allow.
+ * lguest-sep-blkd serves one disk image to a vhost-user front-end. Either the supervisor
+ * starts it (--supervised), or a user starts it as a stand-alone vhost-user back-end. Once
+ * confined, it opens nothing and allocates nothing; it maps only guest memory and an
+ * inflight area, and only until the connection is sealed (common/backend.h).
  */
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "blkd/device.h"
+#include "blkd/nbd.h"
 #include "blkd/options.h"
-#include "blkd/serve.h"
+#include "blkd/standalone.h"
 #include "common/log.h"
+#include "common/role.h"
 #include "common/sandbox.h"
 #include "policy/policies.h"
 
 static struct blkd disk;
 static struct backend loop;
 static struct role_config role;
-
-static void print(const char *text)
-{
-	size_t len = strlen(text);
-
-	while (len) {
-		ssize_t put = write(STDOUT_FILENO, text, len);
-
-		if (put <= 0)
-			_exit(1);
-		text += put;
-		len -= (size_t)put;
-	}
-	_exit(0);
-}
+static int missing_layers; /* LAYER_IO_URING if the host has no io_uring */
 
 static void command_line(struct blkd_options *o, int argc, char **argv)
 {
-	char why[LOG_LINE_MAX];
+	const char *why;
 
-	if (blkd_options(o, argc, argv, why, sizeof(why))) {
-		log_line(LOG_ERROR, "%s (see --help)", why);
+	if (argc == 2 && !strcmp(argv[1], "--supervised")) {
+		memset(o, 0, sizeof(*o));
+		o->supervised = true;
+		return;
+	}
+	log_unblock();
+	if (blkd_options(o, argc, argv, &why)) {
+		opt_complain("lguest-sep-blkd", why);
 		_exit(2);
 	}
-	if (o->help)
-		print(blkd_help_text);
-	if (o->version)
-		print("lguest-sep-blkd " LGUEST_SEP_VERSION "\n");
-	if (o->print_capabilities)
-		print(blkd_capabilities);
+	if (o->act) {
+		if (blkd_print(o->act))
+			die("cannot write to standard output: %m");
+		_exit(0);
+	}
 }
 
-/* What to serve, and the descriptors for it, from the supervisor. */
+/* Receive the configuration from the supervisor. */
 static void receive_role(void)
 {
 	if (ctl_recv_config(HFD_CTL, ROLE_BLKD, &role))
@@ -60,117 +54,112 @@ static void receive_role(void)
 	log_to_ctl(HFD_CTL, role.name, role.log_level);
 }
 
-/* The same from the command line and the file system; returns in the process that serves the connection. */
-static void receive_stand_alone(struct blkd_options *o)
-{
-	bool listening;
-
-	if (!log_fill_standard())
-		die("cannot open /dev/null: %m");
-	serve_open(o, &listening);
-	if (listening)
-		serve_connections(o);
-	role.blk = o->blk;
-	role.poll_us = o->poll_us;
-	role.mem_unsealed = o->allow_unsealed;
-	memcpy(role.name, "blk", sizeof("blk"));
-}
-
 static void seal(struct backend *be)
 {
 	(void)be;
 	if (sandbox_filter(&policy_blkd, NULL))
-		die("the filter: %m");
+		die("cannot install the strict seccomp filter: %m");
 }
 
-/* Everything that has to be made before the filter is on. Returns missing layers. */
-static uint32_t map(void)
+/* Initialise the disk and, if the host has it, the io_uring. @device is unused, there is only one disk. */
+static void make_disk(void *device)
 {
-	struct backend_config bc = {
-		.memory = {
-			.same_inode = role.mem_ino != 0,
-			.allow_unsealed = role.mem_unsealed,
-			.dev = role.mem_dev,
-			.ino = role.mem_ino,
-		},
-		.own_front = role.own_front,
-		.seal = seal,
-		.generation = role.generation,
-		.poll_us = role.poll_us,
-	};
 	char why[LOG_LINE_MAX];
-	int missing = blkd_init(&disk, &role.blk, HFD_DISK, HFD_DELTA, why, sizeof(why));
 
-	if (missing < 0)
+	(void)device;
+	missing_layers = blkd_init(&disk, &role.blk, HFD_DISK, HFD_DELTA, why, sizeof(why));
+	if (missing_layers < 0)
 		die("%s", why);
+}
+
+/* Use the supervisor's map of the snapshot, which outlives this process. */
+static void share_map(void)
+{
 	if (role.blk.snapshot && role.mem_ino && !snapshot_share(&disk.snap, HFD_SNAPMAP))
-		die("the snapshot's map: %m");
+		die("cannot map the supervisor's map of the snapshot: %m");
+}
+
+/* Do everything else that the filter will forbid: snapshot map, epoll set, inflight area. */
+static void make_loop(void)
+{
+	struct backend_config bc = role_backend(&role);
+
+	bc.seal = seal;
+	share_map();
 	blkd_backend(&disk, role.name, &bc);
 	if (backend_prepare(&loop, &bc) || blkd_watch(&disk, &loop))
-		die("epoll: %m");
+		die("cannot set up epoll: %m");
 	if (role.inflight && !backend_keep_inflight(&loop))
-		die("the supervisor's area of requests in flight does not fit");
+		die("the supervisor's inflight area has the wrong size");
 	if (role.inflight)
 		blkd_keep_note(&disk, backend_note(&loop));
-	return (uint32_t)missing;
 }
 
-static uint32_t confine(uint32_t missing, bool supervised)
+static uint32_t confine(uint32_t missing)
 {
 	static const struct sandbox_options options;
-	uint64_t fsize = role.blk.is_block_device ? UINT64_MAX : role.blk.capacity;
 
-	/* A write beyond the limit is an error of that request, not the end. */
-	signal(SIGXFSZ, SIG_IGN);
-	if (!supervised && sandbox_rlimits(HFD_LIMIT, fsize, 0))
-		die("resource limits: %m");
 	missing |= sandbox_enter(&options);
 	blkd_mseal(&disk);
 	if (sandbox_filter(&policy_blkd_foreign, &missing))
-		die("the filter: %m");
+		die("cannot install the seccomp filter: %m");
 	return missing;
 }
 
-static void ready(uint32_t missing, bool supervised)
+/* Confine this process and serve one front-end with the initialised disk. Returns the exit status. */
+static int serve(bool supervised)
 {
-	char text[LOG_LINE_MAX];
-
-	if (supervised) {
-		ctl_send_text(HFD_CTL, CTL_READY, missing, "");
-	} else if (missing) {
-		sandbox_missing_text(missing, text, sizeof(text));
-		log_line(LOG_INFO, "this host lacks: %s", text);
-	}
-}
-
-int main(int argc, char **argv)
-{
-	struct blkd_options o;
-	uint32_t missing;
 	int status;
 
-	log_to_fd(HFD_DIAG, "lguest-sep-blkd", LOG_WARN);
-	command_line(&o, argc, argv);
-	if (o.verbose)
-		log_to_fd(HFD_DIAG, "lguest-sep-blkd", LOG_DEBUG);
-
-	if (o.supervised)
-		receive_role();
-	else
-		receive_stand_alone(&o);
-	missing = map();
-	missing = confine(missing, o.supervised);
-	ready(missing, o.supervised);
-	/* QEMU connects again by path when a process of ours was started again. */
-	if (o.supervised && role.listening && backend_accept(&loop)) {
+	/* With SIGXFSZ ignored, a write beyond RLIMIT_FSIZE is an error instead of a crash. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	if (supervised && role.blk.nbd) {
+		share_map();
+		return nbd_main(&disk, (uint32_t)missing_layers);
+	}
+	make_loop();
+	role_ready(confine((uint32_t)missing_layers), supervised);
+	/* QEMU connects by path: accept its connection, also after blkd was restarted. */
+	if (supervised && role.listening && backend_accept(&loop)) {
 		if (loop.quit)
 			return 0;
 		die("no front-end connected: %m");
 	}
 	status = backend_run(&loop);
 	if (blkd_sync(&disk))
-		log_line(LOG_ERROR, "the last flush failed: %m");
-	/* What libc, or a sanitizer, does on its way out is more than the filter allows. */
+		log_line(LOG_ERROR, "the flush at exit failed, recent writes may be lost: %m");
+	return status;
+}
+
+static int serve_connection(void *device)
+{
+	(void)device;
+	return serve(false);
+}
+
+int main(int argc, char **argv)
+{
+	struct blkd_options o;
+	int status;
+
+	sandbox_undumpable();
+	/* After execveat(), kernels before Linux 6.14 would show the descriptor's number as our name. */
+	prctl(PR_SET_NAME, "lguest-sep-blkd");
+	log_to_fd(HFD_DIAG, "lguest-sep-blkd", LOG_WARN);
+	if (sandbox_elevated())
+		die(ELEVATED_TEXT);
+	command_line(&o, argc, argv);
+	if (o.verbose)
+		log_to_fd(HFD_DIAG, "lguest-sep-blkd", LOG_DEBUG);
+	if (!o.supervised) {
+		if (!log_fill_standard())
+			die("cannot open /dev/null: %m");
+		return blkd_standalone(&o, &role, make_disk, serve_connection);
+	}
+	receive_role();
+	make_disk(NULL);
+	status = serve(true);
+	/* exit() would make system calls, in libc or a sanitizer, that the filter forbids. */
 	syscall(SYS_exit_group, status);
 	return status;
 }

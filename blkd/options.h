@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * blkd's own command line, as the vhost-user specification lays it down for
- * back-end programs ("Backend program conventions"). Strings point into argv.
+ * The command line of blkd. The vhost-user specification ("Backend program conventions")
+ * defines the options of stand-alone back-ends. Strings point into argv.
  */
 #ifndef BLKD_OPTIONS_H
 #define BLKD_OPTIONS_H
@@ -9,19 +9,23 @@
 #include "common/ctl.h"
 
 struct blkd_options {
-	bool supervised, print_capabilities, help, version, verbose;
-	bool allow_unsealed; /* guest memory without seals is taken */
-	const char *socket_path;
-	const char *image;
-	int fd; /* -1: none */
-	unsigned poll_us;
-	struct blk_config blk; /* read_only, snapshot, direct, cache, queues, io, serial, rates */
+	int act; /* enum opt_act: what to print instead of serving; 0: serve */
+	bool supervised, verbose;
+	bool allow_unsealed;	 /* Accept guest memory whose size is not sealed */
+	const char *socket_path; /* Value of --socket-path, or NULL */
+	const char *image;	 /* Value of --blk-file */
+	bool format_raw;	 /* Accept the image as raw, whatever its first bytes are */
+	int fd;			 /* Value of --fd, or -1 */
+	unsigned poll_us;	 /* Busy polling, in microseconds; 0: off */
+	struct blk_config blk;	 /* read_only, snapshot, direct, cache, queues, io, serial, rates */
 };
 
-extern const char blkd_help_text[];
-extern const char blkd_capabilities[];
-
-/* Parse and check. 0, or -1 with one line in @err. */
-int blkd_options(struct blkd_options *o, int argc, char **argv, char *err, size_t err_size);
+/*
+ * Parse the command line of stand-alone blkd into @o and check it. Returns 0; or -1 with the
+ * error message in *@why, which stays valid until the next call. No side effects.
+ */
+int blkd_options(struct blkd_options *o, int argc, char **argv, const char **why);
+/* Print to standard output what @act (enum opt_act) asks for. Returns 0, or -1 with errno set. */
+int blkd_print(int act);
 
 #endif

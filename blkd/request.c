@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Judging virtio-blk requests (virtio 1.2, 5.2.6). Runs in blkd. Must never do
- * I/O, keep a pointer into a chain beyond its request, or read anything of the
- * guest's twice: the header and the segments are copied here, once.
+ * Checks virtio-blk requests (virtio 1.2, 5.2.6). Runs in blkd. It does no I/O and keeps no
+ * pointer into a chain after its request has finished. The header and the segments are
+ * copied once, and only the copy is used, because the guest can change its memory.
  */
-#include "blkd/request.h"
-
 #include <string.h>
 
-/* 5.2.6.2: the range is inside the disk. @sector is the guest's: nothing here can wrap. */
+#include "blkd/request.h"
+#include "common/iov.h"
+
+/* True if the range lies inside the disk (5.2.6.2). @sector is any value from the guest: no sum may wrap around. */
 static bool sectors_ok(const struct blk_shape *s, uint64_t sector, uint64_t bytes)
 {
 	uint64_t sectors = s->capacity >> SECTOR_SHIFT;
@@ -18,7 +19,9 @@ static bool sectors_ok(const struct blk_shape *s, uint64_t sector, uint64_t byte
 
 static uint8_t judge_rw(const struct blk_shape *s, struct blk_req *r, uint64_t sector)
 {
-	/* 5.2.6.1: whole sectors. */
+	/* Set it also for a refused request: finish() computes the bytes moved as data_len - left. */
+	r->left = r->data_len;
+	/* 5.2.6.1: data is a multiple of the sector size. */
 	if (r->data_len % SECTOR_SIZE || r->data_len > BLK_MAX_DATA)
 		return VIRTIO_BLK_S_IOERR;
 	/* 5.2.6.2: a write to a read-only disk must fail. */
@@ -27,11 +30,10 @@ static uint8_t judge_rw(const struct blk_shape *s, struct blk_req *r, uint64_t s
 	if (!sectors_ok(s, sector, r->data_len))
 		return VIRTIO_BLK_S_IOERR;
 	r->off = sector << SECTOR_SHIFT;
-	r->left = r->data_len;
 	return r->left ? BLK_GO : VIRTIO_BLK_S_OK;
 }
 
-/* Discard and write-zeroes: r->iov holds the segments, which are copied and judged one by one. */
+/* Check a discard or write-zeroes request: copy its segments from r->iov and check each one. */
 static uint8_t judge_ranges(const struct blk_shape *s, struct blk_req *r)
 {
 	struct virtio_blk_discard_write_zeroes seg[BLK_MAX_SEGS];
@@ -50,7 +52,7 @@ static uint8_t judge_ranges(const struct blk_shape *s, struct blk_req *r)
 		uint32_t sectors = le32toh(seg[i].num_sectors);
 		uint32_t flags = le32toh(seg[i].flags);
 
-		/* 5.2.6.2: unknown flags, and unmap in a discard, are unsupported. */
+		/* 5.2.6.2: report unknown flags, and the flag unmap in a discard, as unsupported. */
 		if (flags & ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP || (discard && flags))
 			return VIRTIO_BLK_S_UNSUPP;
 		if (sectors > (discard ? BLK_MAX_DISCARD : BLK_MAX_ZEROES))
@@ -131,7 +133,7 @@ uint32_t blk_get_id(const struct blk_req *r, const char *serial)
 {
 	char id[BLK_ID_LEN];
 
-	/* 5.2.6.1: padded with zeroes, no NUL where it fills all 20 bytes. */
+	/* 5.2.6.1: 20 bytes padded with zeroes; no terminating zero if the serial number has 20 bytes. */
 	memset(id, 0, sizeof(id));
 	memcpy(id, serial, strnlen(serial, sizeof(id)));
 	return iov_from_buf(r->iov + r->first, r->n, 0, id, MIN(r->data_len, sizeof(id)));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The io_uring data plane. The ring is made and restricted before the filter is
- * on: only reads, writes, fsync and fallocate, only on the image's registered
- * files. Afterwards io_uring_enter() on HFD_RING is all that is called. Every
- * function is called by the one thread of blkd.
+ * I/O through an io_uring. The io_uring is created and restricted before the seccomp filter
+ * is installed: from then on it accepts only reads, writes and fsync, and only on the
+ * registered files (the image, the snapshot's file of changes). After that the only system
+ * call is io_uring_enter() on HFD_RING. blkd has one thread, so nothing here takes locks.
  */
 #ifndef BLKD_RING_H
 #define BLKD_RING_H
@@ -12,56 +12,59 @@
 
 #include "common/util.h"
 
-/* Operations that may be in the ring at once; no more are ever pushed. */
+/* Most operations in the io_uring at once. */
 #define RING_ENTRIES 256
 
 struct ring {
-	bool ok;       /* there is a ring, and it works */
-	bool deferred; /* completions are worked off in io_uring_enter() alone */
-	int fd, event;
+	bool ok;       /* ring_open() succeeded */
+	bool deferred; /* The kernel completes operations only inside io_uring_enter() (DEFER_TASKRUN) */
+	int fd, event; /* Descriptors of the io_uring and of its eventfd */
 	unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
 	unsigned sq_mask, cq_mask;
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
-	unsigned queued;    /* pushed, not yet submitted */
-	unsigned in_flight; /* submitted, not yet reaped */
-	uint64_t enters;    /* system calls made */
-	void *map;	    /* both rings */
+	unsigned queued;    /* Operations pushed and not yet submitted */
+	unsigned in_flight; /* Operations submitted and not yet reaped */
+	uint64_t enters;    /* Number of calls of io_uring_enter() */
+	void *map;	    /* Mapping of the submission and the completion ring */
 	size_t map_len, sqes_len;
 };
 
 /*
- * Make a ring at descriptor number @at, with @files registered in order and the
- * restrictions on, and an eventfd at @event that it counts up when operations
- * finish (to be watched edge-triggered and never read: a ring whose completions
- * are deferred does not wake those who poll it). 0, or -errno: nothing is left
- * behind then.
+ * Create an io_uring at descriptor number @at. Registers @files, which then have the slots
+ * 0, 1, …, applies the restrictions, and creates an eventfd at @event that counts finished
+ * operations. Watch the eventfd edge-triggered and do not read it; watching the io_uring
+ * itself would not work, because with DEFER_TASKRUN it does not wake epoll. Returns 0, or
+ * -errno with both descriptors closed.
  */
 int ring_open(struct ring *r, int at, int event, const int *files, unsigned nfiles);
-void ring_close(struct ring *r);
 
-/* One empty submission for the registered file @slot; the caller keeps what it points to until ring_submit(). */
+/*
+ * Add an operation on the registered file @slot, for the caller to fill in. Buffers that it
+ * points to must stay valid until it is reaped; a list of buffers until ring_submit().
+ * ring_reap() returns @user. Returns NULL if the io_uring is full.
+ */
 struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, void *user);
-/* How many operations the kernel has not taken yet. */
+/* Number of operations that the kernel has not taken yet. */
 unsigned ring_unsubmitted(const struct ring *r);
 /*
- * Is it time to submit what was pushed, though more will be pushed soon? True as soon
- * as it is more than half of what the device has: an idle one begins with the first
- * operation, a busy one is not asked for each.
+ * True if pushed operations should be submitted before more are pushed: they are more than
+ * half as many as those in flight. So an idle disk starts with the first operation, and a
+ * busy disk does not cause one system call for each operation.
  */
 bool ring_batch_due(const struct ring *r);
 /*
- * Submit what was pushed and work off completions, waiting for @wait of them. 0 or -errno.
- * The eventfd does not count what ends meanwhile: reap, then ring_listen().
+ * Submit pushed operations and wait until at least @wait operations have finished. Stops the
+ * eventfd: reap, then call ring_listen(). Returns 0 or -errno.
  */
 int ring_submit(struct ring *r, unsigned wait);
-/* Has an operation finished that was not reaped? Reads shared memory alone. */
+/* True if an operation has finished that was not reaped. Only reads memory. */
 bool ring_has_news(const struct ring *r);
-/* One completion, if there is one. */
+/* Take one finished operation: its @user and result (as of read(2), or -errno). False if there is none. */
 bool ring_reap(struct ring *r, void **user, int *res);
-/* From now on the eventfd counts again. True if something ended meanwhile: reap, and call it again. */
+/* Let the eventfd count again. True if an operation has finished before: reap it and call this again. */
 bool ring_listen(struct ring *r);
-/* After ring_submit() failed for good: give back one operation that the kernel has not taken; NULL: none left. */
+/* After ring_submit() has failed: remove one operation that the kernel has not taken. Returns its @user, or NULL. */
 void *ring_take_back(struct ring *r);
 
 #endif

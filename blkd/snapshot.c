@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading through and writing beside a base image. Runs in blkd. Must never
- * write to the base, and never call a cluster present before it is whole.
+ * Snapshots: see snapshot.h. Runs in blkd. It never writes to the base image, and marks a
+ * cluster as present only after all of it was written.
  */
-#include "blkd/snapshot.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "blkd/io_sync.h"
+#include "blkd/snapshot.h"
+#include "common/iov.h"
 #include "common/vring.h"
 
 int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file *delta, uint64_t capacity)
@@ -40,7 +41,7 @@ bool snapshot_share(struct snapshot *s, int fd)
 
 	if (!s->on || fstat(fd, &st) < 0)
 		return false;
-	/* A file that could shrink would be the end of us at the next look. */
+	/* If the file could shrink, the next access to the map could kill us by SIGBUS. */
 	if ((uint64_t)st.st_size < s->bits_len || !(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK)) {
 		errno = EINVAL;
 		return false;
@@ -53,13 +54,6 @@ bool snapshot_share(struct snapshot *s, int fd)
 	return true;
 }
 
-void snapshot_end(struct snapshot *s)
-{
-	if (s->bits)
-		munmap(s->bits, s->bits_len);
-	memset(s, 0, sizeof(*s));
-}
-
 static bool there(const struct snapshot *s, uint64_t cluster)
 {
 	return (s->bits[cluster / 64] >> (cluster % 64)) & 1;
@@ -70,7 +64,7 @@ static void mark(struct snapshot *s, uint64_t cluster)
 	s->bits[cluster / 64] |= 1ull << (cluster % 64);
 }
 
-/* Where the run of clusters like the one of @off ends, at most @end. */
+/* The end of the clusters from @off on that are all present or all absent; at most @end. */
 static uint64_t run_end(const struct snapshot *s, uint64_t off, uint64_t end)
 {
 	uint64_t c = off / s->cluster;
@@ -98,7 +92,7 @@ struct image_file *snapshot_map(const struct snapshot *s, bool write, uint64_t o
 
 static uint8_t cow[SNAP_MAX_CLUSTER] __attribute__((aligned(IMAGE_MAX_ALIGN)));
 
-/* The whole of [off, off + len) of the base into cow[]; a base that has shrunk is an error. */
+/* Read [off, off + len) of the base into cow[]. -EIO if the base has become shorter. */
 static int read_base(struct snapshot *s, uint64_t off, size_t len)
 {
 	size_t have = 0;
@@ -133,7 +127,11 @@ static int write_delta(struct snapshot *s, const uint8_t *from, uint64_t off, si
 	return 0;
 }
 
-/* @iov NULL: zeroes. */
+/*
+ * Write into an absent cluster: read it from the base, replace the part that begins at
+ * @off, and write all of it to the delta. @iov NULL: write zeroes. Returns the bytes of the
+ * part, or -errno.
+ */
 static ssize_t fill_up(struct snapshot *s, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len)
 {
 	uint64_t c = off / s->cluster, start = c * s->cluster;
@@ -154,7 +152,7 @@ static ssize_t fill_up(struct snapshot *s, const struct iovec *iov, unsigned n, 
 	return (ssize_t)part;
 }
 
-/* Bytes from @off to the end of the last cluster that [off, off + len) covers whole. */
+/* Bytes at the start of [off, off + len) that are whole clusters; 0 if it does not begin with one. */
 static uint64_t whole_part(const struct snapshot *s, uint64_t off, uint64_t len)
 {
 	if (!is_aligned(off, s->cluster))
@@ -179,7 +177,7 @@ ssize_t snapshot_write(struct snapshot *s, const struct iovec *iov, unsigned n, 
 	put = io_wait(s->delta, true, part, (unsigned)cnt, off, false);
 	if (put <= 0)
 		return put ? put : -EIO;
-	/* Less than a cluster was written: go by way of the copy. */
+	/* Less than one cluster was written, so it is not present: write it by copying. */
 	if (!whole_part(s, off, (uint64_t)put))
 		return fill_up(s, iov, n, off, len);
 	put = (ssize_t)whole_part(s, off, (uint64_t)put);
@@ -205,7 +203,7 @@ int snapshot_zero(struct snapshot *s, uint64_t off, uint64_t len, bool discard)
 		int r = 0;
 
 		if (part) {
-			/* Punched even if absent: a write that failed may have left bytes there. */
+			/* Zero the delta even for absent clusters: a failed write may have left data there. */
 			r = io_zero(s->delta, off, part, true);
 			for (uint64_t at = off; !r && at < off + part; at += s->cluster)
 				mark(s, at / s->cluster);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A snapshot: what the guest writes goes into an unlinked sparse file of the
- * disk's size (the delta) at the same offsets; a bitmap says which clusters are
- * there. Everything else is read from the base, which is open for reading only.
- * The bitmap lives in memory alone: the snapshot ends with the process.
+ * Snapshots: the guest can write to its disk, but the image (the *base*) stays unchanged. A
+ * write goes to an unlinked sparse file of the disk's size (the *delta*), at the same
+ * offset. A map has one bit per cluster: 1 if the cluster is present in the delta. Absent
+ * clusters are read from the base, which is open for reading only. The map is only in
+ * memory, so a snapshot ends with the guest.
  */
 #ifndef BLKD_SNAPSHOT_H
 #define BLKD_SNAPSHOT_H
@@ -13,35 +14,38 @@
 
 struct snapshot {
 	bool on;
-	uint64_t capacity;		 /* bytes */
-	uint32_t cluster;		 /* bytes, a power of two */
-	uint64_t *bits;			 /* one per cluster: its contents are in the delta */
-	size_t bits_len;		 /* bytes, for munmap */
-	struct image_file *base, *delta; /* the caller's */
+	uint64_t capacity;		 /* In bytes */
+	uint32_t cluster;		 /* Size of a cluster in bytes, a power of two */
+	uint64_t *bits;			 /* The map: one bit per cluster */
+	size_t bits_len;		 /* Length of the map's mapping, in bytes */
+	struct image_file *base, *delta; /* Not owned */
 };
 
-/* Allocates the bitmap (zero pages until touched), before confinement. 0 or -errno. */
+/*
+ * Initialise @s with an empty map, before confinement. @base and @delta must stay valid.
+ * @capacity: of the disk, in bytes. Returns 0 or -errno.
+ */
 int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file *delta, uint64_t capacity);
 /*
- * Use the memory file @fd (sealed, of snapmap_bytes() bytes) for the map, with
- * what it says already: it outlives the process. False with errno if it is not fit.
+ * Use the sealed memfd @fd, of at least snapmap_bytes() bytes, as the map, with its
+ * contents. It outlives this process, so that blkd can be restarted. False with errno set
+ * if it does not fit.
  */
 bool snapshot_share(struct snapshot *s, int fd);
-void snapshot_end(struct snapshot *s);
 
 /*
- * The file that holds [off, off + *len), *len cut to what is in one file. For a
- * write: the delta where all of it is there already, else NULL (snapshot_write()).
+ * The file that holds the data at @off; reduces *@len to the part that is in that file. For
+ * a write: the delta if the cluster is present; otherwise NULL, use snapshot_write().
  */
 struct image_file *snapshot_map(const struct snapshot *s, bool write, uint64_t off, uint64_t *len);
 
 /*
- * Write the beginning of [off, off + len) where snapshot_map() gave NULL: whole
- * clusters as they are, partial ones filled up from the base. Waits. Bytes
- * written (at least 1), or -errno; a cluster counts as there only once it is whole.
+ * Write to an absent cluster, for which snapshot_map() returned NULL. A cluster that is
+ * written only in part is completed from the base. Waits for the disk. Returns the number
+ * of bytes written, at least 1 and perhaps less than @len, or -errno.
  */
 ssize_t snapshot_write(struct snapshot *s, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len);
-/* Zero a range; @discard: whole clusters alone need be zeroed. 0 or -errno. */
+/* Zero [off, off + len). @discard: it is enough to zero whole clusters. Waits. Returns 0 or -errno. */
 int snapshot_zero(struct snapshot *s, uint64_t off, uint64_t len, bool discard);
 
 #endif

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a judged request does until it is finished: page cache, ring or waiting
- * call, one step after the other. Runs in blkd. Each request ends exactly once,
- * whatever the host answers: short transfers go on, what the ring refuses is
- * done without it, and the rest is VIRTIO_BLK_S_IOERR.
+ * Executes checked requests. Each one first tries the page cache, then the io_uring, then a
+ * system call that waits. Runs in blkd. Each request finishes exactly once, whatever the
+ * host does: after a short transfer the rest is transferred, an operation that the io_uring
+ * refuses is done without it, and any other error becomes VIRTIO_BLK_S_IOERR.
  */
 #include <errno.h>
 #include <fcntl.h>
 
 #include "blkd/device.h"
+#include "blkd/io_sync.h"
+#include "blkd/transfer.h"
+#include "common/iov.h"
 #include "common/log.h"
 
-/* Not errnos: the operation is in the ring; the step is to be taken again. */
+/* Results that are not errno values: the operation is in the io_uring; call the step again. */
 #define QUEUED (-4096)
 #define RETRY  (-4097)
 
@@ -35,20 +38,20 @@ static void finish(struct blkd *d, struct blk_req *r, uint8_t status)
 	d->free = r;
 }
 
-/* @err: -errno, or 0 for an image that ended early. */
+/* Finish @r with an I/O error and log it. @err: -errno, or 0 if the image has become shorter. */
 static void fail(struct blkd *d, struct blk_req *r, int err)
 {
 	d->stats->io_errors++;
 	if (log_allowed(&error_lines)) {
 		errno = err ? -err : ENODATA;
 		log_line(LOG_WARN, "request of type %u failed at byte %llu: %m%s", r->type, (unsigned long long)r->off,
-			 err ? "" : " (the image has shrunk)");
+			 err ? "" : " (the image has become shorter)");
 		error_lines.suppressed = 0;
 	}
 	finish(d, r, VIRTIO_BLK_S_IOERR);
 }
 
-/* The ring, or the kernel's worker threads behind it, did not do it: nothing is wrong with the image. */
+/* True if @res means that the io_uring or its worker threads refused the operation, not an error of the disk. */
 static bool refused(int res)
 {
 	return res == -EAGAIN || res == -ECANCELED || res == -EINTR || res == -EOPNOTSUPP || res == -EINVAL ||
@@ -92,7 +95,7 @@ static bool push_rw(struct blkd *d, struct blk_req *r, struct image_file *f, boo
 	return true;
 }
 
-/* Bytes that were moved, 0 at the end of the file, -errno, QUEUED or RETRY. */
+/* Do the next step of a read or write. Returns bytes moved, 0 at the end of the file, -errno, QUEUED or RETRY. */
 static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 {
 	struct iovec *iov = r->iov + r->first;
@@ -125,7 +128,7 @@ static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 	}
 	got = io_wait(f, write, iov, n, r->off, d->dsync);
 	if (got == -EINVAL && f->direct && f->off_align < IMAGE_MAX_ALIGN) {
-		/* The host wants more alignment than it said. */
+		/* The file system needs a larger alignment than it reported. */
 		f->off_align = f->mem_align = IMAGE_MAX_ALIGN;
 		return RETRY;
 	}
@@ -140,7 +143,7 @@ static void run_rw(struct blkd *d, struct blk_req *r)
 		unsigned used;
 		ssize_t got;
 
-		/* A block that is read, changed and written back must not change meanwhile. */
+		/* io_bounce() will read, change and write back a block: finish other operations first. */
 		if (d->base.direct && !d->snap.on && d->ring.in_flight &&
 		    io_bounce_shares(&d->base, write, r->off, r->left))
 			blkd_pump(d, 0);
@@ -167,7 +170,7 @@ static void run_flush(struct blkd *d, struct blk_req *r)
 	int err;
 
 	r->flushing = true;
-	/* A snapshot ends with the process: there is nothing that could be durable. */
+	/* The data of a snapshot is discarded in the end, so it need not be durable. */
 	if (d->snap.on || d->cfg.cache == BLK_CACHE_UNSAFE || d->shape.read_only) {
 		finish(d, r, VIRTIO_BLK_S_OK);
 		return;
@@ -187,7 +190,7 @@ static void run_flush(struct blkd *d, struct blk_req *r)
 		finish(d, r, VIRTIO_BLK_S_OK);
 }
 
-/* Discard and write-zeroes, segment after segment; never in the ring (restrict_ring()). */
+/* Execute a discard or write-zeroes request without the io_uring, which refuses them (restrict_ring()). */
 static void run_ranges(struct blkd *d, struct blk_req *r)
 {
 	bool discard = r->type == VIRTIO_BLK_T_DISCARD;
@@ -243,7 +246,7 @@ void blkd_begin(struct blkd *d, struct blk_req *r)
 	}
 }
 
-/* The ring has finished an operation of @r. */
+/* The io_uring has finished an operation of @r with the result @res. */
 static void completed(struct blkd *d, struct blk_req *r, int res)
 {
 	bool rw = !r->flushing && !r->nranges && r->type != VIRTIO_BLK_T_FLUSH;
@@ -269,14 +272,14 @@ static void completed(struct blkd *d, struct blk_req *r, int res)
 	}
 }
 
-/* The kernel does not take operations any more: do what it left without the ring. */
+/* The io_uring accepts no more operations: execute those that it has not taken without it. */
 static void give_up_ring(struct blkd *d, int err)
 {
 	struct blk_req *r;
 
 	errno = -err;
 	if (!d->ring_broken)
-		log_line(LOG_WARN, "io_uring stopped working (%m): going on without it");
+		log_line(LOG_WARN, "io_uring stopped working (%m): continuing without it");
 	d->ring_broken = true;
 	while ((r = ring_take_back(&d->ring)))
 		completed(d, r, -ECANCELED);

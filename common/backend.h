@@ -1,75 +1,81 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The loop that netd and blkd share: one vhost-user connection, its queues, and
- * one epoll set. The device gives a table of functions; everything that the
- * front-end says is judged here, before the device sees any of it.
+ * The event loop of a vhost-user back-end, shared by netd and blkd: one connection
+ * to a front-end, its queues and one epoll set. The device (a disk in blkd, a NIC in
+ * netd) passes a table of functions. The loop validates every message of the
+ * front-end before it calls one of them.
  *
- * Two phases. *Open*: memory and eventfds may be handed over (messages carry
- * descriptors). *Sealed* (only under our own front-end, see backend_config.own_front):
- * from the moment the first ring starts no message can carry a descriptor any more,
- * and the tight filter is on: from then on the loop itself needs epoll_pwait,
- * write, read, recvmsg, sendmsg and exit_group alone. A foreign front-end
- * (QEMU) keeps the back-end open.
+ * A connection has two phases. *Open*: messages may carry descriptors (guest memory,
+ * eventfds). *Sealed*: starts with the first ring, and only if the front-end is our
+ * own vCPU process (backend_config.own_front). From then on the loop accepts no
+ * descriptor and runs under the strict seccomp filter; it needs only epoll_pwait, write,
+ * read, recvmsg, sendmsg and exit_group. A connection with a foreign front-end
+ * (QEMU) stays open, because QEMU may change the memory map while rings run.
  */
 #ifndef COMMON_BACKEND_H
 #define COMMON_BACKEND_H
 
-#include "fdtab.h"
-#include "inflight.h"
-#include "shm.h"
-#include "stats.h"
-#include "vhost_user.h"
-#include "vring.h"
+#include "common/fdtab.h"
+#include "common/inflight.h"
+#include "common/log.h"
+#include "common/shm.h"
+#include "common/stats.h"
+#include "common/vhost_user.h"
+#include "common/vring.h"
 
 struct backend;
 
-/* How much one wake-up may do for one queue before the next one has its turn. */
+/* Chains that the loop takes from one queue before it serves the next queue. */
 #define BACKEND_CHAIN_BUDGET 128
 
 struct backend_ops {
-	const char *name;	    /* "blk", "net": used in lines */
-	uint64_t features;	    /* device features; ring features are added by the loop */
-	uint64_t protocol_features; /* beyond those of the loop */
+	const char *name;	    /* "blk", "net": for log messages */
+	uint64_t features;	    /* Virtio feature bits of the device; the loop adds those of rings */
+	uint64_t protocol_features; /* Vhost-user protocol features, in addition to those of the loop */
 
 	/*
-	 * The driver's features (ring features included in @features); called while no
-	 * ring runs, perhaps more than once.
+	 * Called with the features that the driver accepted, ring features included. No
+	 * ring runs at that time. It may be called more than once.
 	 */
 	void (*set_features)(struct backend *be, uint64_t features);
 	/*
-	 * A ring has started / is about to stop. queue_stop must leave nothing in
-	 * flight: it completes or drops what it has, so that GET_VRING_BASE is exact.
-	 * After a fault vq->running is already false, and vq_push() only forgets.
-	 * A ring that the front-end disables is stopped, and started again where it was.
+	 * Called after a ring has started, and before it stops. queue_stop must complete
+	 * or drop every request in flight, because GET_VRING_BASE then reports where the
+	 * ring stands. After a fault vq->running is already false, and vq_push() drops
+	 * the chain without writing to the ring. When the front-end disables a ring, the
+	 * loop stops it; when the front-end enables it, the ring continues at the same entry.
 	 */
 	void (*queue_start)(struct backend *be, struct vq *vq);
 	void (*queue_stop)(struct backend *be, struct vq *vq);
 	/*
-	 * Work on @vq, at most @budget chains. Returns true if it stopped for the
-	 * budget's sake and wants to be called again soon. Kicks are switched off
-	 * while it works; the loop switches them on and looks again, unless the
-	 * device has set vq->quiet.
+	 * Serve at most @budget chains of @vq. Returns true if the budget ended the work,
+	 * so that the loop calls again soon. Kicks are disabled meanwhile; afterwards
+	 * the loop enables them and checks the ring once more, unless the device has set
+	 * vq->quiet.
 	 */
 	bool (*queue_work)(struct backend *be, struct vq *vq, unsigned budget);
 	/*
-	 * A descriptor of the device's own (tap, ring eventfd, timer) is ready.
-	 * Returns true to be called again soon (with @events 0).
+	 * A descriptor of the device (tap, eventfd of io_uring, timer) is ready. Returns
+	 * true if the loop should call again soon (with @events 0).
 	 */
 	bool (*fd_ready)(struct backend *be, int fd, uint32_t events);
 	/*
-	 * Device configuration space; @len bytes at @off, already inside config_len.
-	 * set: false if refused.
+	 * Read or write @len bytes at offset @off of the virtio configuration space. The
+	 * loop has checked that they lie inside config_len bytes. set_config returns false
+	 * to refuse the write.
 	 */
 	unsigned config_len;
 	void (*get_config)(struct backend *be, unsigned off, void *buf, unsigned len);
 	bool (*set_config)(struct backend *be, unsigned off, const void *buf, unsigned len);
-	/* RESET_DEVICE, or status 0: device state back to what it was at start. May be NULL. */
+	/* RESET_DEVICE, or device status 0: restore the state of the start. May be NULL. */
 	void (*reset)(struct backend *be);
 	/*
-	 * While busy-polling: serve what has come without a descriptor to say so.
-	 * True if there was something. May be NULL.
+	 * Called during busy polling: check for work that no descriptor reports. Returns
+	 * true if there was work. May be NULL.
 	 */
 	bool (*poll)(struct backend *be);
+	/* Called after each wait of the loop, if tick_ms is not 0, whether or not there was an event. */
+	void (*tick)(struct backend *be);
 };
 
 struct backend_config {
@@ -77,100 +83,114 @@ struct backend_config {
 	void *device;
 	const char *device_name; /* "blk0" */
 	unsigned max_queues;
-	uint64_t features;		/* the subset of ops->features that this instance offers */
-	uint64_t protocol_features_off; /* of the loop's and the device's, those that this instance does not offer */
-	struct shm_policy memory;
-	bool own_front; /* memory and eventfds come once: seal when the first ring starts */
+	uint64_t features;		/* The subset of ops->features that this instance offers */
+	uint64_t protocol_features_off; /* Protocol features that this instance does not offer */
+	struct shm_policy memory;	/* Which descriptors the front-end may send as guest memory */
+	bool own_front;			/* The front-end is our vCPU process: seal when the first ring starts */
 	/*
-	 * How many processes served this device before. Not 0: rings go on where their
-	 * used ring is, and the driver is called once when they start. Under our own
-	 * front-end, whose connection outlived those processes, the loop then first says
-	 * VHU_RESUME with this number, and looks at nothing that is said before the
-	 * front-end has said the same.
+	 * How many processes served this device before this one; 2 after two crashes. If
+	 * not 0, each ring continues at the index of its used ring, and the loop interrupts
+	 * the driver once, in case the previous process ended before it did. The connection
+	 * to our own front-end outlives the previous process: the loop first sends
+	 * VHU_RESUME with this number, and drops every message until the front-end has
+	 * answered with the same number.
 	 */
 	uint32_t generation;
-	/* Called once, when sealing: the tight filter goes on here. May be NULL. */
+	/* Called once, at sealing, to install the strict seccomp filter. May be NULL. */
 	void (*seal)(struct backend *be);
-	unsigned poll_us; /* adaptive busy-poll: how long to look at rings before sleeping; 0 off */
+	unsigned poll_us; /* Busy polling before a sleep, in microseconds; 0: off */
+	unsigned tick_ms; /* Longest wait before ops->tick(), in milliseconds, at most INT_MAX; 0: never call it */
 };
 
 struct backend {
 	struct backend_config c;
 	struct guest_mem mem;
 	struct vq vq[MAX_QUEUES];
-	/* Kicks, calls, faults, messages, polls are the loop's; the rest is the device's. */
+	/* The loop counts wake-ups, kicks, calls, faults, bad messages and polls; the device counts the rest. */
 	struct stats stats;
 	uint64_t acked_features, protocol_features;
 	bool sealed, features_set, owner_set;
 	/*
-	 * The device's: the host's kernel works for us, perhaps on our own processor, and
-	 * will say so by a descriptor. Then the loop sleeps instead of polling.
+	 * Set by the device while the host's kernel processes a request, perhaps on this
+	 * very processor, and will report the end through a descriptor. The loop then
+	 * sleeps instead of polling.
 	 */
 	bool host_busy;
-	bool quit; /* the supervisor said stop, or went away: do not accept again */
+	bool quit; /* CTL_STOP received, or the supervisor is gone: accept no further connection */
 	uint8_t status;
 
 	/* Private to backend*.c. */
 	bool have_epoll, have_ctl, gone;
 	bool awaiting_resume;
-	bool own_inflight; /* the area was the supervisor's gift, not the front-end's */
+	bool own_inflight; /* The supervisor supplied the inflight area, not the front-end */
 	int exit_status;
-	unsigned turn;			       /* the queue that is served first */
-	uint64_t again[(HFD_LIMIT + 63) / 64]; /* descriptors whose fd_ready() wants to be called again */
+	struct log_limit bad_lines;	       /* Rate limit of log messages about rejected messages */
+	unsigned turn;			       /* Index of the queue that is served first */
+	uint64_t again[(HFD_LIMIT + 63) / 64]; /* Bit n: call fd_ready() for descriptor n again */
 	bool polling;
-	bool slept_busy;		/* the last sleep was for the host's work, not the driver's */
-	uint8_t poll_misses, poll_hits; /* polls in vain, in a row; those that found work */
-	uint16_t poll_rests;		/* short sleeps until the next poll is worth it */
-	uint64_t slept_at;
+	bool slept_busy;     /* host_busy was set at the last sleep */
+	uint8_t poll_misses; /* Polls in a row that found no work */
+	uint8_t poll_hits;   /* Polls that found work, modulo 256 */
+	uint16_t poll_rests; /* Short sleeps left until the next poll */
+	uint64_t slept_at;   /* Start of the last sleep, in microseconds (now_us()) */
 	struct vhu_rx rx;
 	struct inflight_area inflight;
+	struct inflight_area lent; /* HFD_INFLIGHT mapped, for a front-end that asks for an area; base NULL: none */
 	struct inflight_queue inflight_queue[MAX_QUEUES];
 	struct backend_ring {
 		uint16_t num, base;
 		struct vhu_vring_addr addr;
 		bool have_addr, have_kick, have_call, have_err;
-		bool enable;  /* SET_VRING_ENABLE 1 */
-		bool started; /* queue_start() without its queue_stop() yet */
-		bool faulted; /* stays stopped until GET_VRING_BASE or a reset */
-		bool want_work;
+		bool enable;	/* The last SET_VRING_ENABLE was 1 */
+		bool started;	/* Between queue_start() and queue_stop() */
+		bool faulted;	/* Stays stopped until GET_VRING_BASE or a reset */
+		bool want_work; /* Call queue_work() in this turn of the loop */
 	} ring[MAX_QUEUES];
 };
 
 /*
- * Before the filter is on: makes HFD_EPOLL and watches HFD_CTL, if that is a
- * socket. The device's own descriptors are watched after it. 0 or -1 with errno.
+ * Prepare @be for its first connection; call it before the seccomp filter is
+ * installed. Creates HFD_EPOLL and watches HFD_CTL, if that is a socket. A foreign
+ * front-end may ask for an inflight area (common/inflight.h): unless the supervisor
+ * has put one at HFD_INFLIGHT, creates it there, and does not offer the feature if
+ * that fails. Call backend_watch() for the device's descriptors afterwards. Returns
+ * 0, or -1 with errno set.
  */
 int backend_prepare(struct backend *be, const struct backend_config *c);
 /*
- * Watch a descriptor of the device for the life of the process:
- * ops->fd_ready(). 0 or -1 with errno.
+ * Watch a descriptor of the device until the process ends; the loop calls
+ * ops->fd_ready() when one of @epoll_events is pending. Returns 0, or -1 with errno set.
  */
 int backend_watch(struct backend *be, int fd, uint32_t epoll_events);
 /*
- * After backend_prepare(), before the filter: the area at HFD_INFLIGHT, for every
- * queue of up to INFLIGHT_MAX_SIZE entries, is the one that survives this process.
- * False if it is not fit. The front-end is then not offered one of its own.
+ * Use the supervisor's inflight area at HFD_INFLIGHT, which outlives this process. It
+ * has room for every queue, with up to INFLIGHT_MAX_SIZE entries each. Call it between
+ * backend_prepare() and the seccomp filter. The front-end is then not offered an area.
+ * Returns false if the descriptor does not hold such an area.
  */
 bool backend_keep_inflight(struct backend *be);
-/* A word of the device's own in that area, 0 at first, that its successor finds; NULL: there is no area. */
+/*
+ * Eight bytes in the supervisor's inflight area that the device may use, 0 at first. The
+ * process that replaces this one finds them as they were left. NULL: there is no area.
+ */
 uint64_t *backend_note(struct backend *be);
 /*
- * Wait for a front-end on HFD_LISTEN and put its connection on HFD_FRONT. 0 or -1
- * with errno; ECANCELED: the supervisor said stop, or went away (@be->quit).
+ * Wait for a front-end on HFD_LISTEN and move its connection to HFD_FRONT. Returns 0, or
+ * -1 with errno set; ECANCELED if the supervisor sent CTL_STOP or is gone (@be->quit).
  */
 int backend_accept(struct backend *be);
 /*
- * Serve the connected socket HFD_FRONT until the front-end goes or the
- * supervisor says stop. Returns the exit status: 0, or 1 if the connection broke
- * the protocol beyond repair. Unless it was sealed, everything that the
- * front-end gave is given back, HFD_FRONT is closed, and it can be called again
- * after backend_accept(); @be->quit says not to.
+ * Serve the front-end at HFD_FRONT until it closes the connection or the supervisor
+ * sends CTL_STOP. Returns the exit status: 0, or 1 if the front-end broke the protocol
+ * so that its next message cannot be found. Unless the connection was sealed, it
+ * unmaps and closes everything that the front-end sent, closes HFD_FRONT, and may be
+ * called again after backend_accept(), if @be->quit is false.
  */
 int backend_run(struct backend *be);
 
-/* For the device: publish what was pushed on @vq and call the driver if it wants that. */
+/* For the device: publish the chains pushed on @vq, and interrupt the driver if it asked for that. */
 void backend_flush(struct backend *be, struct vq *vq);
-/* For the device: call queue_work() for @vq soon, as if it had been kicked. */
+/* For the device: have the loop call queue_work() for @vq soon, as after a kick. */
 void backend_wake(struct backend *be, struct vq *vq);
 
 static inline bool backend_has(const struct backend *be, unsigned bit)

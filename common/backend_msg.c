@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a front-end says to a back-end: each message is judged whole before
- * anything of it takes effect. Runs in netd and blkd; believes no size, index,
- * address or descriptor, and leaves no descriptor behind.
+ * Messages of a vhost-user front-end: each is validated as a whole before any part of
+ * it takes effect. Runs in netd and blkd. It trusts no size, index, address or
+ * descriptor, and closes every descriptor that it does not keep.
  */
-#include "backend_private.h"
-
 #include <string.h>
-#include <unistd.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
-#include "log.h"
+#include "common/backend_private.h"
+#include "common/log.h"
 
-#define BIT64(n) (1ull << (n))
-
-/* What the loop offers for every device. */
+/* Features that the loop offers for every device. */
 #define RING_FEATURES                                                                                      \
 	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX) | \
 	 BIT64(VHU_F_PROTOCOL_FEATURES))
@@ -24,18 +20,18 @@
 	(BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_RESET_DEVICE) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | \
 	 BIT64(VHU_PF_STATUS))
 
-/* A handler's verdict. REPLY: the message has become the answer. */
+/* Result of a handler. REPLY: the handler has turned the message into its reply. */
 enum verdict { OK, REPLY, BAD };
 
 bool backend_bad(struct backend *be, const char *what, const char *why)
 {
-	static struct log_limit limit = LOG_LIMIT_INIT(5, 2000);
+	struct log_limit *limit = &be->bad_lines;
 
 	be->stats.bad_messages++;
-	if (log_allowed(&limit)) {
+	if (log_allowed(limit)) {
 		log_line(LOG_WARN, "%s: bad message %s: %s%s", be->c.device_name, what, why,
-			 limit.suppressed ? "; more such lines were left out" : "");
-		limit.suppressed = 0;
+			 limit->suppressed ? "; more such lines were left out" : "");
+		limit->suppressed = 0;
 	}
 	return false;
 }
@@ -70,7 +66,7 @@ static enum verdict set_features(struct backend *be, struct vhu_msg *m)
 {
 	if (m->u64 & ~offered(be))
 		return BAD;
-	/* Rings took their geometry and features when they started. */
+	/* Rings took their sizes and features when they started: no change while one runs. */
 	if (any_ring_started(be))
 		return m->u64 == be->acked_features ? OK : BAD;
 	be->acked_features = m->u64;
@@ -155,7 +151,7 @@ static enum verdict get_config(struct backend *be, struct vhu_msg *m)
 	if (!be->c.ops->get_config || !range_ok(off, size, VHU_CONFIG_MAX) ||
 	    (m->size != offsetof(struct vhu_config, data) + size && m->size != offsetof(struct vhu_config, data)))
 		return BAD;
-	/* Front-ends ask for as much as they know of; what we do not have reads as zero. */
+	/* A newer front-end may ask for more fields than we have: those read as zero. */
 	memset(m->config.data, 0, sizeof(m->config.data));
 	if (off < be->c.ops->config_len)
 		be->c.ops->get_config(be, off, m->config.data, MIN(size, be->c.ops->config_len - off));
@@ -176,7 +172,7 @@ static enum verdict set_config(struct backend *be, struct vhu_msg *m)
 
 /* ---- memory ---- */
 
-/* Rings hold pointers into memory: they stand still while it changes, and are judged anew. */
+/* Rings hold pointers into guest memory: stop them before its mapping changes. Returns a mask of them. */
 static uint32_t pause_rings(struct backend *be)
 {
 	uint32_t paused = 0;
@@ -245,7 +241,7 @@ static enum verdict rem_mem_reg(struct backend *be, struct vhu_msg *m)
 
 /* ---- rings ---- */
 
-/* What a ring runs with is fixed until it stops (CVE-2026-5747). */
+/* The ring @index, or NULL if it runs: size and addresses must not change under it (CVE-2026-5747). */
 static struct backend_ring *stopped_ring(struct backend *be, uint32_t index)
 {
 	if (index >= be->c.max_queues || be->ring[index].started)
@@ -267,7 +263,7 @@ static enum verdict set_vring_addr(struct backend *be, struct vhu_msg *m)
 {
 	struct backend_ring *r = stopped_ring(be, m->addr.index);
 
-	/* The one flag asks for a dirty log, which is not offered. */
+	/* The only flag that exists asks for a log of written pages, which is not offered. */
 	if (!r || m->addr.flags)
 		return BAD;
 	r->addr = m->addr;
@@ -320,7 +316,7 @@ static enum verdict set_vring_fd(struct backend *be, struct vhu_msg *m)
 			return BAD;
 		return kind != RING_KICK || ring_try_start(be, q) ? OK : BAD;
 	}
-	/* A ring without a kick would have to be polled for ever. */
+	/* Without a kick eventfd the ring would need polling for ever. */
 	if (kind == RING_KICK)
 		return BAD;
 	ring_drop_fd(be, q, kind);
@@ -332,15 +328,15 @@ static enum verdict set_vring_fd(struct backend *be, struct vhu_msg *m)
 static enum verdict get_inflight_fd(struct backend *be, struct vhu_msg *m)
 {
 	uint64_t bytes;
-	int fd = -1;
 
-	if (m->inflight.num_queues <= be->c.max_queues)
-		fd = inflight_create(m->inflight.num_queues, m->inflight.queue_size, &bytes);
-	if (fd < 0)
+	if (!be->lent.base || m->inflight.num_queues > be->c.max_queues ||
+	    !inflight_bytes(m->inflight.num_queues, m->inflight.queue_size, &bytes))
 		return BAD;
+	/* Each request gets the same memory, zeroed. */
+	memset(be->lent.base, 0, bytes);
 	m->inflight.mmap_size = bytes;
 	m->inflight.mmap_offset = 0;
-	m->fds[0] = fd;
+	m->fds[0] = HFD_INFLIGHT;
 	m->nfds = 1;
 	return REPLY;
 }
@@ -359,9 +355,9 @@ static enum verdict set_inflight_fd(struct backend *be, struct vhu_msg *m)
 
 static const struct request {
 	enum verdict (*handle)(struct backend *be, struct vhu_msg *m);
-	bool answers;	/* the answer is due whether or not it was asked for */
-	bool open_only; /* needs descriptors or mappings: never once sealed */
-	uint64_t needs; /* protocol feature that the device must offer */
+	bool answers;	/* Always has a reply, even without VHU_NEED_REPLY */
+	bool open_only; /* Needs descriptors or mappings: refused once sealed */
+	uint64_t needs; /* Protocol features that the device must offer */
 } requests[VHU_REQUEST_MAX] = {
 	[VHU_GET_FEATURES] = { .handle = get_features, .answers = true },
 	[VHU_SET_FEATURES] = { .handle = set_features },
@@ -400,22 +396,22 @@ static enum verdict judge(struct backend *be, struct vhu_msg *m, const struct re
 	enum verdict v;
 
 	if (!r->handle || r->needs & ~offered_protocol(be))
-		why = "not offered";
+		why = "request not supported";
 	else if (be->rx.fds_truncated || !vhu_shape_ok(m))
-		why = "size or descriptors";
+		why = "wrong size or number of descriptors";
 	else if (be->sealed && r->open_only)
-		why = "too late";
+		why = "not allowed after the first ring started";
 	if (!why) {
 		v = r->handle(be, m);
 		if (v != BAD)
 			return v;
-		why = "refused";
+		why = "a value is invalid or not allowed in this state";
 	}
 	backend_bad(be, vhu_request_name(m->request), why);
 	return BAD;
 }
 
-/* What was said to our predecessor is dropped, up to the word that is meant for us. */
+/* After a restart: true if the message was meant for the previous process, and is dropped. */
 static bool stale(struct backend *be)
 {
 	const struct vhu_msg *m = &be->rx.msg;
@@ -439,17 +435,20 @@ bool backend_message(struct backend *be)
 		return true;
 	v = judge(be, m, r);
 
-	/* What came with the request and was not taken is closed before the answer goes. */
+	/* Close descriptors of the request that were not kept, before the reply is sent. */
 	if (v != REPLY)
 		vhu_close_fds(m);
 	if (v == BAD && r->answers)
-		m->size = 0; /* the wire's way to say no where a value is due */
+		m->size = 0; /* An empty payload is how vhost-user reports failure where a value is expected */
 	else if (v != REPLY && need_reply)
 		reply_u64(m, v == BAD);
 	if (v == REPLY || need_reply || r->answers) {
 		m->flags = VHU_VERSION | VHU_REPLY;
 		sent = vhu_send(HFD_FRONT, m) == VHU_OK;
 	}
+	/* Descriptors that were sent with a reply stay open in this process. */
+	if (v == REPLY)
+		m->nfds = 0;
 	vhu_rx_reset(&be->rx);
 	return sent;
 }

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rings of a back-end: when they start and stop, and the descriptors that
- * belong to them. Runs in netd and blkd. Once sealed it makes no system call
- * but writes to eventfds.
+ * The rings of a back-end: starting and stopping them, and their eventfds. Runs in
+ * netd and blkd. Once sealed, its only system call is write(2) to an eventfd (and
+ * sendmsg(2), to report a fault).
  */
-#include "backend_private.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/virtio_config.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl.h"
-#include "log.h"
+#include "common/backend_private.h"
+#include "common/ctl.h"
+#include "common/fdstat.h"
+#include "common/log.h"
 
 static const int first_fd[] = { [RING_KICK] = HFD_KICK0, [RING_CALL] = HFD_CALL0, [RING_ERR] = HFD_ERR0 };
 
@@ -26,24 +24,31 @@ static bool *have_fd(struct backend *be, unsigned q, enum ring_fd kind)
 }
 
 /*
- * Is it of no kind that has a name in a file system? What the kernel knows is
- * enough: a file system of the sender's own is not asked, for it may never answer.
+ * The kernel's value of O_LARGEFILE (libc may define it as 0). The kernel sets it on
+ * every file that a 64-bit program opens by path.
+ */
+#define FROM_A_PATH 0100000
+
+/*
+ * True if @fd is an anonymous inode (eventfd, epoll, …), not a file of a file system. The
+ * flags are checked first, because fstat() on a file of a FUSE file system that the sender
+ * controls may never return. statx(2) with AT_STATX_DONT_SYNC would not wait, but it also
+ * takes a path, and a seccomp filter cannot check paths.
  */
 static bool is_anonymous(int fd)
 {
-	struct statx sx;
+	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &sx) == 0)
-		return (sx.stx_mode & S_IFMT) == 0;
-	/* Hosts before 4.11; libc stands in for the call there, but not with this flag. */
-	return (errno == ENOSYS || errno == EINVAL) && fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+	if (flags < 0 || (flags & FROM_A_PATH))
+		return false;
+	return fd_stat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
 }
 
 /*
- * An eventfd is an anonymous inode that takes eight bytes of zeroes; nothing
- * else that can be sent is both. Adding zero changes nothing but may wake a
- * reader, who finds nothing. Non-blocking, so that a full counter cannot hold us.
+ * True if @fd is an eventfd: the only kind of anonymous inode that accepts a write of
+ * eight zero bytes. Adding 0 leaves its counter unchanged; at worst a reader wakes up
+ * for nothing. O_NONBLOCK, so that a full counter cannot block us.
  */
 static bool is_eventfd(int fd)
 {
@@ -60,7 +65,7 @@ void ring_drop_fd(struct backend *be, unsigned q, enum ring_fd kind)
 	if (!*have)
 		return;
 	*have = false;
-	/* The front-end has the file too, so closing alone would leave it watched. */
+	/* close() alone would leave it in the epoll set, because the front-end has it open too. */
 	if (kind == RING_KICK)
 		epoll_ctl(HFD_EPOLL, EPOLL_CTL_DEL, HFD_KICK0 + (int)q, NULL);
 	close(first_fd[kind] + (int)q);
@@ -71,8 +76,8 @@ bool ring_set_fd(struct backend *be, unsigned q, enum ring_fd kind, struct vhu_m
 	int to = first_fd[kind] + (int)q;
 	int fd = m->fds[0];
 	/*
-	 * Edge-triggered: a wake-up per kick, without a read, and no spin on a
-	 * counter that the front-end never lets go to zero.
+	 * Edge-triggered: one wake-up for each kick, without a read(), and no endless loop
+	 * if the front-end never lets the counter become 0.
 	 */
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = to };
 
@@ -91,7 +96,7 @@ bool ring_set_fd(struct backend *be, unsigned q, enum ring_fd kind, struct vhu_m
 	return true;
 }
 
-/* Without VHOST_USER_F_PROTOCOL_FEATURES rings are enabled from the start. */
+/* Without VHOST_USER_F_PROTOCOL_FEATURES, rings are enabled without SET_VRING_ENABLE. */
 static bool ring_enabled(const struct backend *be, unsigned q)
 {
 	return be->ring[q].enable || !backend_has(be, VHU_F_PROTOCOL_FEATURES);
@@ -104,7 +109,10 @@ static void seal(struct backend *be)
 		be->c.seal(be);
 }
 
-/* What a predecessor left unfinished is taken again, before anything new. */
+/*
+ * Find the requests that a previous process took and did not finish: vq_pop() returns
+ * them before new ones. False if the inflight area does not fit the ring.
+ */
 static bool start_inflight(struct backend *be, struct vq *vq)
 {
 	struct inflight_queue *iq = &be->inflight_queue[vq->index];
@@ -159,7 +167,7 @@ bool ring_try_start(struct backend *be, unsigned q)
 	r->started = true;
 	if (be->c.ops->queue_start)
 		be->c.ops->queue_start(be, vq);
-	/* Chains may be there already, and their kick gone by; or a predecessor's call was not made. */
+	/* Chains may already be available, with their kick lost; the previous process may have died before its call. */
 	r->want_work = true;
 	if (be->inflight.map || be->c.generation)
 		call_driver(be, q);
@@ -188,12 +196,13 @@ void ring_retire(struct backend *be, unsigned q)
 	struct backend_ring *r = &be->ring[q];
 
 	ring_stop(be, q);
-	/* A ring that the predecessor served, and that does not go on, leaves nothing. */
+	/* The ring will not continue: discard what a previous process left unfinished. */
 	inflight_forget(&be->inflight, q);
 	r->faulted = false;
 	/*
-	 * Set up again by a new kick, so that a half-changed set-up never starts; by
-	 * SET_VRING_ENABLE where no descriptor can come any more.
+	 * Require a new kick eventfd before the ring starts, so that it never starts while
+	 * the front-end is half-way through setting it up. Once sealed no eventfd can
+	 * arrive, so require SET_VRING_ENABLE instead.
 	 */
 	if (be->sealed)
 		r->enable = be->vq[q].enabled = false;
@@ -211,7 +220,7 @@ bool any_ring_started(const struct backend *be)
 
 void ring_on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 {
-	/* vq is an element of its back-end's array. */
+	/* @vq is the element vq->index of the array in struct backend. */
 	struct backend *be = (struct backend *)((uint8_t *)(vq - vq->index) - offsetof(struct backend, vq));
 	struct ctl_msg m = { .type = CTL_FAULT, .value = f, .queue = vq->index, .detail = detail };
 	const uint64_t one = 1;
@@ -223,4 +232,19 @@ void ring_on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 		log_line(LOG_DEBUG, "%s: error eventfd: %m", be->c.device_name);
 	if (be->have_ctl)
 		ctl_send(HFD_CTL, &m);
+}
+
+void backend_flush(struct backend *be, struct vq *vq)
+{
+	const uint64_t one = 1;
+
+	vq_publish(vq);
+	/* Nothing is new since the last call. */
+	if (vq->published == vq->signalled)
+		return;
+	if (!vq_wants_call(vq) || !be->ring[vq->index].have_call)
+		return;
+	/* EAGAIN: the eventfd's counter is full, so an earlier call is still pending. */
+	if (write(HFD_CALL0 + (int)vq->index, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_line(LOG_DEBUG, "%s: call: %m", be->c.device_name);
 }

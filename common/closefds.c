@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Emptying a table of descriptors: see closefds.h. Where there is no
- * close_range, poll(2) tells of many numbers in one call which of them are open:
- * a table of thousands is emptied at every start, and nearly all of it is empty.
+ * Closing and placing descriptors: see closefds.h. On hosts without close_range(2),
+ * one ppoll(2) call finds out which of 64 descriptors are open. That is faster than
+ * calling close() for each: the range has thousands of numbers, nearly all unused.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -34,4 +36,17 @@ bool close_fds(unsigned from, unsigned last, unsigned highest)
 	for (; from <= last && from < highest; from += AT_ONCE)
 		close_some(from, MIN(AT_ONCE, MIN(last - from + 1, highest - from)));
 	return false;
+}
+
+int place_fd(int fd, int to)
+{
+	int rc, err;
+
+	if (fd < 0 || fd == to)
+		return fd < 0 ? -1 : 0;
+	rc = dup3(fd, to, O_CLOEXEC);
+	err = errno;
+	close(fd);
+	errno = err;
+	return rc < 0 ? -1 : 0;
 }

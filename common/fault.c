@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one way that a guest's fault takes. Runs in every process that walks
- * rings; never ends a process, never touches guest memory.
+ * Handles ring faults of a guest. Runs in every process that reads rings. It never
+ * ends a process and never touches guest memory.
  */
-#include "fault.h"
-
-#include "log.h"
-#include "vring.h"
+#include "common/fault.h"
+#include "common/log.h"
+#include "common/vring.h"
 
 static const char *guest_fault_text(enum guest_fault f)
 {
@@ -30,20 +29,21 @@ const char *guest_fault_symbol(enum guest_fault f)
 	return (unsigned)f < FAULT_COUNT ? symbol[f] : "?";
 }
 
+/* One limit for all queues of the process, because a guest may cause faults on many. */
+static struct log_limit lines = LOG_LIMIT_INIT(5, 2000);
+
 void guest_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 {
-	static struct log_limit limit = LOG_LIMIT_INIT(5, 2000);
-
 	if (vq->broken)
 		return;
 	vq->broken = true;
 	vq->running = false;
 	vq->n_faults++;
-	if (log_allowed(&limit)) {
+	if (log_allowed(&lines)) {
 		log_line(LOG_WARN, "%s queue %u: %s (%s, %llu)%s", vq->name ? vq->name : "?", vq->index,
 			 guest_fault_text(f), guest_fault_symbol(f), (unsigned long long)detail,
-			 limit.suppressed ? "; more such lines were left out" : "");
-		limit.suppressed = 0;
+			 lines.suppressed ? "; more such lines were left out" : "");
+		lines.suppressed = 0;
 	}
 	if (vq->on_fault)
 		vq->on_fault(vq, f, detail);

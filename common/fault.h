@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's faults. Every way in which a guest (or a front-end that it has
- * taken) breaks a rule of a ring has one reason here, and goes through the one
- * function guest_fault(): the queue stops until reset, the fault is counted and
- * said once (rate-limited), the device asks for a reset, everything else goes on.
+ * Ring faults. A *fault* is a violation of a rule for virtio rings, by the guest or by a
+ * compromised front-end; *judging* a ring's content means checking it against these
+ * rules. Each kind of violation has one entry here, and guest_fault() handles all of
+ * them in the same way: the queue stops until it is reset, the fault is counted and
+ * logged (rate-limited), and the device asks the driver for a reset. Other queues and
+ * devices continue.
  */
 #ifndef COMMON_FAULT_H
 #define COMMON_FAULT_H
 
-#include "util.h"
+#include "common/util.h"
 
 /* X(symbol, text, clause of virtio 1.2 or class of bug) */
 #define GUEST_FAULTS(X)                                                                   \
@@ -30,7 +32,7 @@
 	X(SHORT_HEADER, "request header too short", "5.2.6.1, 5.1.6.2")                   \
 	X(BAD_LAYOUT, "descriptors of the wrong direction or size", "5.2.6.1")            \
 	X(BAD_FRAME, "frame too short or too long", "5.1.6.2")                            \
-	X(BAD_GSO, "segmentation fields that lie", "5.1.6.2")                             \
+	X(BAD_GSO, "inconsistent segmentation fields", "5.1.6.2")                         \
 	X(USED_FULL, "more requests in flight than the queue holds", "2.7.8")
 
 enum guest_fault {
@@ -41,13 +43,14 @@ enum guest_fault {
 		FAULT_COUNT,
 };
 
-const char *guest_fault_symbol(enum guest_fault f); /* "HEAD_RANGE" */
+/* The symbol without its prefix, "HEAD_RANGE" for FAULT_HEAD_RANGE; "?" if there is none of that number. */
+const char *guest_fault_symbol(enum guest_fault f);
 
 struct vq;
 /*
- * @vq stops until it is set up again; vq->on_fault (the transport: error
- * eventfd, DEVICE_NEEDS_RESET) is called once. A second fault of a queue that
- * has already stopped is not counted. @detail is the index or value at fault.
+ * Stop @vq until it is set up again, log the fault, and call vq->on_fault, which
+ * signals the error eventfd or sets DEVICE_NEEDS_RESET. Does nothing if @vq has stopped
+ * after a fault already. @detail: the invalid index or value, for the log message.
  */
 void guest_fault(struct vq *vq, enum guest_fault f, uint64_t detail);
 

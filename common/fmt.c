@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The formatter behind every line: a small printf without stdio, locale,
- * allocation or floating point. Linked into every process. It never writes past
- * the buffer that it was given and never makes a system call.
+ * The formatter for all log messages: a small printf without stdio, locale, allocation
+ * or floating point. Linked into every process. It never writes past the end of the
+ * buffer and makes no system call.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/types.h>
 
-#include "common/log.h"
+#include "common/fmt.h"
 
 struct out {
 	char *buf;
@@ -30,7 +30,7 @@ static void put(struct out *o, char c)
 
 static void put_n(struct out *o, char c, size_t n)
 {
-	/* No more than the buffer can hold: a width is never a reason to spin. */
+	/* At most the size of the buffer, so that a huge width costs no time. */
 	for (n = MIN(n, o->size); n; n--)
 		put(o, c);
 }
@@ -82,7 +82,7 @@ static size_t parse_count(const char **fmt)
 	return n;
 }
 
-/* The part between '%' and the conversion; a '*' takes its int from @ap. */
+/* Parse the part between '%' and the conversion character; '*' takes its value from @ap. */
 static void parse_spec(const char **fmt, struct spec *s, va_list *ap)
 {
 	int star;
@@ -168,7 +168,7 @@ static void put_conversion(struct out *o, const struct spec *s, char conv, va_li
 		put_text(o, s, strerrordesc_np(err) ? strerrordesc_np(err) : "unknown error");
 		break;
 	default:
-		/* Not one of ours: shown as it stands; -Wformat keeps arguments in step. */
+		/* Unknown conversion: print it as it is. -Wformat reports it at compile time. */
 		put(o, '%');
 		put(o, conv);
 	}
@@ -213,4 +213,18 @@ size_t fmt_line(char *buf, size_t size, const char *fmt, ...)
 	n = fmt_vline(buf, size, fmt, ap);
 	va_end(ap);
 	return n;
+}
+
+void make_printable(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < 0x20 || s[i] > 0x7e)
+			s[i] = '?';
+}
+
+void make_printable_utf8(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			s[i] = '?';
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inflight area of vhost-user for split virtqueues. Runs in netd and blkd;
- * believes nothing in the area but flags and counters, and those only about
- * requests that are judged again when they are taken again.
+ * The inflight area of vhost-user for split virtqueues: see inflight.h. Runs in netd and
+ * blkd. Values read from the area only select which heads are taken again and in which
+ * order; vq_pop() then checks each of these chains like a new one.
  */
-#include "inflight.h"
-
-#include <string.h>
 #include <sys/mman.h>
+
+#include "common/inflight.h"
 
 #define INFLIGHT_VERSION 1
 
@@ -23,13 +22,18 @@ static bool shape_ok(uint16_t nqueues, uint16_t queue_size)
 	return nqueues && nqueues <= MAX_QUEUES && queue_size && queue_size <= INFLIGHT_MAX_SIZE;
 }
 
+bool inflight_bytes(uint16_t nqueues, uint16_t queue_size, uint64_t *bytes)
+{
+	*bytes = (nqueues * inflight_queue_bytes(queue_size) + 4095) & ~4095ull;
+	return shape_ok(nqueues, queue_size);
+}
+
 int inflight_create(uint16_t nqueues, uint16_t queue_size, uint64_t *bytes)
 {
 	bool sealed;
 
-	if (!shape_ok(nqueues, queue_size))
+	if (!inflight_bytes(nqueues, queue_size, bytes))
 		return -1;
-	*bytes = (nqueues * inflight_queue_bytes(queue_size) + 4095) & ~4095ull;
 	return shm_create_named("notes", *bytes, &sealed);
 }
 
@@ -87,8 +91,9 @@ void inflight_end(struct inflight_queue *q)
 }
 
 /*
- * The predecessor ended between the store to used->idx and its notes: what that
- * store covered is finished. The list of the batch hangs on last_batch_head.
+ * Handle a previous process that died after it stored used->idx and before it cleared
+ * the inflight flags of these chains: they are finished, so clear the flags now. The
+ * chains of that batch form a list that begins at last_batch_head.
  */
 static void settle_batch(struct inflight_queue *q, uint16_t used_idx)
 {
@@ -96,7 +101,7 @@ static void settle_batch(struct inflight_queue *q, uint16_t used_idx)
 	uint16_t n = (uint16_t)(used_idx - READ_ONCE(r->used_idx));
 	uint16_t head = READ_ONCE(r->last_batch_head);
 
-	/* More than a ring can publish at once: another ring's notes. */
+	/* One store can cover at most q->size chains, so the area describes another ring. */
 	if (n > q->size) {
 		clear(r, q->size);
 		n = 0;
@@ -108,7 +113,7 @@ static void settle_batch(struct inflight_queue *q, uint16_t used_idx)
 	WRITE_ONCE(r->used_idx, used_idx);
 }
 
-/* Insertion by counter: lists are short, and nearly in order. */
+/* List unfinished heads, sorted by counter. Insertion sort: lists are short and nearly sorted. */
 static void list_unfinished(struct inflight_queue *q)
 {
 	uint64_t counter[INFLIGHT_MAX_SIZE];

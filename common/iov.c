@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Copies between the guest's buffers, as the walker listed them, and flat ones.
- * Runs wherever rings are walked; never writes past a list's own lengths.
+ * Copies between a list of guest buffers (from vq_pop()) and a contiguous buffer. Runs
+ * in every process that reads rings. It never writes past the length of a list entry.
  */
 #include <string.h>
 
-#include "vring.h"
+#include "common/iov.h"
+#include "common/util.h"
 
-/* Calls for each piece of [off, off + len): COPY(guest, flat_offset, n). */
+/* Loop over bytes [off, off + len) of @iov: in each round, @guest and @piece are one contiguous part. */
 #define FOR_PIECES(iov, n, off, len, done, guest, piece)                  \
 	for (unsigned i_ = 0; i_ < (n) && (done) < (len); i_++)           \
 		if ((off) >= (iov)[i_].iov_len) {                         \

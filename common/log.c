@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lines for people. Linked into every process; a confined role's lines are
- * packets to the supervisor, a program that stands alone writes them itself.
- * One system call a line, and never a wait: a line that cannot be taken is lost.
+ * Log messages. Linked into every process. A role sends them to the supervisor as
+ * packets; a stand-alone program writes them to a descriptor. Each message is one system
+ * call. A packet that the supervisor's socket has no room for is dropped.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/ctl.h"
+#include "common/fmt.h"
 #include "common/log.h"
 
 static struct {
@@ -54,13 +56,27 @@ bool log_fill_standard(void)
 {
 	int fd;
 
-	/* The lowest number that is free is what is given out. */
+	/* open() returns the lowest free number, so this fills 0, 1 and 2 in order. */
 	do
 		fd = open("/dev/null", O_RDONLY);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
 	return fd >= 0;
+}
+
+void log_unblock(void)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(STDERR_FILENO, &st) < 0 || !(S_ISFIFO(st.st_mode) || isatty(STDERR_FILENO)))
+		return;
+	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -88,35 +104,25 @@ void die(const char *fmt, ...)
 
 bool log_allowed(struct log_limit *l)
 {
-	uint64_t now = now_ms(), gained;
-
-	if (l->every_ms && now > l->last_ms) {
-		gained = (now - l->last_ms) / l->every_ms;
-		if (l->last_ms == 0 || gained >= l->burst) {
-			l->tokens = l->burst;
-			l->last_ms = now;
-		} else {
-			l->tokens = MIN(l->burst, l->tokens + (unsigned)gained);
-			l->last_ms += gained * l->every_ms;
-		}
+	if (bucket_open(&l->bucket, now_ms())) {
+		bucket_take(&l->bucket, 1);
+		return true;
 	}
-	if (!l->tokens) {
-		if (l->suppressed < UINT32_MAX)
-			l->suppressed++;
-		return false;
-	}
-	l->tokens--;
-	return true;
+	if (l->suppressed < UINT32_MAX)
+		l->suppressed++;
+	return false;
 }
 
 uint64_t now_us(void)
 {
 	struct timespec t;
 
-	/* Without a clock in the vDSO this is a system call that filters refuse; the coarse one
-	 * always is there. */
-	if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
-		clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	/*
+	 * If the vDSO lacks this clock, the call is a system call, which filters refuse. Every vDSO
+	 * has the coarse clock.
+	 */
+	if (clock_gettime(CLOCK_MONOTONIC, &t) != 0 && clock_gettime(CLOCK_MONOTONIC_COARSE, &t) != 0)
+		return clock_by_counter_us();
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 

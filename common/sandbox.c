@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a role does to itself once it has everything that it needs: see the
- * header for the order. Runs in every role, and in the supervisor. It never
- * gives anything back, and a layer that the host lacks is reported, not ignored.
+ * Self-confinement of a process, once it has opened and mapped everything that it needs:
+ * see sandbox.h for the order. Runs in every role and in the supervisor. No step can be
+ * undone. A layer that the host lacks is reported to the caller.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <link.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/ctl.h"
-#include "common/log.h"
+#include "common/fmt.h"
 #include "common/sandbox.h"
 
-/* Younger than the headers of Debian 12. */
+/* The headers of Debian 12 do not define these. */
 #ifndef __NR_mseal
 #define __NR_mseal 462
 #endif
@@ -63,18 +65,36 @@ static struct ruleset_attr everything(int abi, size_t *size)
 	return a;
 }
 
-/* Every right is handled and none is granted, but to read and execute below @readable. */
-static uint32_t enter_landlock(const int *readable)
+/* Only what the ruleset handles can be allowed. Not among it: devices, FIFOs, sockets, executing. */
+#define LL_FS_WRITING                                                                                 \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_WRITE_FILE | \
+	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SYM |    \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LL_FS_REFER | LL_FS_TRUNCATE)
+
+/* Allow @access below each of the directories @list (NULL: none). */
+static bool allow_below(int ruleset, const int *list, uint64_t access)
+{
+	struct landlock_path_beneath_attr rule = { .allowed_access = access };
+
+	for (; list && *list >= 0; list++) {
+		rule.parent_fd = *list;
+		if (syscall(__NR_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Install a Landlock ruleset that denies every access it can control, except what @o allows below its directories.
+ * Returns the layers that are missing.
+ */
+static uint32_t enter_landlock(const struct sandbox_options *o)
 {
 	int abi = (int)syscall(__NR_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access =
-			LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
-	};
 	uint32_t missing = LAYER_BIT(LAYER_LANDLOCK) | LAYER_BIT(LAYER_LANDLOCK_NET);
 	struct ruleset_attr a;
-	bool ok = true;
 	size_t size;
+	bool ok;
 	int fd;
 
 	if (abi < 1)
@@ -83,18 +103,17 @@ static uint32_t enter_landlock(const int *readable)
 	fd = (int)syscall(__NR_landlock_create_ruleset, &a, size, 0);
 	if (fd < 0)
 		return missing;
-	for (; readable && *readable >= 0 && ok; readable++) {
-		rule.parent_fd = *readable;
-		ok = syscall(__NR_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
-	}
-	ok = ok && syscall(__NR_landlock_restrict_self, fd, 0) == 0;
+	ok = allow_below(fd, o->readable,
+			 LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR) &&
+	     allow_below(fd, o->writable, LL_FS_WRITING & a.handled_access_fs) &&
+	     syscall(__NR_landlock_restrict_self, fd, 0) == 0;
 	close(fd);
 	if (!ok)
 		return missing;
 	return abi >= 4 ? 0 : LAYER_BIT(LAYER_LANDLOCK_NET);
 }
 
-/* The program's headers, code and nothing that was ever written to (ld(1), "etext"). */
+/* Linker symbols around the program's headers and code, which are never written to (ld(1), "etext"). */
 extern const uint8_t __executable_start[], etext[];
 
 void sandbox_forget_code(void)
@@ -103,12 +122,12 @@ void sandbox_forget_code(void)
 	uintptr_t from = ((uintptr_t)__executable_start + page - 1) & ~(page - 1);
 	uintptr_t to = (uintptr_t)etext & ~(page - 1);
 
-	/* The pages stay in the page cache; what runs on comes back one fault at a time. */
+	/* The pages stay in the page cache; code that runs again is mapped again by a page fault. */
 	if (from < to)
 		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-/* What of one loaded object nobody can have written to: headers, code, constants. */
+/* Unmap the read-only segments of one loaded object: headers, code, constants. */
 static int forget_object(struct dl_phdr_info *info, size_t size, void *unused)
 {
 	uintptr_t page = (uintptr_t)getpagesize(), from[8] = { 0 }, to[8] = { 0 };
@@ -116,7 +135,7 @@ static int forget_object(struct dl_phdr_info *info, size_t size, void *unused)
 
 	(void)size;
 	(void)unused;
-	/* All are read before any goes: they lie in one of them. */
+	/* Read all program headers before unmapping anything, because they lie in one of the segments. */
 	for (unsigned i = 0; i < info->dlpi_phnum && n < ARRAY_SIZE(from); i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 
@@ -141,12 +160,12 @@ uint32_t sandbox_enter(const struct sandbox_options *o)
 	uint32_t missing;
 
 	sandbox_forget_code();
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	sandbox_undumpable();
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	missing = enter_landlock(o->readable);
+	missing = enter_landlock(o);
 	if (!o->no_mdwe && prctl(MDWE_SET, MDWE_REFUSE_EXEC, 0, 0, 0) < 0)
 		missing |= LAYER_BIT(LAYER_MDWE);
-	/* An address that cannot be sealed: EINVAL where the call is there. */
+	/* This address cannot be sealed: EINVAL if the kernel has the system call, ENOSYS if not. */
 	if (sandbox_mseal((void *)1, 0) < 0 && errno == ENOSYS)
 		missing |= LAYER_BIT(LAYER_MSEAL);
 	return missing;
@@ -159,7 +178,7 @@ int sandbox_mseal(void *addr, size_t len)
 #else
 	(void)addr;
 	(void)len;
-	errno = ENOSYS; /* 64-bit kernels alone have it */
+	errno = ENOSYS; /* Only 64-bit kernels have mseal() */
 	return -1;
 #endif
 }
@@ -174,9 +193,10 @@ static int install(const struct sock_fprog *prog)
 }
 
 /*
- * Linux before 4.14 knows no kill-process, and its kill ends one thread of several: the rest would
- * go on, with locks that nobody gives back. There the call is answered by a SIGSYS that can be
- * neither blocked nor ignored, and policy/start lets nobody have a handler for it.
+ * True if the kernel has SECCOMP_RET_KILL_PROCESS (Linux 4.14). Older kernels can only kill the
+ * calling thread; the other threads would go on, and might wait for its locks for ever. On these the
+ * filters use SECCOMP_RET_TRAP instead: the kernel sends SIGSYS, which ends the whole process, because
+ * it cannot be blocked or ignored here and policy/start.policy forbids handlers for it.
  */
 static bool has_kill_process(void)
 {
@@ -185,27 +205,36 @@ static bool has_kill_process(void)
 	return syscall(__NR_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+/* Adapt one instruction of a filter: the kill action of this kernel, and our process ID for POLICY_SELF. */
+static struct sock_filter adapted(struct sock_filter f, bool kill_process)
+{
+	if (!kill_process && f.code == (BPF_RET | BPF_K) && f.k == SECCOMP_RET_KILL_PROCESS)
+		f.k = SECCOMP_RET_TRAP;
+	if (f.code == (BPF_JMP | BPF_JEQ | BPF_K) && f.k == POLICY_SELF)
+		f.k = (uint32_t)getpid();
+	return f;
+}
+
 int sandbox_filter(const struct policy *p, uint32_t *missing)
 {
 	static struct sock_filter copy[2048];
 	struct sock_fprog prog = { .len = p->ninsns };
+	bool kill_process = has_kill_process();
 	unsigned i;
 
-	if (has_kill_process()) {
+	clock_prepare();
+	if (!kill_process && missing)
+		*missing |= LAYER_BIT(LAYER_KILL_PROCESS);
+	if (kill_process && !p->names_self) {
 		prog.filter = (struct sock_filter *)(uintptr_t)p->insns;
 		return install(&prog);
 	}
-	if (missing)
-		*missing |= LAYER_BIT(LAYER_KILL_PROCESS);
 	if (p->ninsns > ARRAY_SIZE(copy)) {
 		errno = E2BIG;
 		return -1;
 	}
-	for (i = 0; i < p->ninsns; i++) {
-		copy[i] = p->insns[i];
-		if (copy[i].code == (BPF_RET | BPF_K) && copy[i].k == SECCOMP_RET_KILL_PROCESS)
-			copy[i].k = SECCOMP_RET_TRAP;
-	}
+	for (i = 0; i < p->ninsns; i++)
+		copy[i] = adapted(p->insns[i], kill_process);
 	prog.filter = copy;
 	return install(&prog);
 }
@@ -216,15 +245,48 @@ static int limit(int which, uint64_t value)
 
 	if (getrlimit((__rlimit_resource_t)which, &old) < 0)
 		return -1;
-	/* Only ever down: what the parent or the user set lower stays. */
+	/* Only lower a limit: the parent or the user may have set a stricter one. */
 	new.rlim_max = MIN(new.rlim_max, old.rlim_max);
 	new.rlim_cur = MIN(new.rlim_cur, new.rlim_max);
 	return setrlimit((__rlimit_resource_t)which, &new);
 }
 
+int sandbox_no_core(bool *partly)
+{
+	struct rlimit l = { CORE_LIMIT_NONE, CORE_LIMIT_NONE }, old;
+
+	if (setrlimit(RLIMIT_CORE, &l) == 0)
+		return 0;
+	/* A hard limit of 0 can be raised only with CAP_SYS_RESOURCE. */
+	if (getrlimit(RLIMIT_CORE, &old) < 0 || old.rlim_max != 0) {
+		errno = EPERM;
+		return -1;
+	}
+	if (partly)
+		*partly = true;
+	return 0;
+}
+
+bool sandbox_elevated(void)
+{
+	struct __user_cap_header_struct self = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (!getauxval(AT_SECURE))
+		return false;
+	if (getuid() != geteuid() || getgid() != getegid())
+		return true;
+	return getuid() != 0 && syscall(SYS_capget, &self, have) == 0 && (have[0].permitted || have[1].permitted);
+}
+
+void sandbox_undumpable(void)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 int sandbox_rlimits(unsigned table_len, uint64_t fsize, uint64_t address_space)
 {
-	if (limit(RLIMIT_NOFILE, table_len) < 0 || limit(RLIMIT_NPROC, 0) < 0 || limit(RLIMIT_CORE, 0) < 0 ||
+	if (limit(RLIMIT_NOFILE, table_len) < 0 || limit(RLIMIT_NPROC, 0) < 0 || sandbox_no_core(NULL) < 0 ||
 	    limit(RLIMIT_FSIZE, fsize) < 0)
 		return -1;
 	return address_space ? limit(RLIMIT_AS, address_space) : 0;

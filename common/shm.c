@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory: made by the parent, judged and mapped by the roles. Runs in
- * every process; never maps memory executable, never maps a file whose end can
- * move, and never hands out a pointer that was not checked against one region.
+ * Guest memory: created by the parent, checked and mapped by the roles. Runs in every
+ * process. It never maps memory executable and never maps a file that could shrink. Each
+ * pointer that it returns was checked to lie inside one region.
  */
-#include "shm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,11 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fdstat.h"
+
+#include "common/shm.h"
+
 const char *shm_strerror(enum shm_error e)
 {
 	static const char *const text[] = {
 		[SHM_OK] = "no error",
-		[SHM_BAD_FD] = "not a file of a memory file system",
+		[SHM_BAD_FD] = "not shared memory (memfd, tmpfs or hugetlbfs)",
 		[SHM_UNSEALED] = "not sealed against shrinking",
 		[SHM_OTHER_INODE] = "not the memory of this guest",
 		[SHM_PAST_END] = "beyond the end of its file",
@@ -37,7 +39,7 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Hosts before Linux 3.17: an unlinked file, which cannot be sealed. */
+/* For hosts without memfd_create(2) (before Linux 3.17): an unlinked file, whose size cannot be sealed. */
 static int create_unlinked(uint64_t bytes)
 {
 	char path[] = "/dev/shm/lguest-sep-XXXXXX";
@@ -82,8 +84,8 @@ int shm_create_named(const char *name, uint64_t bytes, bool *sealed)
 }
 
 /*
- * F_GET_SEALS goes first: it only succeeds on memory file systems, and unlike
- * fstat() it cannot be held up by a file system that the sender controls.
+ * Calls F_GET_SEALS before fstat(): it succeeds only on memory file systems. On a FUSE
+ * file system that the sender controls, fstat() might never return.
  */
 enum shm_error shm_judge(const struct shm_policy *p, int fd, struct stat *st)
 {
@@ -92,15 +94,15 @@ enum shm_error shm_judge(const struct shm_policy *p, int fd, struct stat *st)
 
 	if (seals < 0 && !(p->same_inode && p->allow_unsealed))
 		return SHM_BAD_FD;
-	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
+	if (fd_stat(fd, st) < 0 || !S_ISREG(st->st_mode))
 		return SHM_BAD_FD;
 	if (p->same_inode && (st->st_dev != p->dev || st->st_ino != p->ino))
 		return SHM_OTHER_INODE;
-	/* Seals are never taken off, so one that we can add is as good as one that was there. */
+	/* Nobody can remove a seal, so it does not matter whether the sender or we add it. */
 	if (!sealed && seals >= 0 && !(seals & F_SEAL_SEAL))
 		sealed = fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0;
-	/* The end may have moved until just now. */
-	if (sealed && fstat(fd, st) < 0)
+	/* Read the size again: until the seal it could change. */
+	if (sealed && fd_stat(fd, st) < 0)
 		return SHM_BAD_FD;
 	return sealed || p->allow_unsealed ? SHM_OK : SHM_UNSEALED;
 }
@@ -110,7 +112,7 @@ void *shm_map(int fd, const struct stat *st, uint64_t offset, uint64_t size, voi
 	uint64_t unit = page_size(), lead, whole;
 	void *at;
 
-	/* Huge pages are mapped whole; the region's own bounds stay as they are. */
+	/* mmap() of huge pages needs multiples of their size; the region keeps its own bounds. */
 	if (st->st_blksize > 0 && is_power_of_two((uint64_t)st->st_blksize))
 		unit = MAX(unit, (uint64_t)st->st_blksize);
 	lead = offset & (unit - 1);
@@ -141,7 +143,7 @@ static enum shm_error judge_range(const struct guest_mem *m, const struct shm_po
 
 	if (m->nregions >= SHM_MAX_REGIONS)
 		return SHM_TOO_MANY;
-	/* The specification asks for no alignment, and libblkio has none; the parent's memory does. */
+	/* vhost-user demands no alignment, and libblkio has none; memory of our parent is page-aligned. */
 	if (!size || (p->same_inode && !is_aligned(gpa | size | offset, page)))
 		return SHM_MISALIGNED;
 	if (!range_ok(gpa, size, UINT64_MAX) || !range_ok(uva, size, UINT64_MAX) || !range_ok(offset, size, INT64_MAX))

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The vhost-user wire, both ends. Runs in netd and blkd (back-ends) and the
- * vCPU process (front-end); never blocks on a non-blocking socket, never keeps
- * a descriptor that the caller cannot see.
+ * Sending and receiving vhost-user messages. Runs in netd and blkd (back-ends) and in the
+ * vCPU process (front-end). It never blocks on a non-blocking socket. Every descriptor
+ * that it receives is either in the caller's struct vhu_msg or closed.
  */
-#include "vhost_user.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/vhost_user.h"
+
 #define U64	   sizeof(uint64_t)
 #define STATE	   sizeof(struct vhu_vring_state)
-#define ANY_FD	   0xff /* the handler looks at VHU_VRING_NOFD or the table */
+#define ANY_FD	   0xff /* The number of descriptors depends on the message: see fds_ok() */
 #define CONFIG_HDR offsetof(struct vhu_config, data)
 
-/* What each request carries: payload bytes from min to max, descriptors. */
+/* For each request: its name, least and most payload bytes, and number of descriptors. */
 static const struct shape {
 	const char *name;
 	uint16_t min, max;
@@ -52,7 +52,7 @@ static const struct shape {
 	[VHU_RESET_DEVICE] = { "RESET_DEVICE", 0, 0, 0 },
 	[VHU_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", 0, 0, 0 },
 	[VHU_ADD_MEM_REG] = { "ADD_MEM_REG", sizeof(struct vhu_mem_reg), sizeof(struct vhu_mem_reg), 1 },
-	/* Older front-ends pass the region's descriptor along, to no end. */
+	/* Older front-ends send the region's descriptor too, which is not needed. */
 	[VHU_REM_MEM_REG] = { "REM_MEM_REG", sizeof(struct vhu_mem_reg), sizeof(struct vhu_mem_reg), ANY_FD },
 	[VHU_SET_STATUS] = { "SET_STATUS", U64, U64, 0 },
 	[VHU_GET_STATUS] = { "GET_STATUS", 0, 0, 0 },
@@ -105,7 +105,7 @@ void vhu_rx_reset(struct vhu_rx *rx)
 	rx->fds_truncated = false;
 }
 
-/* Keep what fits; close the rest at once. */
+/* Store received descriptors in rx->msg.fds; close those that do not fit. */
 static void keep_fds(struct vhu_rx *rx, struct msghdr *mh)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
@@ -128,7 +128,7 @@ static void keep_fds(struct vhu_rx *rx, struct msghdr *mh)
 	}
 }
 
-/* One recvmsg() of at most @len bytes. */
+/* Call recvmsg() for at most @len bytes. */
 static ssize_t receive(int sock, struct vhu_rx *rx, void *to, size_t len, bool take_fds)
 {
 	union {
@@ -210,7 +210,7 @@ enum vhu_status vhu_send(int sock, const struct vhu_msg *m)
 			       : errno == EPIPE || errno == ECONNRESET		 ? VHU_CLOSED
 										 : VHU_ERROR;
 		left -= (size_t)n;
-		/* Descriptors go with the first byte. */
+		/* The descriptors were sent with the first byte. */
 		mh.msg_control = NULL;
 		mh.msg_controllen = 0;
 		for (unsigned i = 0; i < 2; i++) {
@@ -231,7 +231,7 @@ void vhu_drain(int sock)
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t got;
 
-	/* Without room for them the kernel drops descriptors itself. */
+	/* Without a control buffer the kernel discards descriptors. */
 	do
 		got = recvmsg(sock, &mh, MSG_DONTWAIT);
 	while (got > 0 || (got < 0 && errno == EINTR));

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The vhost-user wire (the specification in QEMU's docs/interop/vhost-user.rst),
- * both ends: messages, descriptors, and no memory of what was said.
+ * The vhost-user protocol (specification: QEMU's docs/interop/vhost-user.rst): sending and
+ * receiving messages with descriptors, for both ends. Nothing here keeps state of the
+ * connection; that is in backend_msg.c and vcpu/devices/front.c.
  *
- * A message is received whole or not at all, and never larger than the largest
- * that there is; vhu_shape_ok() says whether its size and its descriptors are
- * what the request wants. Descriptors beyond VHU_MAX_FDS are never installed.
+ * vhu_recv() refuses a message larger than struct vhu_msg; vhu_shape_ok() checks whether
+ * size and number of descriptors fit the request. At most VHU_MAX_FDS descriptors are
+ * kept.
  */
 #ifndef COMMON_VHOST_USER_H
 #define COMMON_VHOST_USER_H
 
-#include "shm.h"
-#include "util.h"
+#include "common/shm.h"
+#include "common/util.h"
 
 enum vhu_request {
 	VHU_GET_FEATURES = 1,
@@ -48,19 +49,19 @@ enum vhu_request {
 	VHU_SET_STATUS = 39,
 	VHU_GET_STATUS = 40,
 	/*
-	 * Ours alone, between our front-end and a helper that was started again on the
-	 * same connection: see backend_config.generation.
+	 * Not in the specification: sent between our front-end and a helper that was
+	 * restarted on the same connection. See backend_config.generation.
 	 */
 	VHU_RESUME = 63,
 	VHU_REQUEST_MAX = 64,
 };
 
-/* Back-end to front-end, on the channel of SET_BACKEND_REQ_FD. */
+/* Requests of a back-end to the front-end, on the socket of SET_BACKEND_REQ_FD. */
 enum vhu_backend_request {
 	VHU_BACKEND_CONFIG_CHANGE_MSG = 2,
 };
 
-/* Bits of GET_PROTOCOL_FEATURES. */
+/* Bit numbers of GET_PROTOCOL_FEATURES. */
 enum {
 	VHU_PF_MQ = 0,
 	VHU_PF_LOG_SHMFD = 1,
@@ -75,14 +76,14 @@ enum {
 	VHU_PF_CONFIGURE_MEM_SLOTS = 15,
 	VHU_PF_STATUS = 16,
 };
-#define VHU_F_PROTOCOL_FEATURES 30 /* bit of GET_FEATURES */
+#define VHU_F_PROTOCOL_FEATURES 30 /* Bit number of GET_FEATURES */
 
 #define VHU_VERSION	 1u
 #define VHU_VERSION_MASK 3u
 #define VHU_REPLY	 (1u << 2)
 #define VHU_NEED_REPLY	 (1u << 3)
-#define VHU_VRING_IDX	 0xffu /* of the u64 of VRING_KICK/CALL/ERR */
-#define VHU_VRING_NOFD	 (1u << 8)
+#define VHU_VRING_IDX	 0xffu	   /* SET_VRING_KICK, CALL, ERR: bits of u64 with the queue's index */
+#define VHU_VRING_NOFD	 (1u << 8) /* SET_VRING_KICK, CALL, ERR: bit of u64, no descriptor is sent */
 #define VHU_MAX_FDS	 SHM_MAX_REGIONS
 #define VHU_CONFIG_MAX	 256
 
@@ -111,14 +112,14 @@ struct vhu_config {
 struct vhu_inflight {
 	uint64_t mmap_size, mmap_offset;
 	uint16_t num_queues, queue_size;
-	/* Not in the specification's text; front-ends in C send the padded struct (24 bytes). */
+	/* Not in the specification, but front-ends written in C send the padded struct (24 bytes). */
 	uint32_t padding;
 };
-#define VHU_INFLIGHT_SIZE 20 /* without the padding */
+#define VHU_INFLIGHT_SIZE 20 /* Bytes without the padding */
 
 struct vhu_msg {
-	uint32_t request, flags, size; /* the header: VHU_HDR_SIZE bytes on the wire */
-	uint32_t unused;	       /* keeps the payload aligned; not on the wire */
+	uint32_t request, flags, size; /* The header: VHU_HDR_SIZE bytes of the message */
+	uint32_t unused;	       /* Aligns the payload; not part of the message */
 	union {
 		uint64_t u64;
 		struct vhu_vring_state state;
@@ -129,7 +130,7 @@ struct vhu_msg {
 		struct vhu_inflight inflight;
 		uint8_t bytes[512];
 	};
-	/* Not on the wire. */
+	/* Descriptors sent with the message (SCM_RIGHTS). */
 	int fds[VHU_MAX_FDS];
 	unsigned nfds;
 };
@@ -137,38 +138,35 @@ struct vhu_msg {
 
 enum vhu_status {
 	VHU_OK,
-	VHU_AGAIN,  /* nothing (whole) there yet: the descriptor is non-blocking */
-	VHU_CLOSED, /* the peer is gone */
-	VHU_BAD,    /* wrong version, or larger than any message: the connection is of no more use */
-	VHU_ERROR,  /* errno */
+	VHU_AGAIN,  /* Non-blocking socket: no whole message yet, or no room to send */
+	VHU_CLOSED, /* The peer closed the connection */
+	VHU_BAD,    /* Wrong version, or too large: the next message cannot be found, close the connection */
+	VHU_ERROR,  /* Another error; errno is set */
 };
 
-/*
- * Receives byte by byte as they come; state between calls is kept in here.
- * @take_fds false: descriptors are never installed at all (a sealed back-end).
- */
+/* State of receiving one message, which may arrive in pieces. */
 struct vhu_rx {
 	struct vhu_msg msg;
-	size_t have;	    /* bytes of header + payload so far */
-	bool fds_truncated; /* more descriptors came than were taken: the message is not fit for use */
+	size_t have;	    /* Bytes of header and payload received so far */
+	bool fds_truncated; /* More descriptors came than could be kept: refuse the message */
 };
-enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds);
-/* Ready for the next message; closes descriptors still in it. */
-void vhu_rx_reset(struct vhu_rx *rx);
-void vhu_close_fds(struct vhu_msg *m);
-/* Read and drop all that is there, descriptors too: the stream then begins with a whole message. */
-void vhu_drain(int sock);
-/* Does a request (to a back-end) have the size and the number of descriptors that are due? */
-bool vhu_shape_ok(const struct vhu_msg *m);
-/* Send header, m->size payload bytes and m->nfds descriptors (which stay the caller's). */
-enum vhu_status vhu_send(int sock, const struct vhu_msg *m);
-const char *vhu_request_name(uint32_t request); /* "SET_VRING_NUM", or "?" */
-
 /*
- * common/listen.c: a listening socket at @path, close-on-exec; the name is the
- * caller's to remove. A socket that nobody listens on is replaced. Dies, having
- * said why, where that cannot be done.
+ * Receive the rest of a message. Returns VHU_OK when rx->msg is complete; call
+ * vhu_rx_reset() before the next message. If @take_fds is false, the kernel discards
+ * descriptors (a sealed back-end).
  */
-int vhu_listen(const char *path);
+enum vhu_status vhu_recv(int sock, struct vhu_rx *rx, bool take_fds);
+/* Prepare for the next message; closes descriptors left in rx->msg. */
+void vhu_rx_reset(struct vhu_rx *rx);
+/* Close all descriptors in @m. */
+void vhu_close_fds(struct vhu_msg *m);
+/* Read and drop everything queued, with descriptors, so that the next byte begins a message. */
+void vhu_drain(int sock);
+/* True if a request to a back-end has the size and the number of descriptors that it must have. */
+bool vhu_shape_ok(const struct vhu_msg *m);
+/* Send header, m->size payload bytes and m->nfds descriptors, which stay open. */
+enum vhu_status vhu_send(int sock, const struct vhu_msg *m);
+/* Name of a request for messages: "SET_VRING_NUM"; "?" if there is none of that number. */
+const char *vhu_request_name(uint32_t request);
 
 #endif

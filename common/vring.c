@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Split virtqueues as the device sees them (virtio 1.2, clause 2.7). Runs in
- * netd, blkd and the vCPU process. Does no I/O, logs nothing, allocates
- * nothing, and reads every field of guest memory once, into a local.
+ * The device side of split virtqueues (virtio 1.2, clause 2.7). Runs in netd, blkd and
+ * the vCPU process. It does no I/O, logs nothing and allocates nothing. Each field in
+ * guest memory is read once, into a local variable, and only that copy is used: the guest
+ * can change its memory between a check and the use.
  */
-#include "vring.h"
+#include "common/inflight.h"
+#include "common/vring.h"
 
-#include <string.h>
-
-#include "inflight.h"
-
-/* Rings and tables are the guest's and may lie at any byte of its memory. */
+/* An indirect table may begin at any byte of guest memory, so loads must not assume alignment. */
 struct unaligned_u64 {
 	uint64_t v;
 } __attribute__((packed, may_alias));
 
-/* One descriptor, copied once: two loads of eight bytes, never repeated. */
+/* Copy one descriptor with two loads of eight bytes, each done once. */
 static struct vring_desc load_desc(const void *at)
 {
 	const volatile struct unaligned_u64 *p = at;
@@ -51,10 +49,10 @@ static void *ring_part(const struct guest_mem *mem, const struct vq_setup *s, ui
 enum vq_start_error vq_start(struct vq *vq, const struct guest_mem *mem, const struct vq_setup *s)
 {
 	vq_stop(vq);
-	/* 2.7: the queue size is a power of two; ours is bounded besides. */
+	/* 2.7: the queue size is a power of two. VQ_MAX_SIZE is our own limit. */
 	if (!is_power_of_two(s->size) || s->size > VQ_MAX_SIZE)
 		return VQ_START_SIZE;
-	/* 2.7: lengths and alignments of the three parts, each on its own. */
+	/* 2.7: length and alignment of each of the three parts. */
 	vq->desc = ring_part(mem, s, s->desc, 16ull * s->size, VRING_DESC_ALIGN_SIZE);
 	if (!vq->desc)
 		return VQ_START_DESC;
@@ -91,7 +89,7 @@ void vq_stop(struct vq *vq)
 	vq->inflight = NULL;
 }
 
-/* A walk in progress. */
+/* State of walking one descriptor chain. */
 struct walk {
 	const struct vq *vq;
 	struct iovec *iov;
@@ -108,7 +106,7 @@ static enum guest_fault fault(struct walk *w, enum guest_fault f, uint64_t detai
 	return f;
 }
 
-/* Add one buffer, in as many pieces as it crosses regions. */
+/* Add one buffer to the list; a buffer that crosses regions of guest memory becomes several entries. */
 static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
 {
 	bool in = d->flags & VRING_DESC_F_WRITE;
@@ -121,7 +119,7 @@ static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
 	/* 2.7.4.2: all writable buffers come after all readable ones. */
 	if (!in && w->writable_seen)
 		return fault(w, FAULT_WRITE_ORDER, addr);
-	/* 2.7.5.1: not more than 2^32 bytes in one chain. */
+	/* 2.7.5.1: at most 2^32 bytes in one chain. */
 	if (w->out_len + w->in_len + left > UINT32_MAX)
 		return fault(w, FAULT_TOTAL_LEN, w->out_len + w->in_len + left);
 	while (left) {
@@ -129,7 +127,7 @@ static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
 		uint64_t span = shm_span(w->vq->mem, addr, &p);
 		uint32_t piece = (uint32_t)MIN(span, left);
 
-		/* CVE-2016-7422, CVE-2018-1059: each byte lies in guest memory. */
+		/* CVE-2016-7422, CVE-2018-1059: each byte must lie in guest memory. */
 		if (!piece)
 			return fault(w, FAULT_ADDR_RANGE, d->addr);
 		if (w->niov >= w->cap)
@@ -149,9 +147,9 @@ static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
 }
 
 /*
- * One table, from entry @i on: the queue's own, or an indirect one. Stops at the
- * end of the chain, or at a descriptor that points at an indirect table (only
- * where @top), which is then in *@table with its flag on.
+ * Walk one table (the queue's, or an indirect one) from entry @i on, to the end of the
+ * chain. @top: this is the queue's table, and a descriptor with VRING_DESC_F_INDIRECT
+ * ends the walk and is stored in *@table.
  */
 static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t entries, uint16_t i, bool top,
 				   struct vring_desc *table)
@@ -165,14 +163,14 @@ static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t
 		/* 2.7.5.1, CVE-2019-9547: a chain is not longer than the queue. */
 		if (w->buffers >= w->vq->size)
 			return fault(w, FAULT_CHAIN_LONG, w->buffers);
-		/* A loop ends before a descriptor is read a second time: it may say something else. */
+		/* Stop a loop before any descriptor is read twice: the guest may have changed it since. */
 		if (seen[i / 64] & (1ull << (i % 64)))
 			return fault(w, FAULT_CHAIN_LONG, i);
 		seen[i / 64] |= 1ull << (i % 64);
 		d = load_desc(desc + 16ul * i);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			*table = d;
-			/* 2.7.5.3.1: a table does not hold tables. */
+			/* 2.7.5.3.1: no indirect table inside an indirect table. */
 			return top ? FAULT_NONE : fault(w, FAULT_INDIRECT_NESTED, i);
 		}
 		w->buffers++;
@@ -187,7 +185,7 @@ static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t
 	}
 }
 
-/* 2.7.5.3: the chain goes on in the table that @d points at. */
+/* Walk the indirect table that @d points to (2.7.5.3). */
 static enum guest_fault walk_indirect(struct walk *w, const struct vring_desc *d)
 {
 	struct vring_desc none;
@@ -230,12 +228,12 @@ enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, 
 	return f;
 }
 
-/* Read and judge avail->idx. False after a fault. */
+/* Read avail->idx and judge it. False after a fault. */
 static bool look(struct vq *vq)
 {
 	uint16_t idx = load16(&vq->avail->idx);
 
-	/* 2.7.13.3, CVE-2016-5403: never more chains available than there are entries. */
+	/* 2.7.13.3, CVE-2016-5403: at most as many chains as the queue has entries. */
 	if ((uint16_t)(idx - vq->last_avail) > vq->size) {
 		guest_fault(vq, FAULT_AVAIL_IDX, idx);
 		return false;
@@ -262,7 +260,7 @@ enum vq_pop vq_pop(struct vq *vq, struct iovec *iov, unsigned cap, struct vq_cha
 			return VQ_POP_EMPTY;
 		head = load16(&vq->avail->ring[vq->last_avail & (vq->size - 1)]);
 	}
-	/* 2.7.8: a driver reuses no descriptor before it came back. */
+	/* 2.7.8: a driver must not reuse a descriptor before the device has returned it. */
 	f = vq->in_flight >= vq->size ? FAULT_USED_FULL : vq_walk(vq, head, iov, cap, out, &detail);
 	if (f != FAULT_NONE) {
 		guest_fault(vq, f, detail);
@@ -317,7 +315,7 @@ bool vq_publish(struct vq *vq)
 
 	if (!vq->running || !n)
 		return false;
-	/* 2.7.8.2: the entries are there before the index that covers them. */
+	/* 2.7.8.2: the entries must be visible before the index that covers them. */
 	smp_wmb();
 	store16(&vq->used->idx, vq->next_used);
 	vq->published = vq->next_used;
@@ -332,7 +330,7 @@ bool vq_wants_call(struct vq *vq)
 
 	if (!vq->running)
 		return false;
-	/* The used index is out before the driver's wish is read. */
+	/* Publish the used index before reading whether the driver wants an interrupt. */
 	smp_mb();
 	if (vq->event_idx) {
 		uint16_t event = load16(&vq->avail->ring[vq->size]);
@@ -359,7 +357,7 @@ bool vq_enable_kicks(struct vq *vq)
 {
 	if (!vq->running)
 		return false;
-	/* avail_event stands behind the used ring's last entry (2.7.8). */
+	/* avail_event follows the last entry of the used ring (2.7.8). */
 	if (vq->event_idx)
 		store16((uint16_t *)&vq->used->ring[vq->size], vq->avail_seen);
 	else if (vq->kicks_off)
@@ -377,6 +375,6 @@ void vq_disable_kicks(struct vq *vq)
 	if (!vq->event_idx)
 		store16(&vq->used->flags, VRING_USED_F_NO_NOTIFY);
 	else if (!vq_has_news(vq))
-		/* An event that was passed stays behind by itself; this one is put there. */
+		/* A driver that has passed avail_event does not kick; otherwise put avail_event behind it. */
 		store16((uint16_t *)&vq->used->ring[vq->size], (uint16_t)(vq->avail_seen - 1));
 }

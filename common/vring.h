@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Split virtqueues as the device sees them (virtio 1.2, clause 2.7), and the
- * walker of descriptor chains. Nothing here does I/O, logs or allocates, and
- * nothing believes the guest: see the rules in docs/architecture.md, "Rings".
+ * The device side of split virtqueues (virtio 1.2, clause 2.7). A driver puts a request
+ * into a queue as a *chain* of descriptors, each of which names a buffer in guest memory.
+ * vq_pop() takes the next chain and judges it; vq_push() and vq_publish() return it.
+ * All descriptors of all devices are judged here: see "Rings" in docs/architecture.md.
  *
- * Every field in guest memory is read once, into a local, and judged there.
+ * Nothing here does I/O, logs or allocates. Each field in guest memory is read once, into
+ * a local variable, and judged there.
  */
 #ifndef COMMON_VRING_H
 #define COMMON_VRING_H
@@ -12,128 +14,126 @@
 #include <linux/virtio_ring.h>
 #include <sys/uio.h>
 
-#include "fault.h"
-#include "shm.h"
-#include "util.h"
+#include "common/fault.h"
+#include "common/shm.h"
+#include "common/util.h"
 
-/* Largest queue that is accepted. A power of two, and no more than IOV_MAX. */
+/* Largest queue size that is accepted. A power of two, at most IOV_MAX. */
 #define VQ_MAX_SIZE 1024
 
 struct inflight_queue;
 
-/* Set up by vq_start(), fixed until vq_stop(): geometry is never read again from shared state. */
+/* One queue. vq_start() sets size and addresses; they are never read again from shared memory. */
 struct vq {
-	unsigned index;	  /* of its device */
-	const char *name; /* device, for lines: "blk0" */
-	uint16_t size;	  /* power of two, <= VQ_MAX_SIZE */
-	bool running;	  /* vq_start() succeeded, no fault, not stopped */
-	bool enabled;	  /* SET_VRING_ENABLE, or the transport's queue_enable */
+	unsigned index;	  /* Number of the queue in its device */
+	const char *name; /* Name of the device for messages: "blk0" */
+	uint16_t size;	  /* Entries: a power of two, at most VQ_MAX_SIZE */
+	bool running;	  /* vq_start() succeeded, and neither a fault nor vq_stop() came since */
+	bool enabled;	  /* SET_VRING_ENABLE, or queue_enable of virtio-pci */
 	bool event_idx, indirect;
-	bool broken; /* guest_fault() was called; until the next vq_start() */
+	bool broken; /* guest_fault() was called since vq_start() */
 
-	struct vring_desc *desc; /* shared with the guest, as are the next two */
-	struct vring_avail *avail;
-	struct vring_used *used;
+	struct vring_desc *desc;   /* Guest memory: the guest can change it at any time */
+	struct vring_avail *avail; /* The same */
+	struct vring_used *used;   /* The same */
 	const struct guest_mem *mem;
 
-	uint16_t last_avail; /* next entry of avail to take */
-	uint16_t avail_seen; /* avail->idx when it was last read and judged */
-	uint16_t next_used;  /* our own used->idx, with what is not published yet; never read back */
-	uint16_t published;  /* what used->idx was set to */
-	uint16_t signalled;  /* next_used at the last call that was made or judged */
-	bool signalled_valid;
-	uint16_t in_flight; /* popped, not yet pushed */
-	bool kicks_off;	    /* as the driver was last told */
+	uint16_t last_avail;  /* Index of the next entry of the available ring to take */
+	uint16_t avail_seen;  /* avail->idx when it was last read and judged */
+	uint16_t next_used;   /* Private copy of used->idx, including chains not yet published */
+	uint16_t published;   /* Value last written to used->idx */
+	uint16_t signalled;   /* used->idx when vq_wants_call() last decided */
+	bool signalled_valid; /* signalled is set since vq_start() */
+	uint16_t in_flight;   /* Chains popped and not yet pushed */
+	bool kicks_off;	      /* vq_disable_kicks() was called last */
 	/*
-	 * The device is not waiting for chains on this queue (a receive queue that
-	 * has buffers): the loop leaves kicks off until the device clears it.
+	 * The device does not need chains now (a receive queue that has buffers): the
+	 * loop leaves kicks disabled until the device clears this.
 	 */
 	bool quiet;
 	struct inflight_queue *inflight; /* common/inflight.h; NULL: not tracked */
 
 	void (*on_fault)(struct vq *vq, enum guest_fault f, uint64_t detail);
-	void *owner; /* the device's */
+	void *owner; /* For the device's own use */
 
-	uint64_t n_new; /* chains taken from the available ring since vq_start(), less those given back */
+	uint64_t n_new; /* Chains taken from the available ring since vq_start(), minus those given back */
 	uint64_t n_chains, n_calls, n_calls_suppressed, n_faults;
 };
 
-/* What a queue starts from; addresses are already pointers, checked by vq_start(). */
+/* Parameters of vq_start(), as the front-end or driver sent them: not checked yet. */
 struct vq_setup {
 	uint16_t size;
 	uint16_t last_avail;
 	uint64_t desc, avail, used;
-	bool addresses_are_uva; /* vhost-user: front-end addresses; transports: guest physical */
+	bool addresses_are_uva; /* True: addresses of the front-end (vhost-user); false: guest physical */
 	bool event_idx, indirect;
 };
 
 enum vq_start_error {
 	VQ_START_OK,
-	VQ_START_SIZE,	/* 0, not a power of two, or over VQ_MAX_SIZE */
-	VQ_START_DESC,	/* out of memory or not 16-aligned (2.7: each part on its own) */
-	VQ_START_AVAIL, /* out of memory or not 2-aligned */
-	VQ_START_USED,	/* out of memory or not 4-aligned */
+	VQ_START_SIZE,	/* Size is 0, not a power of two, or larger than VQ_MAX_SIZE */
+	VQ_START_DESC,	/* Descriptor table outside guest memory or not aligned to 16 bytes (2.7) */
+	VQ_START_AVAIL, /* Available ring outside guest memory or not aligned to 2 bytes */
+	VQ_START_USED,	/* Used ring outside guest memory or not aligned to 4 bytes */
 };
 
-/* next_used is taken over from used->idx, as the vhost-user specification has it. */
+/*
+ * Validate @s and start the queue. The next used index is read from used->idx, as the
+ * vhost-user specification demands. @mem must stay mapped until vq_stop().
+ */
 enum vq_start_error vq_start(struct vq *vq, const struct guest_mem *mem, const struct vq_setup *s);
+/* Stop the queue and drop its pointers into guest memory. */
 void vq_stop(struct vq *vq);
 
-/* One chain, judged: the first nout entries of iov are readable, the next nin writable. */
+/* A judged chain. Its buffers are in a list: first @nout that the device reads, then @nin that it writes. */
 struct vq_chain {
-	uint16_t head;
+	uint16_t head; /* Index of its first descriptor, for vq_push() */
 	uint16_t nout, nin;
-	uint32_t out_len, in_len; /* bytes */
+	uint32_t out_len, in_len; /* Total bytes of the two kinds */
 };
 
 enum vq_pop { VQ_POP_CHAIN, VQ_POP_EMPTY, VQ_POP_FAULT };
 
 /*
- * The walker: a pure function of what it reads. Follows the chain at @head,
- * fills at most @cap entries of @iov, never writes past them, reads no
- * descriptor twice, takes at most vq->size buffers (direct and indirect
- * together; the one that points at an indirect table is not a buffer). Returns
- * FAULT_NONE or the reason; *@detail is the value at fault.
- * A buffer that crosses from one region into an adjacent one is split.
+ * Follow the chain that begins at descriptor @head, judge each descriptor, and store its
+ * buffers in @iov, at most @cap entries. Reads no descriptor twice. Accepts at most
+ * vq->size buffers, direct and indirect together; a descriptor that points to an indirect
+ * table does not count. A buffer that crosses from one region of guest memory into the
+ * next one becomes two entries. Returns FAULT_NONE or the reason; *@detail: the invalid
+ * value. Has no side effects on @vq.
  */
 enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, unsigned cap, struct vq_chain *out,
 			 uint64_t *detail);
 
-/* Take the next available chain. On VQ_POP_FAULT guest_fault() has been called. */
+/*
+ * Take the next available chain and judge it, as vq_walk() does. VQ_POP_FAULT: the chain
+ * is invalid, guest_fault() was called and the queue has stopped.
+ */
 enum vq_pop vq_pop(struct vq *vq, struct iovec *iov, unsigned cap, struct vq_chain *out);
 /*
- * Give the last @n popped chains back unread (receive queues that run out of
- * room): the ones popped last, none of them pushed.
+ * Undo the last @n calls of vq_pop(), for a receive queue with too few buffers for a
+ * frame. None of these chains may have been pushed.
  */
 void vq_unpop(struct vq *vq, unsigned n);
 
 /*
- * Put a chain on the used ring without publishing it; @written: bytes written
- * into it. After a fault or a stop it only forgets the chain.
+ * Put a chain on the used ring; the driver sees it after vq_publish(). @written: bytes
+ * that the device wrote into its buffers. After a fault or vq_stop() it drops the chain.
  */
 void vq_push(struct vq *vq, uint16_t head, uint32_t written);
-/* Publish everything pushed so far: one store to used->idx. False if there was nothing. */
+/* Publish all chains pushed so far with one store to used->idx. False if there were none. */
 bool vq_publish(struct vq *vq);
-/* After vq_publish(): does the driver want a call? (2.7.7.2, 2.7.10; counts both answers) */
+/* After vq_publish(): true if the driver wants an interrupt (2.7.7.2, 2.7.10). Counts both results. */
 bool vq_wants_call(struct vq *vq);
 
 /*
- * Ask the driver for kicks, or not (2.7.10.1). vq_enable_kicks() returns true
- * if chains came in that vq_pop() has not seen: then work on, a kick may have
- * been missed.
+ * Ask the driver to send kicks, or not to (2.7.10.1). vq_enable_kicks() returns true if
+ * chains have arrived that vq_pop() has not seen: continue working, because the driver
+ * may not have kicked for them.
  */
 bool vq_enable_kicks(struct vq *vq);
 void vq_disable_kicks(struct vq *vq);
-/* Has the driver added chains since avail->idx was last judged? One read, nothing written. */
+/* True if the driver has added chains since avail->idx was last judged. Only reads. */
 bool vq_has_news(const struct vq *vq);
-
-/* Copy between iovecs and a flat buffer; returns the bytes copied. Skips @off bytes first. */
-size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, size_t len);
-size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t off, const void *buf, size_t len);
-/*
- * The part [off, off + len) of @iov as a new list of at most @cap; returns its
- * count, or -1 if it does not fit or is not all there.
- */
-int iov_slice(const struct iovec *iov, unsigned n, size_t off, size_t len, struct iovec *to, unsigned cap);
 
 #endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Words of a command line: numbers, switches, hardware addresses. Runs in the
- * parent, and in a helper that was started by hand, before anything is opened;
- * it only judges what it reads.
+ * Parsing of option values: numbers, on/off, MAC addresses. Runs in the parent and in
+ * stand-alone helpers, before any file is opened. It has no side effects.
  */
-#include "words.h"
-
 #include <string.h>
 
-#include "util.h"
+#include "common/util.h"
+#include "common/words.h"
 
 static bool is_digit(char c)
 {
@@ -71,14 +69,14 @@ const char *parse_mac(const char *s, uint8_t mac[ETH_ALEN])
 		int low = high < 0 ? -1 : hex_digit(s[1]);
 
 		if (low < 0 || s[2] != (i == ETH_ALEN - 1 ? '\0' : ':'))
-			return "is no hardware address (write it as 02:11:22:33:44:55)";
+			return "is not a MAC address (write it as 02:11:22:33:44:55)";
 		mac[i] = (uint8_t)(high << 4 | low);
 		s += 3;
 	}
 	if (mac[0] & 1)
-		return "is a group address; the first byte of a NIC's own address is even";
+		return "is a multicast address; a NIC's own address has an even first byte, like 02:11:22:33:44:55";
 	if (!memcmp(mac, zero, ETH_ALEN))
-		return "is all zero; give the guest an address of its own";
+		return "is all zero; write an address like 02:11:22:33:44:55";
 	return NULL;
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which frames may pass, in either direction, and with which header. Runs in
- * netd, on copies of what the guest or the tap gave; never touches guest memory,
- * never does I/O.
+ * Decides which frames may pass, in each direction, and with which virtio-net header. Runs
+ * in netd on copies of the header and the frame; never touches guest memory and does no
+ * I/O.
  *
- * Field names and rules: virtio 1.2, 5.1.6.2 (transmission) and 5.1.6.4
- * (reception). x86 alone, so the legacy header's byte order is little-endian too.
+ * Field names and rules: virtio 1.2, 5.1.6.2 (transmission) and 5.1.6.4 (reception). Only
+ * x86 is supported, so the header of legacy drivers is little-endian too.
  */
-#include "frames.h"
-
 #include <string.h>
 
-/* Offsets and sizes that segmentation relies on. */
+#include "netd/frames.h"
+
+/* Sizes and offsets of TCP and UDP headers, in bytes. */
 enum {
 	TCP_MIN_HLEN = 20,
 	TCP_CSUM_OFFSET = 16,
@@ -20,12 +20,27 @@ enum {
 	CSUM_BYTES = 2,
 };
 
-#define HOST_GSO                                                                                  \
-	(BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) | \
-	 BIT(VIRTIO_NET_F_HOST_USO))
-#define GUEST_GSO                                                                                    \
-	(BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) | \
-	 BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6))
+#define HOST_GSO                                                                                        \
+	(BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_HOST_TSO6) | BIT64(VIRTIO_NET_F_HOST_ECN) | \
+	 BIT64(VIRTIO_NET_F_HOST_USO))
+#define GUEST_GSO                                                                                          \
+	(BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) | BIT64(VIRTIO_NET_F_GUEST_ECN) | \
+	 BIT64(VIRTIO_NET_F_GUEST_USO4) | BIT64(VIRTIO_NET_F_GUEST_USO6))
+
+const char *frame_drop_text(enum frame_verdict v)
+{
+	static const char *const text[] = {
+		[FRAME_OK] = NULL,
+		[FRAME_SIZE] = "dropped: too short or too long for a frame",
+		[FRAME_CLAIM] = "dropped: it claims an IP address that is not the guest's",
+		[FRAME_SPOOF] = "dropped: the source address is not the guest's",
+		[FRAME_CSUM] = "dropped: its header asks for an impossible checksum",
+		[FRAME_GSO] = "dropped: its header asks for an impossible segmentation",
+		[FRAME_REACH] = "dropped: not to be reached",
+	};
+
+	return text[v];
+}
 
 uint32_t frame_rx_max(uint64_t features, unsigned mtu)
 {
@@ -42,30 +57,30 @@ uint64_t frame_offered(uint32_t t)
 
 	if (!(t & TUN_F_CSUM))
 		return 0;
-	f |= BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM);
+	f |= BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_GUEST_CSUM);
 	if (t & TUN_F_TSO4)
-		f |= BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO4);
+		f |= BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO4);
 	if (t & TUN_F_TSO6)
-		f |= BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_GUEST_TSO6);
+		f |= BIT64(VIRTIO_NET_F_HOST_TSO6) | BIT64(VIRTIO_NET_F_GUEST_TSO6);
 	if ((t & TUN_F_TSO_ECN) && (t & (TUN_F_TSO4 | TUN_F_TSO6)))
-		f |= BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_GUEST_ECN);
-	/* The tap knows UDP segmentation for both protocols or for none. */
+		f |= BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_GUEST_ECN);
+	/* A tap supports UDP segmentation for IPv4 and IPv6, or for neither. */
 	if ((t & TUN_F_USO4) && (t & TUN_F_USO6))
-		f |= BIT(VIRTIO_NET_F_HOST_USO) | BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
+		f |= BIT64(VIRTIO_NET_F_HOST_USO) | BIT64(VIRTIO_NET_F_GUEST_USO4) | BIT64(VIRTIO_NET_F_GUEST_USO6);
 	return f;
 }
 
 uint64_t frame_effective(uint64_t f)
 {
 	/* 5.1.3.1: segmentation needs the checksum feature of its direction, ECN needs TSO. */
-	if (!(f & BIT(VIRTIO_NET_F_CSUM)))
+	if (!(f & BIT64(VIRTIO_NET_F_CSUM)))
 		f &= ~HOST_GSO;
-	if (!(f & BIT(VIRTIO_NET_F_GUEST_CSUM)))
+	if (!(f & BIT64(VIRTIO_NET_F_GUEST_CSUM)))
 		f &= ~GUEST_GSO;
-	if (!(f & (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))))
-		f &= ~BIT(VIRTIO_NET_F_HOST_ECN);
-	if (!(f & (BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6))))
-		f &= ~BIT(VIRTIO_NET_F_GUEST_ECN);
+	if (!(f & (BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_HOST_TSO6))))
+		f &= ~BIT64(VIRTIO_NET_F_HOST_ECN);
+	if (!(f & (BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6))))
+		f &= ~BIT64(VIRTIO_NET_F_GUEST_ECN);
 	return f;
 }
 
@@ -73,40 +88,41 @@ uint32_t frame_tap_offloads(uint64_t f, uint32_t confirmed)
 {
 	uint32_t t = 0;
 
-	if (f & BIT(VIRTIO_NET_F_GUEST_CSUM))
+	if (f & BIT64(VIRTIO_NET_F_GUEST_CSUM))
 		t |= TUN_F_CSUM;
-	if (f & BIT(VIRTIO_NET_F_GUEST_TSO4))
+	if (f & BIT64(VIRTIO_NET_F_GUEST_TSO4))
 		t |= TUN_F_TSO4;
-	if (f & BIT(VIRTIO_NET_F_GUEST_TSO6))
+	if (f & BIT64(VIRTIO_NET_F_GUEST_TSO6))
 		t |= TUN_F_TSO6;
-	if (f & BIT(VIRTIO_NET_F_GUEST_ECN))
+	if (f & BIT64(VIRTIO_NET_F_GUEST_ECN))
 		t |= TUN_F_TSO_ECN;
-	/* tun's set_offload() refuses one of the two without the other. */
-	if ((f & BIT(VIRTIO_NET_F_GUEST_USO4)) && (f & BIT(VIRTIO_NET_F_GUEST_USO6)))
+	/* The tun driver (set_offload()) refuses one of these two without the other. */
+	if ((f & BIT64(VIRTIO_NET_F_GUEST_USO4)) && (f & BIT64(VIRTIO_NET_F_GUEST_USO6)))
 		t |= TUN_F_USO4 | TUN_F_USO6;
 	return t & confirmed;
 }
 
-/* The feature that lets a header carry segmentation @type; 0 if there is none. */
+/* The feature that a frame with segmentation @type requires; 0 if the type is unknown. */
 static uint64_t gso_feature(uint8_t type, bool from_guest)
 {
 	switch (type) {
 	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return from_guest ? BIT(VIRTIO_NET_F_HOST_TSO4) : BIT(VIRTIO_NET_F_GUEST_TSO4);
+		return from_guest ? BIT64(VIRTIO_NET_F_HOST_TSO4) : BIT64(VIRTIO_NET_F_GUEST_TSO4);
 	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return from_guest ? BIT(VIRTIO_NET_F_HOST_TSO6) : BIT(VIRTIO_NET_F_GUEST_TSO6);
+		return from_guest ? BIT64(VIRTIO_NET_F_HOST_TSO6) : BIT64(VIRTIO_NET_F_GUEST_TSO6);
 	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return from_guest ? BIT(VIRTIO_NET_F_HOST_USO)
-				  : BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
+		return from_guest ? BIT64(VIRTIO_NET_F_HOST_USO)
+				  : BIT64(VIRTIO_NET_F_GUEST_USO4) | BIT64(VIRTIO_NET_F_GUEST_USO6);
 	default:
 		return 0;
 	}
 }
 
 /*
- * 5.1.6.2.1: a segmented frame carries NEEDS_CSUM, a gso_size, and headers that
- * lie inside it; the checksum is where its protocol has it. hdr_len is a hint
- * (5.1.6.2.2): raised to the headers' true end, never believed past the frame.
+ * Check the segmentation fields of a frame from the guest. 5.1.6.2.1: it must have
+ * NEEDS_CSUM, a gso_size, headers that lie inside the frame, and the checksum at the
+ * offset of its protocol. hdr_len is only a hint (5.1.6.2.2): it is raised to the end of
+ * the headers, and refused if it is larger than the frame.
  */
 static enum frame_verdict judge_tx_gso(struct virtio_net_hdr *h, uint64_t len, uint64_t features)
 {
@@ -117,7 +133,7 @@ static enum frame_verdict judge_tx_gso(struct virtio_net_hdr *h, uint64_t len, u
 
 	if (!(features & gso_feature(type, true)))
 		return FRAME_GSO;
-	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) && (udp || !(features & BIT(VIRTIO_NET_F_HOST_ECN))))
+	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) && (udp || !(features & BIT64(VIRTIO_NET_F_HOST_ECN))))
 		return FRAME_GSO;
 	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || h->csum_offset != offset)
 		return FRAME_GSO;
@@ -139,10 +155,10 @@ enum frame_verdict frame_judge_tx(struct virtio_net_hdr_mrg_rxbuf *m, const uint
 		return FRAME_SPOOF;
 
 	m->num_buffers = 0;
-	/* DATA_VALID and RSC_INFO are the device's to set (5.1.6.2.1); the rest is unknown. */
+	/* Only a device may set DATA_VALID and RSC_INFO (5.1.6.2.1); other flags are unknown. */
 	h->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	if (h->flags) {
-		if (!(features & BIT(VIRTIO_NET_F_CSUM)) || h->csum_start < ETH_HLEN ||
+		if (!(features & BIT64(VIRTIO_NET_F_CSUM)) || h->csum_start < ETH_HLEN ||
 		    (uint64_t)h->csum_start + h->csum_offset + CSUM_BYTES > len)
 			return FRAME_CSUM;
 	} else {
@@ -164,7 +180,7 @@ enum frame_verdict frame_judge_rx(struct virtio_net_hdr_mrg_rxbuf *m, uint64_t l
 	if (len < ETH_HLEN || len > FRAME_MAX)
 		return FRAME_SIZE;
 	h->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
-	if (!(features & BIT(VIRTIO_NET_F_GUEST_CSUM))) {
+	if (!(features & BIT64(VIRTIO_NET_F_GUEST_CSUM))) {
 		if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 			return FRAME_CSUM;
 		h->flags = 0;
@@ -173,7 +189,7 @@ enum frame_verdict frame_judge_rx(struct virtio_net_hdr_mrg_rxbuf *m, uint64_t l
 		return FRAME_OK;
 	if (!(features & gso_feature(type, false)))
 		return FRAME_GSO;
-	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) && !(features & BIT(VIRTIO_NET_F_GUEST_ECN)))
+	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) && !(features & BIT64(VIRTIO_NET_F_GUEST_ECN)))
 		return FRAME_GSO;
 	return FRAME_OK;
 }

@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From the tap to the guest. Runs in netd, confined, on rings that the guest
- * owns. The kernel writes frames straight into receive buffers; only the header
- * passes through a local copy, which is written to the guest once.
+ * Moves frames from the tap to the guest. Runs in netd, confined, on rings in guest
+ * memory. readv() writes each frame directly into receive buffers of the guest; only the
+ * header goes through a local copy, which is checked and then written to the guest once.
  *
- * With mergeable buffers enough chains for the largest possible frame are
- * gathered before a read, kept over the frames of one wake-up, and what is left
- * goes back to the ring at its end: between wake-ups no guest buffer is held.
+ * With mergeable buffers (VIRTIO_NET_F_MRG_RXBUF) a frame may span several chains. Before a
+ * read, enough chains for the largest possible frame are popped into a pool. The pool is
+ * used for all frames of one call; what is left is given back to the ring (vq_unpop()), so
+ * that no buffer is held between calls.
  */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
 
-#include "netd.h"
+#include "common/iov.h"
+#include "netd/netd.h"
+#include "netd/rx.h"
+#include "netd/tap.h"
 
-/* A frame up to this is small, */
+/* Frames up to this size are small, in bytes. */
 #define RX_SMALL 2048
-/* and after so many of them in a row the next one is expected to be: see read_held(). */
+/* After this many small frames in a row, expect the next one to be small: see read_held(). */
 #define RX_SMALL_ROW 16
-/* Entries that one readv() may take beside the header's and the sentinel's. */
+/* Entries of one readv() for guest buffers; the header and the sentinel need one each. */
 #define RX_IOV_USE (IOV_MAX - 2)
-/* A chain has at most VQ_MAX_SIZE pieces, and one may begin at the last entry in use. */
+/*
+ * Size of the pool's list. A chain of VQ_MAX_SIZE pieces must fit behind RX_IOV_USE used
+ * entries; the second RX_IOV_USE makes pool_compact() rare.
+ */
 #define RX_IOV_ALL (1 + 2 * RX_IOV_USE + VQ_MAX_SIZE)
 
 struct rx_chain {
@@ -29,15 +36,15 @@ struct rx_chain {
 	uint32_t len;
 };
 
-/* Chains taken from the ring and not yet given back, oldest first; their pieces lie in a row. */
+/* Chains that were popped and not yet pushed or given back, oldest first. */
 static struct {
 	struct rx_chain chain[VQ_MAX_SIZE];
-	unsigned first, last;		  /* chain[first..last) */
-	struct iovec iov[RX_IOV_ALL + 1]; /* iov[begin..end); begin >= 1; the last is the sentinel's */
-	unsigned begin, end;
-	uint64_t bytes;		       /* in all those chains */
-	struct iovec hdr[TAP_HDR_LEN]; /* where the first chain's header goes, cut off its pieces */
-	unsigned hdr_pieces;	       /* 0: not cut off yet */
+	unsigned first, last;		  /* In use: chain[first .. last) */
+	struct iovec iov[RX_IOV_ALL + 1]; /* Buffers of these chains, in order; one spare for the sentinel */
+	unsigned begin, end;		  /* In use: iov[begin .. end); begin >= 1, for the tap's header */
+	uint64_t bytes;			  /* Total size of these chains */
+	struct iovec hdr[TAP_HDR_LEN];	  /* Place of the virtio-net header in the first chain */
+	unsigned hdr_pieces;		  /* Entries of hdr; 0: not determined yet */
 } pool;
 
 enum rx_result { RX_DONE, RX_DRY, RX_STARVED, RX_FAULT };
@@ -50,7 +57,7 @@ static void pool_clear(void)
 	pool.hdr_pieces = 0;
 }
 
-/* Makes room at the end of both arrays; what is in use moves to their beginning. */
+/* Move the used entries of both arrays to their start, to make room at the end. */
 static void pool_compact(void)
 {
 	unsigned n = pool.end - pool.begin, c = pool.last - pool.first;
@@ -63,7 +70,7 @@ static void pool_compact(void)
 	pool.last = c;
 }
 
-/* Takes one chain. False: the ring is empty, or a fault (then vq->broken). */
+/* Pop one chain into the pool. False if the ring is empty, the pool full, or after a fault (vq->broken). */
 static bool pool_take(struct vq *vq, unsigned hdr_len)
 {
 	struct vq_chain ch;
@@ -74,7 +81,7 @@ static bool pool_take(struct vq *vq, unsigned hdr_len)
 		return false;
 	if (vq_pop(vq, &pool.iov[pool.end], VQ_MAX_SIZE, &ch) != VQ_POP_CHAIN)
 		return false;
-	/* 5.1.6.3.1: receive buffers are the device's to write and hold at least the header. */
+	/* 5.1.6.3.1: receive buffers must be writable and have room for the header. */
 	if (ch.nout || ch.in_len < hdr_len) {
 		guest_fault(vq, ch.nout ? FAULT_BAD_LAYOUT : FAULT_NO_WRITABLE, ch.head);
 		return false;
@@ -85,7 +92,7 @@ static bool pool_take(struct vq *vq, unsigned hdr_len)
 	return true;
 }
 
-/* Gathers chains until they hold @bytes (one chain is enough unless they may be merged). */
+/* Pop chains until the pool has room for @bytes; if @merge is false, pop only one. */
 static void pool_fill(struct vq *vq, uint64_t bytes, bool merge, unsigned hdr_len)
 {
 	while (pool.first == pool.last || (merge && pool.bytes < bytes && pool.end - pool.begin < RX_IOV_USE))
@@ -93,7 +100,7 @@ static void pool_fill(struct vq *vq, uint64_t bytes, bool merge, unsigned hdr_le
 			return;
 }
 
-/* Cuts the header's @len bytes off the first chain's pieces, once. */
+/* Reserve the first @len bytes of the first chain for the header, unless that was done. */
 static void pool_cut_header(unsigned len)
 {
 	unsigned n = 0;
@@ -114,7 +121,10 @@ static void pool_cut_header(unsigned len)
 	pool.hdr_pieces = n;
 }
 
-/* The first chain's header and @len bytes are in place: onto the used ring with what it took. */
+/*
+ * A frame of @len bytes is in the pool's first chains. Write its header @h and push the
+ * chains that it occupies.
+ */
 static void pool_use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mrg_rxbuf *h, unsigned hdr_len,
 		     uint32_t len)
 {
@@ -124,7 +134,7 @@ static void pool_use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mr
 
 	for (uint64_t sum = 0; sum < left; sum += pool.chain[k++].len)
 		used++;
-	h->num_buffers = used; /* 5.1.6.4.1: 1 without mergeable buffers */
+	h->num_buffers = used; /* 5.1.6.4.1: must be 1 without mergeable buffers */
 	iov_from_buf(pool.hdr, pool.hdr_pieces, 0, h, hdr_len);
 	while (used--) {
 		struct rx_chain *c = &pool.chain[pool.first++];
@@ -140,7 +150,7 @@ static void pool_use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mr
 	be->stats.bytes_read += len;
 }
 
-/* Bytes of a frame that the chain or chains at hand can take, after the header. */
+/* Largest frame that fits into the pool, or into its first chain if @merge is false. */
 static uint64_t pool_room(bool merge, unsigned hdr_len)
 {
 	uint64_t all = merge ? pool.bytes : pool.chain[pool.first].len;
@@ -160,19 +170,53 @@ static ssize_t tap_read(struct net_pair *p, const struct iovec *iov, int n)
 	p->tap_readable = false;
 	if (errno != EAGAIN && !p->tap_dead) {
 		p->tap_dead = true;
-		log_line(LOG_ERROR, "the tap cannot be read any more: %m");
+		log_line(LOG_ERROR, "cannot read from the tap; the guest receives no more frames: %m");
 	}
 	return -1;
 }
 
+/* A frame of passt's into the side buffer: its length; 0: a part of one; -1: none, or never again. */
+static ssize_t passt_read(struct backend *be, struct net_pair *p)
+{
+	struct netd *n = netd_of(be);
+	ssize_t got = stream_read(&n->stream, p->tap, p->held.data);
+
+	if (got > 0)
+		user_learn(&n->user, &n->c.user, p->held.data, (size_t)got, now_ms());
+	if (got >= 0)
+		return got;
+	if (errno == EINPROGRESS)
+		return 0;
+	p->tap_readable = false;
+	if (errno == EAGAIN || p->tap_dead)
+		return -1;
+	/* The supervisor starts passt and this process again, as a pair. */
+	p->tap_dead = true;
+	if (errno == EPROTO)
+		log_line(LOG_ERROR, "passt sent what is no frame; its connection is over");
+	else if (errno != EPIPE)
+		log_line(LOG_ERROR, "the connection to passt cannot be read: %m");
+	be->gone = true;
+	be->exit_status = 1;
+	return -1;
+}
+
+/* Captured frames are always read into private memory (the held frame): see rx_one(). */
+static void record(struct netd *n, const struct net_pair *p, uint32_t len, const char *why)
+{
+	capture_frame(&n->capture, CAPTURE_TO_GUEST, p->held.data, FRAME_MAX, len, why);
+}
+
 /*
- * Strips the tap's header length from what was read and judges the frame.
- * False: it is dropped and counted.
+ * Check a frame for which readv() returned @got bytes. @room: bytes that the buffers could
+ * hold. Sets *@len to its length without header. Returns false after counting it as
+ * dropped.
  */
 static bool judge(struct backend *be, struct net_pair *p, struct virtio_net_hdr_mrg_rxbuf *h, ssize_t got,
 		  uint64_t room, uint32_t *len)
 {
 	struct netd *n = netd_of(be);
+	enum frame_verdict v;
 
 	if ((size_t)got < n->tap_hdr) {
 		be->stats.dropped_bad++;
@@ -184,16 +228,24 @@ static bool judge(struct backend *be, struct net_pair *p, struct virtio_net_hdr_
 	bucket_take(&n->rx_bytes, *len);
 	if (*len > room) {
 		be->stats.dropped_full++;
+		if (n->capture.on)
+			record(n, p, *len, "dropped: longer than any frame");
 		return false;
 	}
-	if (frame_judge_rx(h, *len, n->features) != FRAME_OK) {
+	v = frame_judge_rx(h, *len, n->features);
+	if (v != FRAME_OK) {
 		be->stats.dropped_bad++;
+		if (n->capture.on)
+			record(n, p, *len, frame_drop_text(v));
 		return false;
 	}
 	return true;
 }
 
-/* Read one frame into the pool's first chains. A byte past their end shows a frame that was cut. */
+/*
+ * Read one frame directly into the pool's first chains. One byte behind them, the
+ * sentinel, is read too if the frame is longer than the chains; it is then dropped.
+ */
 static enum rx_result read_direct(struct backend *be, struct net_pair *p, struct vq *vq, bool merge)
 {
 	struct netd *n = netd_of(be);
@@ -228,36 +280,47 @@ static enum rx_result read_direct(struct backend *be, struct net_pair *p, struct
 	return RX_DONE;
 }
 
-/* Put the held frame into the guest's buffers. False: there is no room yet. */
+/* The held frame was delivered (@why is NULL) or dropped: record it in the capture file. Returns true. */
+static bool let_go_of_held(struct backend *be, struct net_pair *p, const char *why)
+{
+	struct netd *n = netd_of(be);
+
+	p->held.full = false;
+	be->stats.dropped_full += why != NULL;
+	if (n->capture.on)
+		record(n, p, p->held.len, why);
+	return true;
+}
+
+/* Copy the held frame into guest buffers, or drop it. False if it has to wait for more buffers. */
 static bool deliver_held(struct backend *be, struct net_pair *p, struct vq *vq)
 {
 	struct netd *n = netd_of(be);
 	struct held_frame *f = &p->held;
+	bool merge = n->features & BIT64(VIRTIO_NET_F_MRG_RXBUF);
 
-	pool_fill(vq, (uint64_t)f->len + n->hdr_len, true, n->hdr_len);
+	pool_fill(vq, (uint64_t)f->len + n->hdr_len, merge, n->hdr_len);
 	if (vq->broken)
 		return false;
-	if (pool.first != pool.last && pool_room(true, n->hdr_len) >= f->len) {
+	if (pool.first != pool.last && pool_room(merge, n->hdr_len) >= f->len) {
 		pool_cut_header(n->hdr_len);
 		iov_from_buf(&pool.iov[pool.begin], pool.end - pool.begin, 0, f->data, f->len);
 		pool_use(be, vq, &f->hdr, n->hdr_len, f->len);
-		f->full = false;
-		return true;
+		return let_go_of_held(be, p, NULL);
 	}
-	/* The guest has given more since, and still too little: it may never be enough. */
-	if (f->chains && pool.last - pool.first > f->chains) {
-		be->stats.dropped_full++;
-		f->full = false;
-		return true;
-	}
+	/* The guest has added buffers, but not enough. Drop the frame: more may never come. */
+	if ((!merge && pool.first != pool.last) || (f->chains && pool.last - pool.first > f->chains))
+		return let_go_of_held(be, p, "dropped: the guest's receive buffers have no room for it");
 	f->chains = (uint16_t)MAX(pool.last - pool.first, 1u);
 	return false;
 }
 
 /*
- * Into the side buffer first, to see how long the frame is: because there is too little
- * room for the largest one; or because it will be a small one, whose copy costs less than
- * gathering dozens of chains for the largest.
+ * Read one frame into private memory, then copy it to the guest. Used if the pool has too
+ * little room for the largest frame, because the real length is known only after the read.
+ * Used if a small frame is expected: copying it costs less than popping dozens of chains.
+ * Used if frames are captured: the guest could change a frame in its own memory before it
+ * is recorded.
  */
 static enum rx_result read_held(struct backend *be, struct net_pair *p, struct vq *vq)
 {
@@ -267,7 +330,9 @@ static enum rx_result read_held(struct backend *be, struct net_pair *p, struct v
 	ssize_t got;
 
 	memset(&f->hdr, 0, sizeof(f->hdr));
-	got = tap_read(p, iov, ARRAY_SIZE(iov));
+	got = n->c.user.on ? passt_read(be, p) : tap_read(p, iov, ARRAY_SIZE(iov));
+	if (got == 0)
+		return RX_DONE;
 	if (got < 0)
 		return RX_DRY;
 	if (!judge(be, p, &f->hdr, got, FRAME_MAX, &f->len))
@@ -280,8 +345,9 @@ static enum rx_result read_held(struct backend *be, struct net_pair *p, struct v
 static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *vq)
 {
 	struct netd *n = netd_of(be);
-	bool merge = n->features & BIT(VIRTIO_NET_F_MRG_RXBUF);
-	bool small = merge && p->small_row == RX_SMALL_ROW;
+	bool merge = n->features & BIT64(VIRTIO_NET_F_MRG_RXBUF);
+	bool copy = n->capture.on || n->c.user.on;
+	bool small = copy || (merge && p->small_row == RX_SMALL_ROW);
 	uint64_t want = (uint64_t)n->rx_max + n->hdr_len;
 	enum rx_result r;
 
@@ -295,7 +361,8 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 			return RX_FAULT;
 		if (pool.first == pool.last)
 			return RX_STARVED;
-		r = !merge || (!small && pool.bytes >= want) ? read_direct(be, p, vq, merge) : read_held(be, p, vq);
+		r = !copy && (!merge || (!small && pool.bytes >= want)) ? read_direct(be, p, vq, merge)
+									: read_held(be, p, vq);
 	}
 	return vq->broken ? RX_FAULT : r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tap's own calls (linux/if_tun.h). Everything but tap_set_offload() runs
- * before confinement; under the supervisor the parent has made the tap, and
- * stand-alone netd opens it here.
+ * System calls on taps (linux/if_tun.h), and the timer of rate limits. Only
+ * tap_set_offload() and rate_timer_again() run after confinement. Started by the
+ * supervisor, netd gets its tap from the parent; stand-alone netd opens it here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "netd.h"
+#include "common/bucket.h"
+#include "common/closefds.h"
+#include "common/fdtab.h"
+#include "netd/frames.h"
+#include "netd/tap.h"
 
 int tap_open(char name[IFNAMSIZ], unsigned pairs)
 {
@@ -67,7 +71,7 @@ uint32_t tap_probe(int fd)
 	static const uint32_t more[] = { TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO4 | TUN_F_TSO_ECN, TUN_F_USO4 | TUN_F_USO6 };
 	uint32_t got = 0;
 
-	/* The kernel refuses bits that it does not know: each is tried with what it builds on. */
+	/* The kernel refuses unknown flags, so try each one together with the flags that it requires. */
 	if (tap_set_offload(fd, TUN_F_CSUM) == 0)
 		got = TUN_F_CSUM;
 	for (unsigned i = 0; got && i < ARRAY_SIZE(more); i++)
@@ -102,28 +106,19 @@ int tap_set_offload(int fd, uint32_t offloads)
 
 int rate_timer_open(void)
 {
-	const struct itimerspec every = { { 0, RATE_TICK_MS * 1000000L }, { 0, RATE_TICK_MS * 1000000L } };
+	const struct itimerspec every = { { 0, BUCKET_TICK_MS * 1000000L }, { 0, BUCKET_TICK_MS * 1000000L } };
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	int e;
 
-	if (fd < 0)
+	if (place_fd(fd, HFD_TIMER) < 0)
 		return -1;
-	if (timerfd_settime(fd, 0, &every, NULL) == 0 && (fd == HFD_TIMER || dup3(fd, HFD_TIMER, O_CLOEXEC) >= 0)) {
-		if (fd != HFD_TIMER)
-			close(fd);
-		return 0;
-	}
-	e = errno;
-	close(fd);
-	errno = e;
-	return -1;
+	return timerfd_settime(HFD_TIMER, 0, &every, NULL);
 }
 
 void rate_timer_again(void)
 {
 	uint64_t expirations;
 
-	/* One that has not expired yet has nothing to read, and will. */
+	/* EAGAIN: it has not expired since the last read, so it will expire anyway. */
 	if (read(HFD_TIMER, &expirations, sizeof(expirations)) < 0)
 		return;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The policy compiler: runs on the build host alone. Reads policy/NAME.policy
- * (policy/README.md), has libseccomp make the filter for the target's
- * architecture, and writes it as a C array, so that no process of the program
- * proper ever builds a filter. A line that it does not understand whole is an
- * error, with file and line.
+ * The policy compiler. Runs only on the build host. Reads policy/NAME.policy
+ * (policy/README.md), lets libseccomp build the filter for the target's
+ * architecture, and writes it as a C array, so that no process of lguest-sep
+ * itself ever builds a filter. A line that it does not fully understand is an
+ * error, reported with file and line.
  */
 #include <ctype.h>
 #include <libgen.h>
@@ -25,18 +25,18 @@
 #define MAX_CALLS  160
 #define MAX_DEPTH  4
 #define LINE_SIZE  512
-#define NAMES_SIZE 512 /* numbers in the table of names */
+#define NAMES_SIZE 512 /* Numbers in the table of names. */
 
 struct compiler {
 	scmp_filter_ctx ctx;
 	uint32_t arch;
 	const char *arch_name;
-	const char *file; /* for errors: the file and line being read */
+	const char *file; /* For errors: the file and line being read. */
 	unsigned line, depth;
 	bool have_default;
-	uint32_t fallback;		 /* the default action */
-	char call[MAX_CALLS][NAME_SIZE]; /* allowed, each once */
-	bool bare[MAX_CALLS];		 /* whatever its arguments */
+	uint32_t fallback;		 /* The default action. */
+	char call[MAX_CALLS][NAME_SIZE]; /* Allowed calls, each once. */
+	bool bare[MAX_CALLS];		 /* Allowed with any arguments. */
 	unsigned ncalls, nrules, nconditions;
 };
 
@@ -70,7 +70,7 @@ static enum scmp_compare take_operator(const char **p)
 	fail("no comparison at '%s'", *p);
 }
 
-/* An int argument (a descriptor, AT_FDCWD) is compared as 32 bits where the mask says so. */
+/* A mask of 32 bits compares an int argument (a descriptor, AT_FDCWD) without its upper half. */
 static struct scmp_arg_cmp one_condition(const char **p)
 {
 	uint64_t width = c.arch == SCMP_ARCH_X86 ? UINT32_MAX : UINT64_MAX;
@@ -79,12 +79,12 @@ static struct scmp_arg_cmp one_condition(const char **p)
 
 	skip_space(p);
 	if (**p < '0' || **p > '5')
-		fail("a condition begins with an argument's number, 0 to 5, not '%s'", *p);
+		fail("a condition begins with the number of an argument, 0 to 5, not with '%s'", *p);
 	cmp.arg = (unsigned)(*(*p)++ - '0');
 	if (take(p, "in ")) {
 		base = expression(p);
 		if (!take(p, "/"))
-			fail("'in' is followed by BASE/COUNT");
+			fail("after 'in', BASE/COUNT is expected");
 		count = expression(p);
 		if (count == 0 || (count & (count - 1)) || base % count)
 			fail("COUNT of 'in' is a power of two, and BASE a multiple of it");
@@ -131,9 +131,11 @@ static int resolve(const char *name)
 {
 	int nr = seccomp_syscall_resolve_name_arch(SCMP_ARCH_NATIVE, name);
 
-	/* Younger than Debian 12's libseccomp; 64-bit kernels alone have it. */
+	/* Newer than Debian 12's libseccomp. Only 64-bit kernels have it. */
 	if (nr == __NR_SCMP_ERROR && !strcmp(name, "mseal") && c.arch == SCMP_ARCH_X86_64)
 		return 462;
+	if (nr == __NR_SCMP_ERROR && !strcmp(name, "fchmodat2"))
+		return 452;
 	if (nr == __NR_SCMP_ERROR)
 		fail("no such system call: '%s'", name);
 	return nr;
@@ -147,17 +149,17 @@ static void add_rule(uint32_t action, const char *name, unsigned n, const struct
 	/* Negative numbers are calls that the target does not have; socket calls on i386 are the
 	 * exception. */
 	if (here < 0 && !(c.arch == SCMP_ARCH_X86 && here > -200))
-		fail("'%s' does not exist on %s: say so with [ARCH] in front", name, c.arch_name);
+		fail("'%s' does not exist on %s: write [ARCH] in front of it", name, c.arch_name);
 	if (action == c.fallback)
-		return; /* what happens to it anyway */
+		return; /* The default does the same. */
 	rc = seccomp_rule_add_array(c.ctx, action, nr, n, cmp);
 	if (rc && rc != -EEXIST)
-		fail("libseccomp refuses this rule: %s", strerror(-rc));
+		fail("libseccomp rejects this rule: %s", strerror(-rc));
 	(void)seccomp_syscall_priority(c.ctx, nr, (uint8_t)(c.ncalls < 250 ? 255 - c.ncalls : 5));
 }
 
-/* i386: the calls of old go through one number, and what they are given lies in memory that no
- * filter sees. */
+/* On i386, older programs make all socket calls through socketcall(2); its arguments are in memory, where no
+ * filter can see them. */
 static bool add_socketcall(uint32_t action, const char *name)
 {
 	struct scmp_arg_cmp cmp = { .arg = 0, .op = SCMP_CMP_EQ };
@@ -182,8 +184,8 @@ static void add_call(uint32_t action, const char *name, unsigned n, const struct
 			if (strcmp(i386_names[i].name, name) != 0)
 				continue;
 			replaced = i386_names[i].replaced;
-			for (unsigned k = 0; k < 3 && i386_names[i].i386[k]; k++)
-				add_rule(action, i386_names[i].i386[k], n, cmp);
+			for (unsigned k = 0; k < 3 && i386_names[i].calls[k]; k++)
+				add_rule(action, i386_names[i].calls[k], n, cmp);
 		}
 	}
 	if (!replaced)
@@ -217,7 +219,7 @@ static uint32_t take_errno(const char **p)
 	return SCMP_ACT_ERRNO((uint32_t)lookup(word) & 0xffff);
 }
 
-/* One architecture, and every other way into the kernel (x32, or i386 from x86-64) ends the
+/* Allow one architecture: every other entry into the kernel (x32, or i386 from x86-64) kills the
  * process. */
 static void set_arch(void)
 {
@@ -244,9 +246,9 @@ static void default_line(const char *p)
 	c.fallback = action = take_errno(&p);
 	if (c.nrules)
 		fail("the default comes before the first rule");
-	/* A context's default is fixed when it is made: make it anew. */
+	/* The default of a context is fixed when it is created: replace the context. */
 	if (seccomp_reset(c.ctx, action))
-		fail("libseccomp does not set the default");
+		fail("libseccomp cannot set the default");
 	set_arch();
 }
 
@@ -262,7 +264,7 @@ static void include_line(const char *p)
 		name[n++] = *p++;
 	name[n] = '\0';
 	if (!n || *p)
-		fail("'include' is followed by a policy's name");
+		fail("after 'include', the name of a policy is expected");
 	snprintf(dir, sizeof(dir), "%s", c.file);
 	if (snprintf(path, sizeof(path), "%s/%s.policy", dirname(dir), name) >= (int)sizeof(path))
 		fail("path too long");
@@ -271,7 +273,7 @@ static void include_line(const char *p)
 	c.line = line;
 }
 
-/* "[i386] " in front: true if the line is for another architecture. */
+/* Skips "[i386] " at the start of a line. True if the line is for another architecture. */
 static bool other_arch(const char **p)
 {
 	char word[NAME_SIZE];
@@ -298,10 +300,10 @@ static void rule_line(const char *p)
 		take_word(&p, word);
 		action = take_errno(&p);
 		if (!word[0])
-			fail("errno NAME ERROR");
+			fail("expected errno NAME ERROR");
 	}
 	if (!word[0])
-		fail("a system call's name is missing");
+		fail("the name of a system call is missing");
 	n = conditions(&p, cmp);
 	if (action == SCMP_ACT_ALLOW)
 		count_call(word, n);
@@ -378,6 +380,7 @@ static void write_filter(const char *out, const char *name, const struct sock_fi
 {
 	FILE *f = fopen(out, "we");
 	char symbol[NAME_SIZE];
+	bool self = false;
 	size_t i;
 
 	if (!f)
@@ -385,14 +388,16 @@ static void write_filter(const char *out, const char *name, const struct sock_fi
 	for (i = 0; name[i] && i + 1 < sizeof(symbol); i++)
 		symbol[i] = name[i] == '-' ? '_' : name[i];
 	symbol[i] = '\0';
-	fprintf(f, "/* Made from %s.policy for %s by policy/compile. */\n", name, c.arch_name);
+	for (i = 0; i < n; i++)
+		self |= insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && insns[i].k == POLICY_SELF;
+	fprintf(f, "/* Generated from %s.policy for %s by policy/compile. */\n", name, c.arch_name);
 	fprintf(f, "#include \"policy/policies.h\"\n\nstatic const struct sock_filter insns[] = {\n");
 	for (i = 0; i < n; i++)
 		fprintf(f, "\t{ 0x%04x, %u, %u, 0x%08x },\n", insns[i].code, insns[i].jt, insns[i].jf, insns[i].k);
 	fprintf(f,
 		"};\n\nconst struct policy policy_%s = {\n\t.name = \"%s\",\n\t.insns = insns,\n"
-		"\t.ninsns = %u,\n\t.ncalls = %u,\n\t.nrules = %u,\n\t.nconditions = %u,\n};\n",
-		symbol, name, n, c.ncalls, c.nrules, c.nconditions);
+		"\t.ninsns = %u,\n\t.ncalls = %u,\n\t.nrules = %u,\n\t.nconditions = %u,\n\t.names_self = %s,\n};\n",
+		symbol, name, n, c.ncalls, c.nrules, c.nconditions, self ? "true" : "false");
 	if (fclose(f)) {
 		unlink(out);
 		fail("%s: %s", out, strerror(errno));
@@ -408,7 +413,7 @@ static int write_names(const char *out)
 	c.file = out;
 	if (!f)
 		fail("%s", strerror(errno));
-	fprintf(f, "/* System calls of %s by number, made by policy/compile. */\n", c.arch_name);
+	fprintf(f, "/* System calls of %s by number, generated by policy/compile. */\n", c.arch_name);
 	fprintf(f, "#include \"policy/policies.h\"\n\nstatic const char *const names[] = {\n");
 	for (int nr = 0; nr < NAMES_SIZE; nr++) {
 		name = seccomp_syscall_resolve_num_arch(c.arch, nr);
@@ -421,7 +426,7 @@ static int write_names(const char *out)
 	return fclose(f) ? 1 : 0;
 }
 
-/* Name, calls, rules, rules with conditions, instructions; then the calls that have a rule without. */
+/* Name, calls, rules, rules with conditions, instructions; then the calls that are allowed with any arguments. */
 static void print_counts(const char *name, unsigned insns)
 {
 	printf("%s %u %u %u %u", name, c.ncalls, c.nrules, c.nconditions, insns);
@@ -443,7 +448,7 @@ static void start(const char *arch_name)
 		fail("unknown architecture '%s'", arch_name);
 	c.ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!c.ctx)
-		fail("libseccomp does not start");
+		fail("libseccomp cannot be initialized");
 	set_arch();
 }
 

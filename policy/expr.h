@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Expressions of a policy's conditions: NUMBER, SYMBOL, a|b, a+b, ~a, (a).
- * Build host only; included by policy/compile.c alone.
+ * Build host only; included only by policy/compile.c.
  */
 #ifndef POLICY_EXPR_H
 #define POLICY_EXPR_H
@@ -16,7 +16,7 @@
 
 #define NAME_SIZE 64
 
-/* Says what is wrong with the line that is being read, and ends. */
+/* Print the error with the current file and line, and exit with status 1. */
 static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 static void skip_space(const char **p)

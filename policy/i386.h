@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How a system call's name in a policy is understood on i386. Build host only;
- * included by policy/compile.c alone.
+ * The system calls that a name in a policy stands for on i386. Build host only;
+ * included only by policy/compile.c.
  */
 #ifndef POLICY_I386_H
 #define POLICY_I386_H
@@ -10,11 +10,11 @@
 #include <stdbool.h>
 
 /*
- * What glibc and older kernels call on i386 in place of, or besides, the call
- * of the same name on x86-64. @replaced: the first name is not used there.
+ * Calls that glibc makes on i386 instead of, or in addition to, the call of the
+ * same name on x86-64. @replaced: i386 does not use the first name.
  */
 static const struct {
-	const char *name, *i386[3];
+	const char *name, *calls[3];
 	bool replaced;
 } i386_names[] = {
 	{ "mmap", { "mmap2" }, true },
@@ -37,6 +37,7 @@ static const struct {
 	{ "fstatfs", { "fstatfs64" }, true },
 	{ "pwritev2", { "pwritev" }, false },
 	{ "getuid", { "getuid32" }, false },
+	{ "utimensat", { "utimensat_time64" }, false },
 	{ "wait4", { "waitpid" }, false },
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The names that a policy may use in place of numbers. Build host only; included
- * by policy/compile.c alone. Sizes inside ioctl numbers are the same for i386
- * and x86-64 in everything listed.
+ * only by policy/compile.c. The ioctl numbers listed contain sizes that are the
+ * same on i386 and x86-64.
  */
 #ifndef POLICY_SYMBOLS_H
 #define POLICY_SYMBOLS_H
@@ -10,14 +10,16 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/landlock.h>
 #include <linux/net.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -25,8 +27,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/ptrace.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -34,6 +36,7 @@
 #include <sys/wait.h>
 
 #include "common/fdtab.h"
+#include "common/sandbox.h"
 
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65
@@ -43,12 +46,12 @@
 #define F_ADD_SEALS 1033
 #define F_GET_SEALS 1034
 #endif
-/* ptrace requests are an enum in glibc and clash with linux/ptrace.h: by number. */
+/* By number: glibc's enum of ptrace requests clashes with linux/ptrace.h. */
 #define SYM_PTRACE_GET_SYSCALL_INFO 0x420e
 #define SYM_PTRACE_GETREGSET	    0x4204
 #define SYM_PTRACE_SETOPTIONS	    0x4200
 #define SYM_PTRACE_GETSIGINFO	    0x4202
-/* The i386 multiplexer's calls (linux/net.h) carry the calls' own names there. */
+/* The numbers of socketcall(2) on i386 are SYS_SOCKET and so on in linux/net.h. */
 
 struct symbol {
 	const char *name;
@@ -61,6 +64,7 @@ struct symbol {
 	}
 static const struct symbol symbols[] = {
 	/* common/fdtab.h */
+	{ "SELF", POLICY_SELF },
 	S(HFD_NULL_IN),
 	S(HFD_NULL_OUT),
 	S(HFD_DIAG),
@@ -74,12 +78,33 @@ static const struct symbol symbols[] = {
 	S(HFD_RINGEV),
 	S(HFD_TIMER),
 	S(HFD_INFLIGHT),
+	S(HFD_LOG),
+	S(HFD_SNAPMAP),
+	S(HFD_SNAPMAP2),
 	S(HFD_KICK0),
 	S(HFD_CALL0),
 	S(HFD_ERR0),
 	S(HFD_TAP0),
 	S(HFD_SCRATCH0),
+	S(HFD_CAPTURE),
+	S(HFD_NETLINK),
 	S(HFD_LIMIT),
+	S(HFD_ROOT),
+	S(FSD_FD0),
+	S(FSD_FD_LIMIT),
+	S(CFD_LISTEN),
+	S(CFD_CONSOLE),
+	S(CFD_DIAG),
+	S(CFD_CTL),
+	S(CFD_CONN0),
+	S(CFD_LIMIT),
+	S(LFD_END),
+	S(LFD_PARENT),
+	S(LFD_KILL),
+	S(LFD_ENABLED),
+	S(LFD_PROCS),
+	S(OFD_FROM),
+	S(OFD_TO),
 	S(VFD_CON_IN),
 	S(VFD_CON_OUT),
 	S(VFD_DIAG),
@@ -87,6 +112,7 @@ static const struct symbol symbols[] = {
 	S(VFD_MEM),
 	S(VFD_KERNEL),
 	S(VFD_INITRD),
+	S(VFD_FIRMWARE),
 	S(VFD_ENGINE),
 	S(VFD_MONITOR),
 	S(VFD_SERIAL),
@@ -96,10 +122,15 @@ static const struct symbol symbols[] = {
 	S(VFD_REPLY),
 	S(VFD_WAIT),
 	S(VFD_RANDOM),
+	S(VFD_BASELINE),
+	S(VFD_SHARED),
+	S(VFD_SAVE),
 	S(VFD_FRONT0),
 	S(VFD_VCPU0),
 	S(VFD_SCRATCH0),
 	S(VFD_OWNKICK0),
+	S(VFD_LOG0),
+	S(VFD_PORT0),
 	S(VFD_QERR0),
 	S(VFD_QKICK0),
 	S(VFD_QCALL0),
@@ -111,6 +142,7 @@ static const struct symbol symbols[] = {
 	S(MAX_QUEUES),
 	S(MAX_DEVICES),
 	S(MAX_VCPUS),
+	S(MAX_OWN_KICKS),
 	/* memory */
 	S(PROT_NONE),
 	S(PROT_READ),
@@ -139,6 +171,7 @@ static const struct symbol symbols[] = {
 	S(GRND_NONBLOCK),
 	/* descriptors and files */
 	S(AT_FDCWD),
+	S(AT_REMOVEDIR),
 	S(AT_EMPTY_PATH),
 	S(AT_STATX_DONT_SYNC),
 	S(O_RDONLY),
@@ -152,6 +185,9 @@ static const struct symbol symbols[] = {
 	S(O_ACCMODE),
 	S(O_DIRECTORY),
 	S(O_PATH),
+	S(O_EXCL),
+	S(O_NOCTTY),
+	S(O_NOFOLLOW),
 	S(O_TMPFILE),
 	S(F_DUPFD),
 	S(F_DUPFD_CLOEXEC),
@@ -176,6 +212,8 @@ static const struct symbol symbols[] = {
 	S(FALLOC_FL_KEEP_SIZE),
 	S(FALLOC_FL_PUNCH_HOLE),
 	S(FALLOC_FL_ZERO_RANGE),
+	S(RENAME_NOREPLACE),
+	S(RENAME_EXCHANGE),
 	S(RWF_NOWAIT),
 	S(RWF_DSYNC),
 	S(RWF_HIPRI),
@@ -193,6 +231,7 @@ static const struct symbol symbols[] = {
 	S(AF_INET),
 	S(AF_INET6),
 	S(AF_NETLINK),
+	S(NETLINK_ROUTE),
 	S(AF_PACKET),
 	S(AF_UNSPEC),
 	S(SOCK_STREAM),
@@ -201,6 +240,7 @@ static const struct symbol symbols[] = {
 	S(SOCK_CLOEXEC),
 	S(SOCK_NONBLOCK),
 	S(SOL_SOCKET),
+	S(IPPROTO_TCP),
 	S(SO_ERROR),
 	S(SO_TYPE),
 	S(SO_DOMAIN),
@@ -220,6 +260,7 @@ static const struct symbol symbols[] = {
 	S(MSG_WAITALL),
 	/* terminals, taps, small ioctls */
 	S(TCGETS),
+	S(SIOCGIFNAME),
 	S(TCSETS),
 	S(TCSETSW),
 	S(TCSETSF),
@@ -227,6 +268,7 @@ static const struct symbol symbols[] = {
 	S(TIOCSWINSZ),
 	S(TIOCSTI),
 	S(TIOCGPGRP),
+	S(TIOCGWINSZ),
 	S(FIONREAD),
 	S(FIONBIO),
 	S(FIOCLEX),
@@ -309,6 +351,7 @@ static const struct symbol symbols[] = {
 	S(PR_GET_NAME),
 	S(PR_SET_PDEATHSIG),
 	S(PR_CAPBSET_READ),
+	S(PR_CAPBSET_DROP),
 	S(PR_SET_TIMERSLACK),
 	S(PR_SET_VMA),
 	S(ARCH_SET_FS),
@@ -416,6 +459,7 @@ static const struct symbol symbols[] = {
 	S(ENOSYS),
 	S(EPERM),
 	S(EACCES),
+	S(EOPNOTSUPP),
 	S(EINVAL),
 	S(ENOENT),
 	S(EAFNOSUPPORT),

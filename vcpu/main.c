@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The vCPU process: receive, map, confine, loop. It is what a guest takes over
- * first. It must never hold a disk, a tap, the terminal or a path.
+ * The vCPU process: receives its configuration, maps guest memory, confines itself and runs
+ * the guest. A guest that finds a bug compromises this process first, so it has no disk, no
+ * tap, no terminal and no access to paths.
  */
+#include <sys/prctl.h>
+
 #include "common/ctl.h"
 #include "common/log.h"
 #include "common/sandbox.h"
-#include "engine.h"
-
-/* An engine that this architecture's build lacks has no definition: then the address is NULL. */
-#pragma weak engine_qemu
-#pragma weak engine_kvm
-#pragma weak engine_lguest
+#include "vcpu/engine.h"
+#include "vcpu/vm.h"
 
 static struct role_config config;
 static struct vm vm = { .rc = &config, .c = &config.vcpu };
@@ -31,8 +30,8 @@ static const struct engine *pick_engine(enum engine_kind kind)
 }
 
 /*
- * Guest memory is one file: its beginning lies at 0, and what would reach into
- * the PCI hole below 4 GiB lies at 4 GiB. QEMU maps it by itself.
+ * Map guest memory: one file, whose first 3 GiB are at guest-physical address 0 and whose
+ * rest is at 4 GiB. With the qemu engine QEMU maps it. Returns 0, or -1 with vm.end set.
  */
 static int map(void)
 {
@@ -55,7 +54,7 @@ static int map(void)
 	return 0;
 }
 
-/* Confined: say which layers are missing. With --strict that is a reason not to go on. */
+/* Report to the supervisor that we are confined, and which layers are missing. With --strict, none may be. */
 static int ready(void)
 {
 	char text[LOG_LINE_MAX / 2];
@@ -64,36 +63,43 @@ static int ready(void)
 		return vm_fail(&vm, GUEST_ENGINE_FAILED, "the supervisor is gone: %m");
 	if (config.strict && vm.missing) {
 		sandbox_missing_text(vm.missing, text, sizeof(text));
-		return vm_fail(&vm, GUEST_ENGINE_FAILED, "--strict, and missing: %s", text);
+		return vm_fail(&vm, GUEST_ENGINE_FAILED, "--strict: this host lacks %s", text);
 	}
 	return 0;
 }
 
-/* The last words: why the guest ended. The exit status says only whether there were any. */
+/* Report why the guest ended. Returns the exit status: 0, or 1 if the supervisor could not be reached. */
 static int report(void)
 {
+	struct ctl_msg m = { .type = CTL_GUEST_END };
+
 	if (!vm.end)
-		vm_fail(&vm, GUEST_ENGINE_FAILED, "the engine ended without a reason");
-	return ctl_send_text(VFD_CTL, CTL_GUEST_END, vm.end, vm.end_text) < 0;
+		vm_fail(&vm, GUEST_ENGINE_FAILED, "the engine ended without reporting a reason");
+	m.value = vm.end;
+	m.detail = vm.end_report;
+	fmt_line(m.text, sizeof(m.text), "%s", vm.end_text);
+	return ctl_send(VFD_CTL, &m) < 0;
 }
 
 int main(void)
 {
 	const struct engine *engine;
 
+	sandbox_undumpable();
+	/* After execveat(), kernels before Linux 6.14 would show the descriptor's number as our name. */
+	prctl(PR_SET_NAME, "lguest-sep-vcpu");
 	log_to_ctl(VFD_CTL, "vcpu", LOG_INFO);
 	if (ctl_recv_config(VFD_CTL, ROLE_VCPU, &config) < 0)
-		die("no configuration: %m");
+		die("no valid configuration from the supervisor: %m");
 	log_to_ctl(VFD_CTL, config.name, config.log_level);
 
 	engine = pick_engine(config.vcpu.engine);
 	if (!engine) {
-		vm_fail(&vm, GUEST_ENGINE_FAILED, "this engine is not in this build yet");
+		vm_fail(&vm, GUEST_ENGINE_FAILED, "the supervisor's configuration names an unknown engine");
 		return report();
 	}
 	if (map() < 0 || engine->create(&vm) < 0 || engine->confine(&vm) < 0 || ready() < 0)
 		return report();
 	engine->run(&vm);
-	engine->destroy(&vm);
 	return report();
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Why a guest ended: the one place where an engine says so; and a descriptor's way
- * to its number, which may be such a reason. Runs in the vCPU process. It must
- * never end the process: vcpu/main.c reports what stands here.
+ * Helpers of all engines: recording why a guest ended, moving a descriptor to its number,
+ * entering the load phase. Runs in the vCPU process. Nothing here ends the process, because
+ * vcpu/main.c must still report the reason.
  */
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include "engine.h"
+#include "common/closefds.h"
+#include "common/fmt.h"
+#include "vcpu/engine.h"
+#include "vcpu/vm.h"
 
 int vm_fail(struct vm *v, enum guest_end end, const char *fmt, ...)
 {
@@ -22,9 +26,16 @@ int vm_fail(struct vm *v, enum guest_end end, const char *fmt, ...)
 
 int vm_place(struct vm *vm, int fd, int number)
 {
-	if (fd < 0 || (fd != number && dup3(fd, number, O_CLOEXEC) < 0))
-		return vm_fail(vm, GUEST_ENGINE_FAILED, "descriptor %d: %m", number);
-	if (fd != number)
-		close(fd);
+	return place_fd(fd, number) < 0 ? vm_fail(vm, GUEST_ENGINE_FAILED, "descriptor %d: %m", number) : 0;
+}
+
+int vm_load_phase(struct vm *vm, const struct policy *load, bool no_threads)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (no_threads && setrlimit(RLIMIT_NPROC, &none) < 0)
+		return vm_fail(vm, GUEST_ENGINE_FAILED, "cannot set RLIMIT_NPROC: %m");
+	if (sandbox_filter(load, &vm->missing) < 0)
+		return vm_fail(vm, GUEST_ENGINE_FAILED, "cannot install the loader's seccomp filter: %m");
 	return 0;
 }

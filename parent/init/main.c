@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lguest-sep-init, the spawner: process 1 of one role's namespaces. It starts
- * that role when the supervisor says so, reports how it ended, and ends when the
- * supervisor does, which ends everything in its namespaces. It was confined
- * before it was executed, holds nothing of the guest, and opens nothing.
+ * lguest-sep-init, the spawner: process 1 of one role's namespaces. It starts that
+ * role when the supervisor asks for it and reports how the role ended. It exits when
+ * the supervisor does, and the kernel then kills everything in its namespaces. It is
+ * confined before it is executed, has no access to the guest, and opens no file.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,18 +11,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/ctl.h"
+#include "common/fdpass.h"
 #include "common/sandbox.h"
-#include "init.h"
+#include "parent/init/place.h"
+#include "parent/init/tell.h"
+#include "parent/init/trace.h"
 
-/* Numbers below this are the role's at most; above it descriptors wait for their place. */
-#define MOST_FDS VFD_LIMIT
+/* Descriptors of the role have lower numbers than this. place() moves them above it while it fills the role's table. */
+#define MAX_FDS VFD_LIMIT
 
 static struct traced role;
 static struct child_state *child;
@@ -34,64 +37,10 @@ static void on_child(int sig)
 	child_changed = 1;
 }
 
-static void tell(const struct spawn_msg *m)
+/* Check a SPAWN_START with @n descriptors. Returns 0, or an errno value. */
+static int check_start(const struct spawn_msg *m, unsigned n)
 {
-	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	/* It may wait for the supervisor: there is nothing else to do. */
-	while (sendmsg(IFD_CMD, &mh, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			_exit(0);
-}
-
-static void tell_value(enum spawn_type type, uint32_t value)
-{
-	struct spawn_msg m = { .type = type, .value = value };
-
-	tell(&m);
-}
-
-void tell_untraced(void)
-{
-	struct spawn_msg m = { .type = SPAWN_STARTED, .value = (uint32_t)getpid(), .missing = LAYER_BIT(LAYER_TRACE) };
-
-	child->untraced = true;
-	tell(&m);
-}
-
-/* One packet with its descriptors; fds[] has *@n of them. 1; 0: none there; -1: the supervisor is gone. */
-static int hear(struct spawn_msg *m, int *fds, unsigned *n)
-{
-	union {
-		char buf[CMSG_SPACE(SPAWN_MAX_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { m, sizeof(*m) };
-	struct msghdr mh = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
-	};
-	ssize_t got = recvmsg(IFD_CMD, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c;
-
-	*n = 0;
-	if (got < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	if (got == 0)
-		return -1;
-	c = CMSG_FIRSTHDR(&mh);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		*n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(fds, CMSG_DATA(c), *n * sizeof(int));
-	}
-	if ((size_t)got != sizeof(*m) || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		m->type = 0; /* not a request: refused below */
-	return 1;
-}
-
-static int judge(const struct spawn_msg *m, unsigned n)
-{
-	if (m->nfds != n || n > SPAWN_MAX_FDS || m->nofile == 0 || m->nofile > MOST_FDS || m->role > 2)
+	if (m->nfds != n || n > SPAWN_MAX_FDS || m->nofile == 0 || m->nofile > MAX_FDS || m->role >= ROLE_COUNT)
 		return EINVAL;
 	for (unsigned i = 0; i < n; i++)
 		if (m->number[i] >= m->nofile)
@@ -101,7 +50,7 @@ static int judge(const struct spawn_msg *m, unsigned n)
 
 static void start(const struct spawn_msg *m, const int *fds, unsigned n)
 {
-	int error = judge(m, n);
+	int error = check_start(m, n);
 	pid_t pid;
 
 	if (error) {
@@ -121,59 +70,117 @@ static void start(const struct spawn_msg *m, const int *fds, unsigned n)
 	role.pid = pid;
 }
 
+/* How much processor time all threads of the role have used. clock_getcpuclockid(3) gives the clock's number. */
+static void tell_usage(void)
+{
+	struct spawn_msg m = { .type = SPAWN_USAGE };
+	struct timespec t;
+
+	if (clock_gettime((clockid_t)(~(unsigned)role.pid << 3 | 2), &t) < 0)
+		return;
+	m.cpu_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	tell(&m);
+}
+
+static void pause_role(uint32_t number)
+{
+	role.pause_number = number;
+	if (trace_pause(&role))
+		tell_value(SPAWN_PAUSED, number);
+}
+
 static void request(void)
 {
 	static struct spawn_msg m;
 	int fds[SPAWN_MAX_FDS], got;
-	unsigned n;
+	unsigned n = SPAWN_MAX_FDS;
 
-	got = hear(&m, fds, &n);
-	if (got < 0)
-		_exit(0);
+	got = fdpass_recv(IFD_CMD, &m, sizeof(m), fds, &n);
 	if (got == 0)
 		return;
+	if (got < 0 && errno != EPROTO)
+		_exit(0); /* The supervisor has ended. */
+	if (got < 0)
+		m.type = 0; /* Not a request: only close its descriptors. */
 	if (m.type == SPAWN_START)
 		start(&m, fds, n);
-	else if (m.type == SPAWN_KILL && role.pid)
+	else if (m.type == SPAWN_KILL && role.pid && !role.ended)
 		kill(role.pid, SIGKILL);
+	else if (m.type == SPAWN_GET_USAGE && role.pid && !role.ended)
+		tell_usage();
+	else if (m.type == SPAWN_PAUSE && role.pid && !role.ended)
+		pause_role(m.value);
+	else if (m.type == SPAWN_RESUME && role.pid && !role.ended)
+		trace_resume(&role);
 	while (n)
 		close(fds[--n]);
 }
 
-static void role_event(int status)
+/*
+ * Kill every process that the role has left behind. In process 1 of a pid namespace, kill(-1) reaches exactly the other
+ * processes of that namespace; elsewhere it would reach processes of the host.
+ */
+static void kill_the_rest(void)
 {
-	bool had_started = role.options_set || child->untraced;
+	if (getpid() == 1)
+		kill(-1, SIGKILL);
+}
 
+static uint64_t us_of(struct timeval t)
+{
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
+}
+
+static void role_event(int status, const struct rusage *usage)
+{
 	switch (trace_event(&role, status)) {
 	case TRACE_STARTED:
 		tell_value(SPAWN_STARTED, (uint32_t)role.pid);
 		break;
+	case TRACE_PAUSED:
+		tell_value(SPAWN_PAUSED, role.pause_number);
+		break;
 	case TRACE_ENDED:
-		role.pid = 0;
-		if (!had_started) {
-			tell_value(SPAWN_FAILED, child->error ? (uint32_t)child->error : ECANCELED);
-			break;
-		}
-		role.end.type = SPAWN_ENDED;
-		tell(&role.end);
+		role.end.cpu_us = us_of(usage->ru_utime) + us_of(usage->ru_stime);
+		role.end.peak_rss_kib = (uint64_t)usage->ru_maxrss;
+		role.ended = true;
+		kill_the_rest();
 		break;
 	default:
 		break;
 	}
 }
 
-/* Process 1 also buries what others left behind. */
+/* Report the role's end, once no process is left that it started: one would still hold its memory and descriptors. */
+static void report_end(void)
+{
+	bool had_started = role.options_set || child->untraced;
+
+	role.pid = 0;
+	role.ended = false;
+	if (!had_started) {
+		tell_value(SPAWN_FAILED, child->error ? (uint32_t)child->error : ECANCELED);
+		return;
+	}
+	role.end.type = SPAWN_ENDED;
+	tell(&role.end);
+}
+
+/* As PID 1, reap orphans too. */
 static void reap(void)
 {
+	struct rusage usage;
 	int status;
 	pid_t pid;
 
 	for (;;) {
-		pid = waitpid(-1, &status, WNOHANG | __WALL);
+		pid = wait4(-1, &status, WNOHANG | __WALL, &usage);
+		if (pid < 0 && errno == ECHILD && role.ended)
+			report_end();
 		if (pid <= 0)
 			return;
-		if (pid == role.pid)
-			role_event(status);
+		if (pid == role.pid && !role.ended)
+			role_event(status, &usage);
 	}
 }
 
@@ -192,7 +199,8 @@ int main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_child };
 	sigset_t blocked, open;
 
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	sandbox_undumpable();
+	prctl(PR_SET_NAME, "lguest-sep-init"); /* After execveat(), Linux before 6.14 names us after the descriptor. */
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);

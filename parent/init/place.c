@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between the spawner's fork and the role's execution: every descriptor to its
- * number, nothing else left open, limits, and then the one program. Runs in the
- * child; on failure it leaves the reason where the spawner sees it and ends.
+ * Between the spawner's fork and the role's exec: moves every descriptor to its number,
+ * closes all others, sets limits and executes the role's program. Runs in the child. On
+ * failure the child writes the reason to memory shared with the spawner, and exits.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -14,14 +15,17 @@
 #include <unistd.h>
 
 #include "common/closefds.h"
+#include "common/ctl.h"
 #include "common/fdtab.h"
-#include "init.h"
+#include "common/sandbox.h"
+#include "parent/init/place.h"
+#include "parent/init/tell.h"
 
 #ifndef AT_EMPTY_PATH
 #define AT_EMPTY_PATH 0x1000
 #endif
 
-/* Everything below @limit but the pipe for last words, which the role inherits. */
+/* Close all descriptors below @limit except IFD_DIAG, the pipe that becomes the role's standard error. */
 static void close_below(unsigned limit)
 {
 	close(0);
@@ -30,9 +34,9 @@ static void close_below(unsigned limit)
 }
 
 /*
- * Numbers that are asked for may be the ones that descriptors came in at: first
- * everything moves above the table, then the table is emptied, then filled.
- * What lies above goes when the program is executed.
+ * The number that a descriptor was received at may be one that another descriptor is to
+ * get. So move all of them above the table first, then empty the table, then fill it.
+ * exec closes the copies above the table, which are close-on-exec.
  */
 static int place(const struct spawn_msg *m, const int *fds, int *exe)
 {
@@ -67,28 +71,57 @@ static int limit(int which, uint64_t value)
 
 static int limits(const struct spawn_msg *m)
 {
-	if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_FSIZE, m->fsize) < 0 || limit(RLIMIT_NOFILE, m->nofile) < 0)
+	if (sandbox_no_core(NULL) < 0 || limit(RLIMIT_FSIZE, m->fsize) < 0 ||
+	    limit(RLIMIT_NOFILE, m->nofile + m->more) < 0)
 		return -1;
 	if (m->as && limit(RLIMIT_AS, m->as) < 0)
 		return -1;
 	return m->threads ? 0 : limit(RLIMIT_NPROC, 0);
 }
 
+/* Make an array of arguments, @argv with NULL at its end, of the list @args, in which NUL ends each word. */
+static void split(char *args, char **argv)
+{
+	unsigned n = 0;
+
+	for (char *p = args; p < args + SPAWN_ARGS_MAX && *p && n < SPAWN_ARGC_MAX; n++) {
+		argv[n] = p;
+		while (p < args + SPAWN_ARGS_MAX - 1 && *p)
+			p++;
+		*p++ = '\0';
+	}
+	argv[n] = NULL;
+}
+
 void role_start(const struct spawn_msg *m, const int *fds, struct child_state *state)
 {
-	static char name[3][24] = { "lguest-sep-vcpu", "lguest-sep-netd", "lguest-sep-blkd" };
+	static char name[ROLE_COUNT][24] = {
+		[ROLE_VCPU] = "lguest-sep-vcpu",	 [ROLE_NETD] = "lguest-sep-netd",
+		[ROLE_BLKD] = "lguest-sep-blkd",	 [ROLE_PASST] = "passt",
+		[ROLE_CONTROLD] = "lguest-sep-controld", [ROLE_FSD] = "lguest-sep-fsd",
+	};
+	static char args[SPAWN_ARGS_MAX];
+	static char *argv[SPAWN_ARGC_MAX + 1];
 	char supervised[] = "--supervised";
-	char *argv[] = { name[m->role], supervised, NULL }, *envp[] = { NULL };
+	char *envp[] = { NULL };
 	sigset_t none;
 	int exe;
 
+	argv[0] = name[m->role];
+	argv[1] = supervised;
+	if (m->role == ROLE_PASST) {
+		memcpy(args, m->words, sizeof(args));
+		split(args, argv);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Only where the role has no pid namespace does this add anything. */
+	/* Needed only if the role has no pid namespace, where the spawner's end would not end it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+	sandbox_undumpable();
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0) {
+		state->untraced = true;
 		tell_untraced();
+	}
 	if (place(m, fds, &exe) == 0 && limits(m) == 0)
 		syscall(__NR_execveat, exe, "", argv, envp, AT_EMPTY_PATH);
 #ifdef __i386__

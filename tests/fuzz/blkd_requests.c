@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: requests to the whole block device but its loop, on an image in memory:
- * headers, segments, lengths and directions as the input says. Each chain that
- * is taken comes back once, with a status; the disk keeps its size, and one
- * that is read-only its content.
+ * Fuzz: requests to the block device without its loop, on an image in memory. The input
+ * determines headers, segments, lengths and directions. Each taken chain must be answered
+ * once with a status; the disk keeps its size, and a read-only disk its content.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -13,8 +12,9 @@
 #include <linux/virtio_config.h>
 
 #include "blkd/device.h"
+#include "blkd/transfer.h"
 #include "common/log.h"
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/lib/world.h"
 
 #define DISK   (64u << 10)
@@ -97,12 +97,12 @@ static void start(uint8_t how)
 static void stop(void)
 {
 	be.c.ops->queue_stop(&be, &be.vq[0]);
-	/* A chain that is at fault never comes back. */
+	/* A faulty chain is never answered. */
 	PROMISE(be.vq[0].in_flight == (be.vq[0].broken ? be.vq[0].in_flight & 1 : 0));
 	PROMISE(!disk[PLAIN].busy[0]);
 }
 
-/* Where the data of a segment is: in any of the regions, across two, or nowhere. */
+/* Returns the address of a segment's data: in any region, across two, or outside. */
 static uint64_t somewhere(struct input *in)
 {
 	uint8_t what = take8(in);
@@ -121,7 +121,7 @@ static uint64_t somewhere(struct input *in)
 	}
 }
 
-/* One chain: a header, up to six segments, a status byte; each may be wrong. */
+/* Offer a chain of a header, up to six segments and a status byte; each may be invalid. */
 static void offer(struct input *in)
 {
 	struct virtio_blk_outhdr h = { 0 };
@@ -158,7 +158,7 @@ static void work(bool good_status)
 	uint64_t chains = vq->n_chains;
 	unsigned before = faults, writable = 0;
 
-	/* As it is offered: what is read from the disk may come to lie on the table. */
+	/* Remember the chain as it was offered, because data read from the disk may overwrite the table. */
 	for (unsigned i = 0; i < WORLD_SIZE; i++)
 		if (vq->desc[i].flags & VRING_DESC_F_WRITE)
 			writable += vq->desc[i].len;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: packets of the control channel, as the supervisor and as a role receive
- * them. What passes has its strings ended and printable and its numbers in range.
+ * Fuzz: packets of the control channel, as the supervisor and as a role receive them. In an
+ * accepted packet, strings are NUL-terminated and printable, and numbers are in range.
  */
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/ctl.h"
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 static struct role_config rc;
 
@@ -27,9 +27,14 @@ static void config(int fd, enum role role)
 	if (role == ROLE_BLKD) {
 		PROMISE(rc.blk.queues > 0 && rc.blk.queues <= MAX_QUEUES);
 		PROMISE(memchr(rc.blk.serial, '\0', sizeof(rc.blk.serial)));
+		PROMISE(!rc.blk.nbd || rc.blk.io == BLK_IO_SYNC);
 	} else if (role == ROLE_NETD) {
 		PROMISE(rc.net.queue_pairs > 0 && rc.net.queue_pairs <= MAX_QUEUES / 2);
-	} else {
+		PROMISE(!rc.net.ra.on || (rc.net.ra.interval_ms > 0 && rc.net.ra.ndns <= DHCP_RESOLVERS));
+	} else if (role == ROLE_FSD) {
+		PROMISE(rc.fs.inodes >= FSD_MIN_INODES && rc.fs.inodes <= FSD_MAX_INODES);
+		PROMISE(rc.fs.cache <= FS_CACHE_ALWAYS);
+	} else if (role == ROLE_VCPU) {
 		PROMISE(rc.vcpu.ndevices <= MAX_DEVICES && rc.vcpu.smp <= MAX_VCPUS);
 		PROMISE(memchr(rc.vcpu.cmdline, '\0', sizeof(rc.vcpu.cmdline)));
 	}
@@ -41,8 +46,25 @@ static void message(int fd)
 	int got = ctl_recv(fd, &m);
 
 	PROMISE(got != 0);
-	if (got == 1 && m.type != CTL_STATS)
+	if (got != 1 || m.type == CTL_STATS)
+		return;
+	if (m.type == CTL_STATE) {
+		printable(m.state.name, sizeof(m.state.name));
+		printable(m.state.kernel, sizeof(m.state.kernel));
+	} else if (m.type == CTL_ROLE_STATS) {
+		printable(m.role_stats.name, sizeof(m.role_stats.name));
+	} else if (m.type == CTL_PART) {
+		printable(m.part.name, sizeof(m.part.name));
+		printable(m.part.what, sizeof(m.part.what));
+		printable(m.part.ifname, sizeof(m.part.ifname));
+		printable(m.part.where, sizeof(m.part.where));
+		PROMISE(m.part.kind < PART_KINDS && m.part.detail < NET_KIND_COUNT);
+		PROMISE(m.queue < m.count && m.count <= MAX_PARTS);
+	} else if (m.type == CTL_CONSOLE) {
+		PROMISE(m.count <= sizeof(m.text));
+	} else {
 		printable(m.text, sizeof(m.text));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

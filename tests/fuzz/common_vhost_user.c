@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: everything that a front-end can say to the loop that netd and blkd share,
- * with descriptors of every kind, over a socket; and rings in the memory that it
- * hands over. After each connection nothing is left open or mapped.
+ * Fuzz: all messages of a front-end to the loop of netd and blkd, with descriptors of every
+ * kind, over a socket; and rings in the memory that it passes. After each connection,
+ * nothing may be left open or mapped.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include "common/backend.h"
+#include "common/iov.h"
 #include "common/log.h"
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #define QUEUES	 2
 #define MESSAGES 40
@@ -29,7 +30,7 @@ static int gift[KINDS];
 static uint8_t *mem;
 static unsigned starts, stops;
 
-/* The front-end: one step of the script a turn of the loop, so that rings work in between. */
+/* The front-end makes one step of the script per turn of the loop, so that rings work in between. */
 static struct input script;
 static unsigned steps;
 static int front;
@@ -50,7 +51,7 @@ static void queue_stop(struct backend *b, struct vq *vq)
 	stops++;
 }
 
-/* Each chain comes back with the bytes that it brought. */
+/* Answer each chain with its own bytes. */
 static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
 {
 	static struct iovec iov[VQ_MAX_SIZE];
@@ -135,14 +136,14 @@ static void prepare(void)
 	mem = mmap(NULL, MEM, PROT_READ | PROT_WRITE, MAP_SHARED, gift[SEALED], 0);
 	PROMISE(mem != MAP_FAILED);
 	PROMISE(backend_prepare(&be, &c) == 0);
-	/* Always ready: that is what gives next_step() its turns. */
+	/* An event that is always ready, so that next_step() is called in each turn. */
 	PROMISE(dup2(gift[EVENT], HFD_TIMER) == HFD_TIMER);
 	PROMISE(eventfd_write(HFD_TIMER, 1) == 0);
 	gift[EVENT] = high(eventfd(1, EFD_NONBLOCK));
 	PROMISE(backend_watch(&be, HFD_TIMER, EPOLLIN) == 0);
 }
 
-/* A good payload, more or less, for the requests that have one. */
+/* Fill in a mostly valid payload for requests that have one. */
 static uint32_t payload(struct vhu_msg *m, struct input *in)
 {
 	uint8_t v = take8(in);
@@ -223,7 +224,7 @@ static bool say(int sock, struct input *in)
 	m.request = request & 0x80 ? take32(in) : request;
 	m.flags = how & 0x10 ? take8(in) : VHU_VERSION | (how & 0x20 ? VHU_NEED_REPLY : 0);
 	m.size = payload(&m, in);
-	/* A length that lies; the bytes are those of the payload. */
+	/* A wrong length; the bytes are those of the payload. */
 	if (how & 0x40)
 		m.size = how & 0x80 ? take32(in) : take8(in);
 	if (nfds == 7)
@@ -259,7 +260,7 @@ static bool next_step(struct backend *b, int fd, uint32_t events)
 	return false;
 }
 
-/* Of the numbers that belong to a connection. */
+/* Returns how many descriptors of a connection are open. */
 static unsigned open_descriptors(void)
 {
 	unsigned n = 0;

@@ -18,7 +18,7 @@ static void second_cpu(void);
 #define le64toh(x) (second_cpu(), (uint64_t)(x))
 #include "common/vring.c"
 
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/lib/world.h"
 
 #define CAP 12

@@ -28,9 +28,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 	} while (0)
 
 /*
- * libFuzzer starts a program that names functions when it first meets a new one, and
- * speaks with it over the lowest free descriptors: numbers that a role's table has, and
- * a role would close. So it is started here, while those are taken.
+ * When libFuzzer first finds a new function, it starts a program that prints function names
+ * and connects to it over the lowest free descriptors. These numbers belong to a role's
+ * table, and the role would close them. So start that program here, while they are in use.
  */
 static inline void symbolizer_first(void)
 {
@@ -59,7 +59,7 @@ static inline size_t left(const struct input *in)
 	return (size_t)(in->end - in->p);
 }
 
-/* The next @len bytes; zeroes where the input has ended. */
+/* Take the next @len bytes of the input; zeroes after its end. */
 static inline void take(struct input *in, void *to, size_t len)
 {
 	size_t n = MIN(len, left(in));

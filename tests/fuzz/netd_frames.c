@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: virtio-net headers and frames, in both directions. What passes is what
- * its features allow, and nothing in it points outside the frame.
+ * Fuzz: virtio-net headers and frames in both directions. An accepted frame uses only
+ * negotiated features, and no field points outside the frame.
  */
 #include <linux/virtio_config.h>
 
-#include "fuzz.h"
 #include "netd/frames.h"
+#include "tests/fuzz/fuzz.h"
 
 #define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6)
 

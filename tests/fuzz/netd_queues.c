@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: netd's queues between a guest's chains and a tap, in both directions: a
- * pair of packet sockets stands in for the tap. What leaves has a header that
- * the driver's features allow and the guest's own address; what comes in stays
- * inside the buffers that were offered for it.
+ * Fuzz: netd's queues between a guest's chains and a tap, in both directions, with a socket
+ * pair in place of the tap. A sent frame must have a header that the driver's features allow
+ * and the guest's source address; a received one must stay inside the offered buffers.
  */
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -11,8 +10,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "fuzz.h"
+#include "netd/device.h"
 #include "netd/netd.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/lib/world.h"
 
 #define STEPS  64
@@ -70,7 +70,7 @@ static void restart(unsigned q)
 	start(q, true);
 }
 
-/* What the host gets: one packet a frame. */
+/* Read what the host receives: one packet per frame. */
 static void drain(void)
 {
 	static uint8_t got[TAP_HDR_LEN + FRAME_MAX + 64];
@@ -83,7 +83,7 @@ static void drain(void)
 		PROMISE(n >= TAP_HDR_LEN + ETH_HLEN && len <= FRAME_MAX);
 		PROMISE(!memcmp(got + TAP_HDR_LEN + ETH_ALEN, mac, sizeof(mac)));
 		PROMISE(!(h->flags & ~VIRTIO_NET_HDR_F_NEEDS_CSUM));
-		PROMISE(!h->flags || netd.features & BIT(VIRTIO_NET_F_CSUM));
+		PROMISE(!h->flags || netd.features & BIT64(VIRTIO_NET_F_CSUM));
 		PROMISE(!h->flags || (uint64_t)h->csum_start + h->csum_offset + 2 <= len);
 		PROMISE(!h->gso_type || (h->flags && h->gso_size && h->hdr_len <= len));
 	}
@@ -103,7 +103,7 @@ static uint64_t somewhere(struct input *in)
 	}
 }
 
-/* A chain of @n descriptors from entry @at on, all in one direction but where the input says else. */
+/* Offer a chain of descriptors in one direction, except where the input chooses the other one. */
 static void offer(struct input *in, unsigned q, bool header)
 {
 	struct vq *vq = &be.vq[q];
@@ -154,7 +154,7 @@ static void receive(struct input *in)
 	netd_ops.fd_ready(&be, HFD_TAP0, EPOLLIN | EPOLLOUT);
 }
 
-/* Used entries are of chains that were offered, and say no more than fits. */
+/* Check that used entries belong to offered chains, and that their lengths fit. */
 static void check_used(unsigned q)
 {
 	const struct vq *vq = &be.vq[q];
@@ -215,8 +215,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	offered = netd_init(&netd, &c);
 	how = take8(&in);
-	netd_ops.set_features(&be, how & 1 ? offered | BIT(VIRTIO_F_VERSION_1)
-					   : take64(&in) & (offered | BIT(VIRTIO_F_VERSION_1)));
+	netd_ops.set_features(&be, how & 1 ? offered | BIT64(VIRTIO_F_VERSION_1)
+					   : take64(&in) & (offered | BIT64(VIRTIO_F_VERSION_1)));
 	for (unsigned q = 0; q < QUEUES; q++)
 		start(q, how & 2);
 	for (unsigned steps = 0; left(&in) && steps < STEPS; steps++)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: the command line, one word a line of the input. What is accepted is in
- * range and ended; what is refused has an exit status.
+ * Fuzz: the command line; each line of the input is a word. Accepted values are in range and
+ * NUL-terminated; a refused command line has an exit status.
  */
-#include "fuzz.h"
-#include "parent/config.h"
+#include "parent/options/config.h"
+#include "parent/options/options.h"
+#include "tests/fuzz/fuzz.h"
 
 #define WORDS 40
 
@@ -12,16 +13,18 @@ static struct config c;
 
 static void check(void)
 {
-	unsigned disks = 0, nets = 0;
+	unsigned disks = 0, nets = 0, shares = 0;
 
 	PROMISE(c.kernel && c.kernel[0]);
 	PROMISE(c.mem_bytes && c.mem_bytes % 4096 == 0);
 	PROMISE(memchr(c.cmdline, '\0', sizeof(c.cmdline)));
 	PROMISE(c.smp >= 1 && c.smp <= MAX_VCPUS);
-	PROMISE(c.ndevices <= MAX_DEVICES && c.ndevices == c.ndisks + c.nnets);
+	PROMISE(c.ndevices <= MAX_DEVICES && c.ndevices == c.ndisks + c.nnets + c.nshares);
 	PROMISE(c.text_used <= sizeof(c.text));
 	for (unsigned i = 0; i < c.ndevices; i++)
-		PROMISE(c.device[i].index == (c.device[i].kind == DEV_BLK ? disks++ : nets++));
+		PROMISE(c.device[i].index == (c.device[i].kind == DEV_BLK  ? disks++
+					      : c.device[i].kind == DEV_FS ? shares++
+									   : nets++));
 	for (unsigned i = 0; i < c.ndisks; i++) {
 		const struct disk_option *d = &c.disk[i];
 
@@ -29,6 +32,8 @@ static void check(void)
 		PROMISE(d->vhost_user || (d->queues >= 1 && d->queues <= MAX_QUEUES));
 		PROMISE(memchr(d->serial, '\0', sizeof(d->serial)));
 	}
+	for (unsigned i = 0; i < c.nshares; i++)
+		PROMISE(c.share[i].path && c.share[i].path[0] && memchr(c.share[i].tag, '\0', sizeof(c.share[i].tag)));
 	for (unsigned i = 0; i < c.nnets; i++) {
 		const struct net_option *n = &c.net[i];
 

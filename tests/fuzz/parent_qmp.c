@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: the supervisor's scanner of what a QEMU says that the guest may have
- * taken. News comes at the end of a line alone, and each line is judged for
- * itself: what went before changes nothing.
+ * Fuzz: the supervisor's scanner of QMP lines from a QEMU that may be compromised. An event
+ * is reported only at the end of a line, and earlier lines do not change the meaning of a
+ * line.
  */
-#include "fuzz.h"
-#include "parent/qmp.h"
+#include "parent/supervise/qmp.h"
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

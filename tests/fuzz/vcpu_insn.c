@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: the decoder of the few instructions that an lguest 4.x guest traps on.
- * What is decoded depends on no byte behind its length, and says nothing that
- * the launcher could not do.
+ * Fuzz: the decoder of the few instructions on which an lguest 4.x guest traps. The result
+ * must not depend on bytes behind the instruction's length, and must be something that the
+ * launcher can execute.
  */
-#include "fuzz.h"
-#include "vcpu/lguest_insn.h"
+#include "tests/fuzz/fuzz.h"
+#include "vcpu/lguest/insn.h"
 
 static void check(const struct lguest_insn *i, bool memory)
 {

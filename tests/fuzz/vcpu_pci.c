@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz: a stream of accesses to the PCI bus and to a virtio device on it, as a
- * driver could make them: ports, configuration space, BARs, of every size at
- * every address, with interrupts and configuration changes between them.
+ * Fuzz: any sequence of accesses to the PCI bus and a virtio device on it: ports,
+ * configuration space and BARs, of every size at every address, with interrupts and
+ * configuration changes in between.
  */
 #include <linux/virtio_config.h>
 
-#include "fuzz.h"
-#include "vcpu/virtio_pci.h"
+#include "tests/fuzz/fuzz.h"
+#include "vcpu/devices/vpci.h"
 
 #define QUEUES	   3
 #define QUEUE_MAX  256
@@ -133,7 +133,7 @@ static void rewire(struct vpci *p)
 static const struct vpci_host wide = { .intx = intx, .msi = msi, .rewire = rewire };
 static const struct vpci_host compact = { .compact = true, .intx = intx };
 
-/* Where the BARs are, or would be: most accesses should find something. */
+/* Choose an address in or near the BARs, so that most accesses reach something. */
 static uint64_t address(struct input *in, uint8_t what)
 {
 	uint64_t at;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 32-bit entries: says over the serial port which one it is and the
- * command line, then powers off through the ACPI register.
- * With PVH: an ELF64 file with Xen's entry note; else an ELF32 file.
+ * The 32-bit entry points: prints to the serial port which one was used and the command
+ * line, then powers off through the ACPI register. Built with PVH as an ELF64 file with
+ * Xen's entry note, otherwise as an ELF32 file.
  */
 	.code32
 	.globl	_start

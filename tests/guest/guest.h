@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The freestanding guest's own little machine: ports, serial output, interrupts, PCI, one virtio queue. */
+/* Library of the freestanding guest: ports, serial output, interrupts, PCI, one virtio queue. */
 #ifndef TESTS_GUEST_GUEST_H
 #define TESTS_GUEST_GUEST_H
 
@@ -55,9 +55,9 @@ void power_off(void) __attribute__((noreturn));
 void fail(const char *why) __attribute__((noreturn)); /* says so and powers off */
 void interrupts_init(void);
 extern volatile uint32_t irqs[96];
-/* Wait until irqs[@vector] is at least @n; false after a while. */
+/* Wait until irqs[@vector] is at least @n. Returns false after a time limit. */
 bool wait_irq(unsigned vector, uint32_t n);
-/* Read or write an MSR; false if that is a fault. */
+/* Read or write an MSR. Returns false if that causes a fault. */
 bool rdmsr(uint32_t msr, uint64_t *v);
 bool wrmsr(uint32_t msr, uint64_t v);
 void ioapic_route(unsigned pin, unsigned vector, bool level);
@@ -118,14 +118,21 @@ void test_rings(void);
 void test_sweep(void);
 void test_console(void);
 void test_flood(void);
+void test_prompt(void);
 void test_serial_in(void);
 void test_ring_in(void);
+void test_ring_late(void);
 void test_ports(void);
 void test_msrs(void);
 void test_bars(void);
 void test_high(void);
 void test_window(void);
+void test_size(void);
 void test_rng(void);
 void test_typed(void);
+void test_steer(void);
+void test_run(void);
+enum share_test { SHARE_READ, SHARE_KILLED, SHARE_WRITE };
+void test_share(enum share_test test);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Serial output, interrupts, MSRs, and the choice of the test. Runs in ring 0 of a guest, alone. */
-#include "guest.h"
+/* Serial output, interrupts, MSRs, and the choice of the test. Runs in ring 0 of a guest. */
+#include "tests/guest/guest.h"
 
 struct gate {
 	uint16_t lo, sel, flags, mid;
@@ -54,6 +54,10 @@ void trap(uint64_t vector, uint64_t *frame)
 	if (vector >= 32) {
 		irqs[vector]++;
 		MMIO(uint32_t, LAPIC + 0xb0) = 0;
+		return;
+	}
+	if (vector == 2) { /* NMI */
+		irqs[vector]++;
 		return;
 	}
 	if (fixup) {
@@ -130,14 +134,15 @@ void ioapic_route(unsigned pin, unsigned vector, bool level)
 	MMIO(uint32_t, 0xfec00010) = vector | (level ? 1u << 15 : 0);
 }
 
-/* The word behind "t=" of the command line. */
+/* Copies the word behind "t=" on the command line to @name. */
 static void test_name(const uint8_t *params, char name[16])
 {
 	const char *c = (const char *)(uintptr_t) * (const uint32_t *)(params + 0x228);
+	bool begins = true;
 	unsigned n = 0;
 
-	for (; *c && !(c[0] == 't' && c[1] == '='); c++)
-		;
+	for (; *c && !(begins && c[0] == 't' && c[1] == '='); c++)
+		begins = *c == ' ';
 	if (*c)
 		for (c += 2; *c && *c != ' ' && n < 15; c++)
 			name[n++] = *c;
@@ -184,8 +189,12 @@ void guest_main(const uint8_t *params)
 		test_sweep();
 	else if (is(name, "console"))
 		test_console();
+	else if (is(name, "prompt"))
+		test_prompt();
 	else if (is(name, "serial-in"))
 		test_serial_in();
+	else if (is(name, "ring-late"))
+		test_ring_late();
 	else if (is(name, "ring-in"))
 		test_ring_in();
 	else if (is(name, "flood"))
@@ -200,10 +209,22 @@ void guest_main(const uint8_t *params)
 		test_high();
 	else if (is(name, "window"))
 		test_window();
+	else if (is(name, "size"))
+		test_size();
 	else if (is(name, "rng"))
 		test_rng();
 	else if (is(name, "typed"))
 		test_typed();
+	else if (is(name, "steer"))
+		test_steer();
+	else if (is(name, "run"))
+		test_run();
+	else if (is(name, "share"))
+		test_share(SHARE_READ);
+	else if (is(name, "share-killed"))
+		test_share(SHARE_KILLED);
+	else if (is(name, "share-write"))
+		test_share(SHARE_WRITE);
 	else if (is(name, "triple"))
 		triple_fault();
 	else if (is(name, "spin"))
@@ -219,7 +240,7 @@ void guest_main(const uint8_t *params)
 	power_off();
 }
 
-/* The compiler may call these. */
+/* The compiler may generate calls of these. */
 void *memset(void *p, int c, size_t n)
 {
 	void *to = p;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tests: a good driver, a bad one, and one that touches everything. Each
- * ends by saying "passed" (machine.c) or fail(). Runs in ring 0 of a guest.
+ * The tests: a correct driver, a hostile one, and one that accesses everything. Each ends
+ * with "passed" (machine.c) or fail(). Runs in ring 0 of a guest.
  */
-#include "guest.h"
+#include "tests/guest/guest.h"
 
 #define BLK	 0x10421af4u
 #define CONSOLE	 0x10431af4u
@@ -23,7 +23,7 @@ static struct {
 static volatile uint8_t status;
 static uint8_t data[4096] __attribute__((aligned(4096)));
 
-/* Where the line of slot n ends: interrupt 16 + n % 8 of the I/O APIC. */
+/* The interrupt line of slot n is pin 16 + n % 8 of the I/O APIC. */
 static void open_block(bool line)
 {
 	if (!blk.slot && !vdev_find(&blk, BLK))
@@ -87,7 +87,7 @@ void test_block(bool line)
 	say_num("interrupts ", irqs[VECTOR]);
 }
 
-/* A long load, during which blkd may be killed and started again. */
+/* A long load, during which the test kills blkd. */
 void test_load(void)
 {
 	open_block(false);
@@ -115,7 +115,7 @@ void test_again(void)
 		outb(0x64, 0xfe);
 }
 
-/* Each breaks one rule of clause 2.7; the device asks for a reset, and works after it. */
+/* Break one rule of clause 2.7: the device asks for a reset, and works after it. */
 static void bad_ring(unsigned which)
 {
 	chain(1, 0);
@@ -200,7 +200,7 @@ static void touch(uintptr_t at)
 	}
 }
 
-/* Every register of a device, every width, while it runs. */
+/* Access every register of a running device at every width. */
 static void sweep(struct vdev *d)
 {
 	uintptr_t bar = d->common;
@@ -225,7 +225,7 @@ static void sweep(struct vdev *d)
 	}
 }
 
-/* The console, the NIC with its control queue, and what else there is; the disk last: it works again. */
+/* Do that with the console, the NIC with its control queue, and all others; the disk last, which must work then. */
 void test_sweep(void)
 {
 	static const uint32_t ids[] = { CONSOLE, RNG, NET };
@@ -257,7 +257,7 @@ void test_sweep(void)
 		fail("not good afterwards");
 }
 
-/* BARs on top of RAM, of each other, of the interrupt controllers, and away while the device runs. */
+/* Move BARs over RAM, over each other, over the interrupt controllers, and away while the device runs. */
 void test_bars(void)
 {
 	static const uint32_t places[] = { 0,	       0x100000,   0x200000,   0xd0000000, 0xd0004000,
@@ -274,7 +274,7 @@ void test_bars(void)
 		pci_write(blk.slot, 4, 0);
 		pci_write(blk.slot, 4, 6);
 	}
-	/* elsewhere it works as well: doorbell and messages have moved along */
+	/* At another address the device works as well: doorbell and interrupt messages have moved along. */
 	pci_write(blk.slot, 0x10, 0xe0000000);
 	pci_write(blk.slot, 0x14, 0xe0010000);
 	blk.slot = 0;
@@ -310,63 +310,37 @@ void test_console(void)
 		MMIO(uint32_t, con.config + 8) = (uint8_t)*c;
 }
 
-static void echo_line(const char *how, const char *line, unsigned n)
-{
-	char text[64];
-
-	memcpy(text, line, n < 63 ? n : 63);
-	text[n < 63 ? n : 63] = '\0';
-	say(how);
-	say(text);
-}
-
-/* A line of input by the serial port, more than its FIFO holds, without interrupts. */
-void test_serial_in(void)
-{
-	static char line[64];
-	unsigned n = 0;
-
-	say("type\n");
-	while (n < 63 && (n == 0 || line[n - 1] != '\n')) {
-		while (!(inb(0x3fd) & 1))
-			;
-		line[n++] = (char)inb(0x3f8);
-	}
-	echo_line("serial got ", line, n);
-}
-
-/* The same by the virtio console's receive queue, three bytes a buffer. */
-void test_ring_in(void)
+/* Print the console's size at the start and after each change. */
+void test_size(void)
 {
 	static struct vdev con;
-	static char line[64];
-	uint32_t len = 0;
-	unsigned n = 0;
+	uint32_t cols, rows, before, n = 0;
 
-	if (!vdev_find(&con, CONSOLE) || !vdev_begin(&con, 0))
-		fail("no console");
-	vdev_queue(&con, &q, 0, VECTOR);
+	if (!vdev_find(&con, CONSOLE) || !vdev_begin(&con, 1))
+		fail("the console has no size");
 	vdev_ready(&con);
-	say("type\n");
-	while (n < 60 && (n == 0 || line[n - 1] != '\n')) {
-		q.desc[0] = (struct desc){ (uintptr_t)line + n, 3, WRITE, 0 };
-		vq_offer(&q, 0);
-		vq_kick(&q);
-		while (!vq_wait(&q, &len))
-			;
-		n += len;
-	}
-	echo_line("ring got ", line, n);
+	before = MMIO(uint16_t, con.config);
+	do {
+		uint8_t generation = MMIO(uint8_t, con.common + 0x15);
+
+		cols = MMIO(uint16_t, con.config);
+		rows = MMIO(uint16_t, con.config + 2);
+		if (generation != MMIO(uint8_t, con.common + 0x15) || (n && cols == before))
+			continue;
+		say_num("columns: ", cols);
+		say_num("rows: ", rows);
+		n++;
+	} while (n < 2);
 }
 
-/* Half a MiB of output, as fast as it goes. */
+/* Print half a MiB as fast as possible. */
 void test_flood(void)
 {
 	for (unsigned i = 0; i < 8192; i++)
 		say("flood flood flood flood flood flood flood flood flood flood...\n");
 }
 
-/* Every port but those that end the guest, read and written. */
+/* Read and write every port except those that end the guest. */
 void test_ports(void)
 {
 	for (uint32_t p = 0; p < 0x10000; p++) {
@@ -419,7 +393,7 @@ void test_high(void)
 			fail("memory above 4 GiB");
 }
 
-/* A doorbell that is rung by configuration accesses alone (virtio 1.2, 4.1.4.9). */
+/* Ring the doorbell only through configuration accesses (virtio 1.2, 4.1.4.9). */
 void test_window(void)
 {
 	uint32_t len, bar;
@@ -469,6 +443,7 @@ void test_typed(void)
 	uint8_t c = 0;
 
 	ioapic_route(4, VECTOR, false);
+	outb(0x3fc, 0x0b); /* OUT2: a PC's serial port has no interrupt line without it */
 	outb(0x3f9, 1);
 	say("type\n");
 	while (c != 'q') {

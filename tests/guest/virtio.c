@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI by mechanism 1 and a driver's half of virtio 1.x over it. Runs in ring 0 of a guest. */
-#include "guest.h"
+/* Access to PCI by mechanism 1, and the driver's side of virtio 1.x. Runs in ring 0 of a guest. */
+#include "tests/guest/guest.h"
 
 uint32_t pci_read(unsigned slot, unsigned reg)
 {

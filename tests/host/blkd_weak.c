@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * blkd with a part taken out, for tests/integration/audit.bats (linked with --wrap).
- * The disk's serial number says which: none, its filter, and before it serves it does
- * what a taken blkd would: write and allocate behind the image's end, and ask for
- * executable memory; otherwise one promise of the audit each.
+ * blkd without one of its layers, for tests/integration/audit.bats (linked with --wrap). The
+ * disk's serial number chooses the layer. Without a serial number it lacks its filter, and
+ * before it serves the disk it does what a compromised blkd would do: it writes and
+ * allocates behind the end of the image, and asks for executable memory.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,8 +53,25 @@ int __wrap_sandbox_filter(const struct policy *p, uint32_t *missing)
 	return is("") || is("code") ? 0 : __real_sandbox_filter(p, missing);
 }
 
+/* Map a second memory file with the name of guest memory. */
+static void other_memory(void)
+{
+	const size_t size = 1ul << 30;
+	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
+	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0) == MAP_FAILED)
+		log_line(LOG_ERROR, "taken: no other memory: %m");
+	close(fd);
+}
+
 uint32_t __wrap_sandbox_enter(const struct sandbox_options *o)
 {
+	/* Do it before the filter is installed, which would forbid it. */
+	if (is("memory"))
+		other_memory();
+	if (is("dumpable") || is("code"))
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return is("dumpable") || is("code") ? 0 : __real_sandbox_enter(o);
 }
 
@@ -73,18 +91,6 @@ enum shm_error __wrap_shm_add(struct guest_mem *m, const struct shm_policy *p, i
 	return e;
 }
 
-/* More of what calls itself guest memory than the guest has. */
-static void other_memory(void)
-{
-	const size_t size = 1ul << 30;
-	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
-	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0) == MAP_FAILED)
-		log_line(LOG_ERROR, "taken: no other memory: %m");
-	close(fd);
-}
-
 static void try_what_is_left(void)
 {
 	struct stat st = { 0 };
@@ -94,7 +100,7 @@ static void try_what_is_left(void)
 		n = pwrite(HFD_DISK, "x", 1, st.st_size);
 	log_line(LOG_ERROR, "taken: behind the end: %d, %s", (int)n,
 		 n < 0 && errno == EFBIG ? "too large" : "not refused");
-	/* The one way to ask for room that its filter would have left. */
+	/* The only way to allocate space that its filter would allow. */
 	log_line(LOG_ERROR, "taken: room behind the end: %s",
 		 fallocate(HFD_DISK, FALLOC_FL_ZERO_RANGE, st.st_size, 1 << 20) == 0 ? "given" : "refused");
 }
@@ -105,8 +111,6 @@ int __wrap_backend_run(struct backend *be)
 
 	if (is(""))
 		try_what_is_left();
-	if (is("memory"))
-		other_memory();
 	if (is("") || is("code")) {
 		code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		log_line(LOG_ERROR, "taken: executable memory: %s", code == MAP_FAILED ? "refused" : "given");

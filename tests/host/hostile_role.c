@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A role that has been taken over, for the hostile cases: static, started as the
- * real ones are. Under a case it makes the calls that it is told; under the real
- * supervisor, in the place of a real role, it gets ready as that one does, and
- * then makes one call that its filter forbids; or, told by a word of the kernel's
- * command line or by the disk's serial number, does what its filter allows, and
- * the supervisor has to stand.
+ * A compromised role for the hostile cases, linked statically and started like a real role.
+ * Under confinement.c it makes the calls that it is sent. Under the real supervisor, in
+ * place of a real role, it becomes ready as that role does and then makes one call that its
+ * filter forbids. Or, if a word of the kernel's command line or the disk's serial number asks for it, it
+ * attacks the supervisor in ways that its filter allows.
  */
-#include "hostile_role.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,20 +14,31 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/ctl.h"
 #include "policy/policies.h"
+#include "tests/host/hostile_role.h"
+#include "tests/unit/parent_rules_rig.h"
 
 static const struct policy *const policies[] = {
 	[F_BLKD] = &policy_blkd,
 	[F_NETD] = &policy_netd,
 	[F_BLKD_FOREIGN] = &policy_blkd_foreign,
 	[F_NETD_FOREIGN] = &policy_netd_foreign,
+	[F_CONTROLD] = &policy_controld,
+	[F_FSD] = &policy_fsd,
+	[F_FSD_FOREIGN] = &policy_fsd_foreign,
+	[F_FSD_RW] = &policy_fsd_rw,
+	[F_FSD_RW_FOREIGN] = &policy_fsd_rw_foreign,
 	[F_KVM] = &policy_vcpu_kvm,
 	[F_LGUEST] = &policy_vcpu_lguest,
 	[F_QEMU] = &policy_vcpu_qemu,
+	[F_KVM_LOAD] = &policy_vcpu_kvm_load,
+	[F_LGUEST_LOAD] = &policy_vcpu_lguest_load,
+	[F_QEMU_LOAD] = &policy_vcpu_qemu_load,
 };
 
 static void answer(long value)
@@ -49,6 +57,8 @@ static long call(const struct attempt *a)
 	memcpy(v, a->arg, sizeof(v));
 	if (a->text_arg >= 0 && a->text_arg < 6)
 		v[a->text_arg] = (unsigned long)(uintptr_t)a->text;
+	if (a->nr == __NR_openat2)
+		v[2] = (unsigned long)(uintptr_t)a->how;
 	got = syscall(a->nr, v[0], v[1], v[2], v[3], v[4], v[5]);
 	return got < 0 ? -errno : got;
 }
@@ -73,14 +83,14 @@ static void ready(void)
 	ctl_send(HFD_CTL, &m);
 }
 
-/* No call to wait with is allowed. */
+/* Wait in a loop, because the filter allows no call that waits. */
 static void pause_ms(uint64_t ms)
 {
 	for (uint64_t until = now_ms() + ms; now_ms() < until;)
 		;
 }
 
-/* Said until there is room for it: what was said before may fill the channel. */
+/* Send a power-off until the channel has room for it; earlier messages may fill it. */
 static NORETURN void power_off(void)
 {
 	for (uint64_t until = now_ms() + 5000; now_ms() < until;)
@@ -89,7 +99,7 @@ static NORETURN void power_off(void)
 	_exit(0);
 }
 
-/* One message of the vhost-user kind that carries descriptors nobody asked for. */
+/* Send a vhost-user message with unexpected descriptors. */
 static bool pass(int sock, const int *fds, unsigned n)
 {
 	union {
@@ -98,7 +108,8 @@ static bool pass(int sock, const int *fds, unsigned n)
 	} control = {
 		.align = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(n * sizeof(int)) }
 	};
-	const uint32_t question[3] = { 1, 1, 0 }; /* GET_FEATURES: its answers will fill the way back */
+	const uint32_t question[3] = { 1, 1,
+				       0 }; /* GET_FEATURES: its answers fill the socket in the other direction. */
 	struct iovec iov = { (void *)(uintptr_t)question, sizeof(question) };
 	struct msghdr mh = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n * sizeof(int))
@@ -109,9 +120,9 @@ static bool pass(int sock, const int *fds, unsigned n)
 }
 
 /*
- * The vCPU process puts its own ends of the console and of the control channel
- * into queues that nobody reads, and goes: their readers must not wait for an end
- * that never comes.
+ * The vCPU process sends its own ends of the console and of the control channel in messages
+ * that nobody receives, and exits: the supervisor must not wait for an end of file that
+ * never comes.
  */
 static NORETURN void stash(const struct role_config *rc)
 {
@@ -120,7 +131,7 @@ static NORETURN void stash(const struct role_config *rc)
 	unsigned n = rc->vcpu.engine == ENGINE_QEMU ? 3 : 2, passed = 0;
 
 	ready();
-	pause_ms(400); /* all the others are ready too */
+	pause_ms(400); /* Until all other roles are ready. */
 	if (rc->vcpu.engine == ENGINE_QEMU) {
 		for (unsigned i = 0; i < 4; i++) {
 			int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -129,7 +140,7 @@ static NORETURN void stash(const struct role_config *rc)
 				passed += pass(sock, fds, n);
 		}
 	} else {
-		/* Until blkd, whose answers nobody takes, has gone; then what is sent stays. */
+		/* Wait until blkd, whose answers are not read, has ended; after that, sent messages stay in the queue. */
 		for (uint64_t until = now_ms() + 300; now_ms() < until;)
 			passed += pass(VFD_FRONT0, fds, n);
 	}
@@ -138,18 +149,26 @@ static NORETURN void stash(const struct role_config *rc)
 	power_off();
 }
 
-/* Every kind of message that is one, as fast as the channel takes them. */
+/* Send valid messages of every kind as fast as the channel accepts them. */
 static void flood(uint64_t ms, bool guest_ends)
 {
 	static const struct {
 		enum ctl_type type;
 		uint32_t value;
 	} kind[] = {
-		{ CTL_LOG, LOG_ERROR },	   { CTL_FAULT, FAULT_HEAD_RANGE },
-		{ CTL_FAULT, UINT32_MAX }, { CTL_RUNNING, 0 },
-		{ CTL_READY, UINT32_MAX }, { CTL_STATS, 0 },
-		{ CTL_GET_STATS, 0 },	   { CTL_STOP, 0 },
-		{ CTL_POWER_BUTTON, 0 },   { CTL_GUEST_END, GUEST_PANIC },
+		{ CTL_LOG, LOG_ERROR },
+		{ CTL_FAULT, FAULT_HEAD_RANGE },
+		{ CTL_FAULT, UINT32_MAX },
+		{ CTL_RUNNING, 0 },
+		{ CTL_READY, UINT32_MAX },
+		{ CTL_STATS, 0 },
+		{ CTL_GET_STATS, 0 },
+		{ CTL_STOP, 0 },
+		{ CTL_POWER_BUTTON, 0 },
+		{ CTL_WINDOW_SIZE, UINT32_MAX },
+		{ CTL_NMI, 0 },
+		{ CTL_SYSRQ, 'b' },
+		{ CTL_GUEST_END, GUEST_PANIC },
 	};
 	struct ctl_msg m = { .queue = 7 };
 
@@ -161,7 +180,7 @@ static void flood(uint64_t ms, bool guest_ends)
 	}
 }
 
-/* Ready, and then never a look at anything. */
+/* Become ready, and then ignore everything. */
 static NORETURN void deaf(int epoll)
 {
 	struct epoll_event ev;
@@ -171,7 +190,48 @@ static NORETURN void deaf(int epoll)
 		epoll_pwait(epoll, &ev, 1, -1, NULL);
 }
 
-/* The word that it was told, if any, is obeyed here; filters are on. */
+/* Write to the capture file until that fails, or four times its limit. */
+static void fill(uint64_t max)
+{
+	static char junk[1000];
+	const struct iovec iov = { junk, sizeof(junk) };
+
+	for (uint64_t n = 0; n < 4 * max / sizeof(junk); n++)
+		if (writev(HFD_CAPTURE, &iov, 1) < 0)
+			break;
+}
+
+/*
+ * Write datagrams and connection requests for the host to the tap, without end. @mac is the guest's address, which
+ * the filter on the tap wants.
+ */
+static NORETURN void pour(const uint8_t mac[ETH_ALEN])
+{
+	static const char *const to[][2] = { { "10.99.0.2", "10.99.0.1" },
+					     { "10.99.0.2", "255.255.255.255" },
+					     { "10.99.0.2", "10.88.0.1" },
+					     { "fe80::2", "ff02::1" },
+					     { "fd99::2", "fd99::1" } };
+	static struct packet p[2 * ARRAY_SIZE(to)];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++) {
+		const char *const *a = to[i / 2];
+
+		if (i % 2)
+			packet_tcp_syn(&p[i], a[0], a[1], 5000);
+		else
+			packet_udp(&p[i], a[0], a[1], 4000, 5000, 0);
+		/* parent/setup/net.c: the tap's own address is the guest's, but for the first byte. */
+		memcpy(p[i].bytes + HDR, mac, ETH_ALEN);
+		p[i].bytes[HDR] = 0xfe;
+		memcpy(p[i].bytes + HDR + ETH_ALEN, mac, ETH_ALEN);
+	}
+	ready();
+	for (unsigned i = 0;; i = (i + 1) % ARRAY_SIZE(p))
+		(void)write(HFD_TAP0, p[i].bytes, p[i].len);
+}
+
+/* Do what the word @word asks for, if any; the filters are installed. */
 static void misbehave(const struct role_config *rc, const char *word, int epoll)
 {
 	if (strcmp(word, "stash") == 0)
@@ -179,11 +239,15 @@ static void misbehave(const struct role_config *rc, const char *word, int epoll)
 	if (strcmp(word, "mute") == 0)
 		for (;;)
 			epoll_pwait(epoll, &(struct epoll_event){ 0 }, 1, -1, NULL);
+	if (strcmp(word, "fill") == 0)
+		fill(rc->net.capture_max);
+	if (strcmp(word, "pour") == 0)
+		pour(rc->net.mac);
 	if (strcmp(word, "deaf") == 0)
 		deaf(epoll);
 	if (strcmp(word, "garbage") == 0) {
 		ready();
-		pause_ms(400); /* all the others are ready too */
+		pause_ms(400); /* Until all other roles are ready. */
 		answer(-1);
 		deaf(epoll);
 	}
@@ -196,7 +260,11 @@ static void misbehave(const struct role_config *rc, const char *word, int epoll)
 
 static const char *word_of(const struct role_config *rc)
 {
-	const char *text = rc->role == ROLE_VCPU ? rc->vcpu.cmdline : rc->role == ROLE_BLKD ? rc->blk.serial : "";
+	const char *text = rc->role == ROLE_VCPU   ? rc->vcpu.cmdline
+			   : rc->role == ROLE_BLKD ? rc->blk.serial
+			   : rc->net.capture_max   ? "taken=fill"
+			   : rc->net.rate_packets  ? "taken=pour"
+						   : "";
 	const char *from = strstr(text, "taken=");
 	static char word[16];
 
@@ -207,7 +275,7 @@ static const char *word_of(const struct role_config *rc)
 	return word;
 }
 
-/* In the place of a real role: ready, confined as it is, and then one call too many. */
+/* In place of a real role: confine, become ready, and then make one forbidden call. */
 static NORETURN void betray(const struct role_config *rc)
 {
 	static const struct {
@@ -216,6 +284,8 @@ static NORETURN void betray(const struct role_config *rc)
 	} role[] = {
 		[ROLE_BLKD] = { F_BLKD, __NR_execve, { 0x11, 0x22, 0x33 } },
 		[ROLE_NETD] = { F_NETD, __NR_socket, { 2, 1, 6 } },
+		[ROLE_FSD] = { F_FSD, __NR_openat, { 0x4, 0x5, 0x6 } },
+		[ROLE_CONTROLD] = { F_CONTROLD, __NR_openat, { 0x7, 0x8, 0x9 } },
 		[ROLE_VCPU] = { F_KVM, __NR_ptrace, { 16, 1, 0 } },
 	};
 	const char *word = word_of(rc);
@@ -225,16 +295,17 @@ static NORETURN void betray(const struct role_config *rc)
 	if (rc->role >= ARRAY_SIZE(role))
 		_exit(97);
 	filter = role[rc->role].filter;
-	/* QEMU's filter lets it connect as QEMU does. */
+	/* Connect to the helpers as QEMU does, which its filter allows. */
 	if (word && rc->role == ROLE_VCPU && rc->vcpu.engine == ENGINE_QEMU)
 		filter = F_QEMU;
+	signal(SIGXFSZ, SIG_IGN);
 	fd = epoll_create1(EPOLL_CLOEXEC);
 	if (fd < 0 || (fd != epoll && dup3(fd, epoll, O_CLOEXEC) < 0) || sandbox_filter(policies[filter], NULL) < 0)
 		_exit(97);
 	if (word)
 		misbehave(rc, word, epoll);
 	ready();
-	pause_ms(150); /* the others shall be running */
+	pause_ms(150); /* Until the other roles run. */
 	syscall(role[rc->role].nr, role[rc->role].arg[0], role[rc->role].arg[1], role[rc->role].arg[2]);
 	_exit(96); /* it was allowed */
 }

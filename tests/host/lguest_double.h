@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A double of /dev/lguest: a file system of one file (libfuse3) that answers as
- * the kernel's driver does (drivers/lguest/lguest_user.c of 3.11 and 4.2), and
- * plays a guest that is a C function, in a thread of its own, on the memory of
- * the process that initialised it. Test program; never part of a role.
+ * A test double of /dev/lguest: a file system with one file (libfuse3) that answers like the
+ * kernel's driver (drivers/lguest/lguest_user.c of 3.11 and 4.2). Its "guest" is a C
+ * function (a script) in a thread of its own, which uses the memory of the process that
+ * initialised the device. For tests; never part of a role.
  */
 #ifndef TESTS_HOST_LGUEST_DOUBLE_H
 #define TESTS_HOST_LGUEST_DOUBLE_H
@@ -61,9 +61,9 @@ struct script {
 extern const struct script scripts[];
 extern const struct script *script;
 
-/* ---- for scripts: all of them end the thread when the launcher has gone ---- */
+/* ---- for scripts: all functions end the thread if the launcher has ended ---- */
 
-/* A promise of the launcher's: counted, and written to the report if it is broken. */
+/* Check something that the launcher must do: counts it, and writes a line to the report if it fails. */
 void check_at(const char *file, int line, bool ok, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 #define CHECK(ok, ...) check_at(__FILE__, __LINE__, ok, __VA_ARGS__)
 
@@ -74,7 +74,7 @@ void poken(struct guest *g, uint64_t gpa, unsigned len, uint64_t v);
 
 /* LHCALL_NOTIFY. */
 void notify(struct guest *g, uint64_t value);
-/* A trap with these bytes at eip; returns once the launcher lets the guest run again. */
+/* Make a trap with these bytes at eip. Returns once the launcher lets the guest run again. */
 void trap(struct guest *g, unsigned n, const uint8_t *insn, unsigned len, uint32_t addr);
 bool wait_irq(struct guest *g, unsigned irq, unsigned ms);
 void clear_irq(struct guest *g, unsigned irq);
@@ -82,7 +82,7 @@ void power_off(struct guest *g) __attribute__((noreturn));
 void crash(struct guest *g, const char *text) __attribute__((noreturn));
 void reboot(struct guest *g) __attribute__((noreturn));
 
-/* ---- lguest_driver.c: what both dialects' drivers do on rings ---- */
+/* ---- lguest_driver.c: how drivers of both lguest versions use rings ---- */
 
 #define RING 256u
 struct ring {
@@ -101,25 +101,32 @@ struct piece {
 	uint32_t len;
 	bool write;
 };
-/* Put one chain into @r, kick, wait for the interrupt and the used entry; bytes written, or -1. */
+/* Put one chain into @r, kick, wait for the interrupt and the used entry. Returns the bytes written, or -1. */
 int exchange(struct ring *r, const struct piece *p, unsigned n);
 void offer(struct ring *r, const struct piece *p, unsigned n);
 int take(struct ring *r, unsigned ms);
 
-/* The devices, once their rings are set up. @at: guest memory of 64 KiB that is free. */
+/* Test the devices, after their rings are set up. @at: 64 KiB of free guest memory. */
 void drive_disk(struct ring *r, uint64_t at, uint64_t capacity);
 void drive_nic(struct ring *rx, struct ring *tx, uint64_t at, const uint8_t *mac, unsigned hdr);
 void drive_rng(struct ring *r, uint64_t at);
 void drive_console(struct ring *rx, struct ring *tx, uint64_t at);
 uint64_t boot_checks(struct guest *g);
 
+/* ---- lguest_ports_guest.c ---- */
+
+/* Rings that a device of these guests has at most: a console with the ports of lguest-sep run. */
+#define DEVICE_RINGS 12
+/* The ports of lguest-sep run, whose twelve rings are at @r: what comes in goes out again. */
+void drive_run(struct ring *r, uint64_t at);
+
 /* ---- lguest_lone_guest.c ---- */
 
-/* Reads of a disk, one at a time and two. */
+/* Read from a disk, with one and with two requests in flight. */
 void drive_lone(struct ring *r, uint64_t at);
-/* The word that asks for a call is found and cleared; @leave: one exit and back. */
+/* Check that the launcher finds and clears irq_pending. @leave: makes one exit and returns. */
 void drive_flag(struct guest *g, void (*leave)(struct guest *g));
-/* For the device: the guest goes on. With g->lock. */
+/* The device calls this when the guest continues. With g->lock held. */
 void guest_enters(struct guest *g);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the double's guests have as a kernel: four bytes that the double looks for, and
- * room for its struct lguest_data. Never executed. */
+/* The kernel of the test double's guests: four bytes that the double looks for, and space
+ * for its struct lguest_data. Never executed. */
 	.text
 	.globl _start
 _start:

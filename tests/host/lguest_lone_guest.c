@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The double's guest where nothing but speed depends on the launcher's help: one
- * request at a time, and the word by which the host asks to be called when
- * interrupts are enabled (irq_pending of struct lguest_data).
+ * Scripts of the test double for paths on which the launcher only saves time: one request
+ * at a time, and the word by which the host asks for a call when interrupts are enabled
+ * (irq_pending of struct lguest_data).
  */
 #include <linux/virtio_blk.h>
 #include <string.h>
 
-#include "lguest_double.h"
+#include "tests/host/lguest_double.h"
 
 #define WAIT_MS 10000
 
@@ -48,7 +48,7 @@ void drive_lone(struct ring *r, uint64_t at)
 	void (*kick)(struct ring * r) = r->kick;
 
 	one_at_a_time(r, at, 140);
-	/* two under way: nobody waits for them, and both are answered */
+	/* Two requests in flight: the launcher waits for neither, and both are answered. */
 	for (unsigned i = 0; i < 10; i++) {
 		r->kick = no_kick;
 		offer_read(r, at, 1);
@@ -90,7 +90,7 @@ static void plant(struct guest *g, uint64_t at, bool live)
 	poke(g, at, d, sizeof(d));
 }
 
-/* With g->lock, each time that the guest goes on: as the host, which always has something to ask. */
+/* Called with g->lock held each time that the guest continues: acts as a host that always sets the word. */
 void guest_enters(struct guest *g)
 {
 	if (!g->flag)
@@ -112,7 +112,7 @@ void drive_flag(struct guest *g, void (*leave)(struct guest *g))
 	pthread_mutex_lock(&g->lock);
 	g->flag = DATA + IRQ_PENDING;
 	pthread_mutex_unlock(&g->lock);
-	/* found at the first exit, or the sixteenth: the launcher may have looked before it was there */
+	/* The launcher finds the word at the first exit, or at the sixteenth if it looked before the word was set. */
 	for (unsigned i = 0; i < 20; i++)
 		leave(g);
 	pthread_mutex_lock(&g->lock);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The double's guests of hosts 3.5 to 3.19: descriptor page, legacy rings, LHCALL_NOTIFY. */
+/* Scripts of the test double for hosts with Linux 3.5 to 3.19: descriptor page, legacy rings, LHCALL_NOTIFY. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lguest_double.h"
+#include "tests/host/lguest_double.h"
 
 #define MAX_FOUND 16
 
 struct found {
 	uint8_t type, nvq, flen, clen;
 	uint64_t desc, features, config;
-	struct ring ring[2];
+	struct ring ring[DEVICE_RINGS];
 };
 
 static struct found found[MAX_FOUND];
@@ -39,7 +39,7 @@ static void scan(struct guest *g, uint64_t page)
 		CHECK(peekn(g, at + 4, 1) == 0, "status 0 at first");
 		at += 5;
 		for (unsigned q = 0; q < f->nvq; q++, at += 8) {
-			struct ring *r = &f->ring[q < 2 ? q : 1];
+			struct ring *r = &f->ring[q < DEVICE_RINGS ? q : 1];
 
 			r->g = g;
 			r->index = q;
@@ -68,7 +68,7 @@ static void start(struct guest *g, struct found *f)
 	poken(g, f->desc + 4, 1, 3);
 	notify(g, f->desc);
 	poken(g, f->desc + 4, 1, 7);
-	for (unsigned q = 0; q < 2; q++)
+	for (unsigned q = 0; q < DEVICE_RINGS; q++)
 		f->ring[q].next = f->ring[q].seen = 0;
 }
 
@@ -141,7 +141,7 @@ static void page_boot(struct guest *g)
 	power_off(g);
 }
 
-/* One CPU has no use for more queues. */
+/* A guest with one CPU is offered one queue. */
 static void page_queues(struct guest *g)
 {
 	scan(g, boot_checks(g));
@@ -175,8 +175,8 @@ static void page_plain_net(struct guest *g)
 	power_off(g);
 }
 
-/* Notifications of everything, statuses in every order, the page overwritten, a broken ring: the
- * rest goes on. */
+/* Notify every address, write statuses in every order, overwrite the page, break a ring: the
+ * other devices keep working. */
 static void page_hostile(struct guest *g)
 {
 	uint64_t ram, limit = g->pfn_limit * PAGE, at = 0x400000;
@@ -246,6 +246,26 @@ static void page_crash(struct guest *g)
 	crash(g, "bad page table entry");
 }
 
+/* The host kernel's message about a failure of its own. */
+static void page_nopage(struct guest *g)
+{
+	(void)boot_checks(g);
+	crash(g, "failed to get page 4711");
+}
+
+/* The same text from the guest gets a prefix that shows where it comes from. */
+static void page_claim(struct guest *g)
+{
+	(void)boot_checks(g);
+	crash(g, "CRASH: failed to get page 4711");
+}
+
+static void page_early(struct guest *g)
+{
+	(void)boot_checks(g);
+	crash(g, "Bad address 0xbffffff8");
+}
+
 static void page_panic(struct guest *g)
 {
 	early(g, 0x400000, "no newline before the end");
@@ -267,16 +287,44 @@ static void page_reboot(struct guest *g)
 	power_off(g);
 }
 
+static void page_run(struct guest *g)
+{
+	struct found *f;
+
+	scan(g, peekn(g, 0x2d8, 8));
+	f = find(3, 0);
+	CHECK(f->nvq == DEVICE_RINGS && peekn(g, f->config + 4, 4) == 5, "five ports, %u queues", f->nvq);
+	start(g, f);
+	drive_run(f->ring, 0x400000);
+	power_off(g);
+}
+
 extern void pci_boot(struct guest *g), pci_hostile(struct guest *g), pci_traps(struct guest *g),
-	pci_queues(struct guest *g), pci_lone(struct guest *g), pci_flag(struct guest *g);
+	pci_queues(struct guest *g), pci_lone(struct guest *g), pci_flag(struct guest *g), pci_report(struct guest *g),
+	pci_run(struct guest *g);
 
 const struct script scripts[] = {
-	{ "page-boot", false, page_boot },	 { "page-plain-net", false, page_plain_net },
-	{ "page-hostile", false, page_hostile }, { "page-crash", false, page_crash },
-	{ "page-panic", false, page_panic },	 { "page-reboot", false, page_reboot },
-	{ "pci-boot", true, pci_boot },		 { "pci-traps", true, pci_traps },
-	{ "pci-hostile", true, pci_hostile },	 { "page-queues", false, page_queues },
-	{ "pci-queues", true, pci_queues },	 { "page-lone", false, page_lone },
-	{ "pci-lone", true, pci_lone },		 { "page-flag", false, page_flag },
-	{ "pci-flag", true, pci_flag },		 { NULL, false, NULL },
+	{ "page-boot", false, page_boot },
+	{ "page-plain-net", false, page_plain_net },
+	{ "page-hostile", false, page_hostile },
+	{ "page-crash", false, page_crash },
+	{ "page-panic", false, page_panic },
+	{ "page-reboot", false, page_reboot },
+	{ "pci-boot", true, pci_boot },
+	{ "pci-traps", true, pci_traps },
+	{ "pci-hostile", true, pci_hostile },
+	{ "page-queues", false, page_queues },
+	{ "pci-queues", true, pci_queues },
+	{ "page-lone", false, page_lone },
+	{ "pci-lone", true, pci_lone },
+	{ "page-flag", false, page_flag },
+	{ "pci-flag", true, pci_flag },
+	{ "page-nopage", false, page_nopage },
+	{ "page-claim", false, page_claim },
+	{ "page-early", false, page_early },
+	{ "pci-report", true, pci_report },
+	{ "page-run", false, page_run },
+	{ "pci-run", true, pci_run },
+	{ "old-boot", false, page_boot },
+	{ NULL, false, NULL },
 };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The double's guests of hosts 4.0 to 4.13: trapped instructions, PCI bus, virtio 1.0. */
+/* Scripts of the test double for hosts with Linux 4.0 to 4.13: trapped instructions, PCI bus, virtio 1.0. */
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lguest_double.h"
+#include "tests/host/lguest_double.h"
 
 #define CODE	 0x00123450u
 #define MAX_PCI	 16
@@ -16,12 +16,12 @@ struct pci {
 	struct guest *g;
 	unsigned slot, type, irq;
 	uint32_t bar, common, notify, isr, device, device_len, window;
-	struct ring ring[2];
+	struct ring ring[DEVICE_RINGS];
 };
 static struct pci devs[MAX_PCI];
 static unsigned ndevs;
 
-/* Run one instruction; true if the launcher emulated it, false if it gave the trap back. */
+/* Run one instruction. Returns true if the launcher emulated it, false if it passed the trap to the guest. */
 static bool step(struct guest *g, unsigned n, const void *insn, unsigned len, uint32_t addr)
 {
 	unsigned before = g->injected;
@@ -58,7 +58,7 @@ static uint32_t in(struct guest *g, uint16_t port, unsigned width)
 	return g->regs[EAX] & mask;
 }
 
-/* In turn, the forms that compilers make of a store: each must do the same. */
+/* Use the forms that compilers make of a store in turn; each must have the same effect. */
 static void mmio_write(struct guest *g, uint32_t addr, unsigned width, uint32_t v)
 {
 	static const uint8_t forms[3][3][7] = {
@@ -209,13 +209,17 @@ static void start(struct pci *d)
 	high = mmio_read(d->g, c + VIRTIO_PCI_COMMON_DF, 4);
 	CHECK(high & 1, "VERSION_1 is offered");
 	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
-	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GF, 4, low & (d->type == 1 ? 1u << 5 : d->type == 2 ? 1u << 9 : 0));
+	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GF, 4,
+		   low & (d->type == 1	 ? 1u << 5
+			  : d->type == 2 ? 1u << 9
+			  : d->type == 3 ? 1u << 1
+					 : 0));
 	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 	mmio_write(d->g, c + VIRTIO_PCI_COMMON_GF, 4, 1);
 	set_status(d, 11);
 	CHECK(mmio_read(d->g, c + VIRTIO_PCI_COMMON_STATUS, 1) == 11, "FEATURES_OK");
 	queues = mmio_read(d->g, c + VIRTIO_PCI_COMMON_NUMQ, 2);
-	for (unsigned q = 0; q < queues && q < 2; q++) {
+	for (unsigned q = 0; q < queues && q < DEVICE_RINGS; q++) {
 		struct ring *r = &d->ring[q];
 		static const uint8_t empty[4 * PAGE];
 		uint64_t at = RING_MEM + (d->slot * 2 + q) * 4 * PAGE;
@@ -276,7 +280,7 @@ static void early(struct pci *d, const char *s)
 void pci_boot(struct guest *g);
 void pci_boot(struct guest *g)
 {
-	static const uint8_t types[] = { 3, 4, 2, 1, 2 };
+	static const uint8_t types[] = { 3, 1, 4, 2, 2 };
 
 	CHECK(boot_checks(g) == (g->pfn_limit - 1) * PAGE, "all memory but a page is RAM");
 	scan(g);
@@ -334,7 +338,7 @@ void pci_flag(struct guest *g)
 	power_off(g);
 }
 
-/* What is emulated, and what the guest gets back. */
+/* Which instructions are emulated, and which traps are passed to the guest. */
 void pci_traps(struct guest *g);
 void pci_traps(struct guest *g)
 {
@@ -375,15 +379,41 @@ void pci_traps(struct guest *g)
 	CHECK(step(g, 14, bh, 2, c + VIRTIO_PCI_COMMON_STATUS) && g->regs[EBX] == 0x11220344, "bh is %x", g->regs[EBX]);
 	g->regs[ECX] = 0xffffffff;
 	CHECK(step(g, 14, movzx, 3, c + VIRTIO_PCI_COMMON_STATUS) && g->regs[ECX] == 3, "movzx");
-	/* no gate for it: the launcher ends the guest as the host would */
+	/* Without a gate for it, the launcher ends the guest, as the host would. */
 	g->gates = 0;
 	g->ended = true;
 	(void)step(g, 13, bad_ports[0], 7, 0);
 	CHECK(false, "the guest goes on after an unhandled trap");
 }
 
-/* Every register, width and edge, BARs and capabilities written, in any order: then all works
- * again. */
+/* The launcher ends the guest at the first byte that it writes to the exit port. */
+void pci_report(struct guest *g);
+void pci_report(struct guest *g)
+{
+	static const uint8_t outb_dx_al[7] = { 0xee };
+
+	out(g, 0xf5, 1, 9);
+	out(g, 0xf4, 4, 8);
+	g->regs[EDX] = 0xf4;
+	g->regs[EAX] = 0x107;
+	g->ended = true;
+	(void)step(g, 13, outb_dx_al, 1, 0);
+	CHECK(false, "the guest goes on after its report");
+}
+
+/* The console alone: its rings lie where those of other devices would. */
+void pci_run(struct guest *g);
+void pci_run(struct guest *g)
+{
+	scan(g);
+	CHECK(ndevs == 1 && mmio_read(g, devs[0].bar + devs[0].device + 4, 4) == 5, "five ports");
+	start(&devs[0]);
+	drive_run(devs[0].ring, 0x400000);
+	power_off(g);
+}
+
+/* Access every register at every width and edge, write BARs and capabilities in any order; then
+ * everything works again. */
 void pci_hostile(struct guest *g);
 void pci_hostile(struct guest *g)
 {
@@ -412,7 +442,7 @@ void pci_hostile(struct guest *g)
 			set_status(&devs[i], s * 37 % 256);
 		set_status(&devs[i], 0);
 	}
-	/* a ring outside memory, one that lies, and then the device as it should be */
+	/* A ring outside memory, an invalid ring, and then a correct device. */
 	for (unsigned i = 1; i < ndevs; i++) {
 		start(&devs[i]);
 		poken(g, devs[i].ring[0].avail + 2, 2, 0x7777);

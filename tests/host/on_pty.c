@@ -3,10 +3,14 @@
  * on-pty PATTERN TEXT COMMAND…: run COMMAND on a terminal of its own, pass on
  * what it prints, and type TEXT (\ooo are octal bytes) once PATTERN has been
  * printed. Its exit status is ours. For tests; static, so that it runs anywhere.
+ *
+ * With --stall first, nothing is read from the terminal once PATTERN has been
+ * printed; TEXT is typed some seconds later, when its buffers are full.
  */
 #include <errno.h>
 #include <poll.h>
 #include <pty.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +39,11 @@ int main(int argc, char **argv)
 	static char seen[65536];
 	size_t have = 0;
 	int tty, status, typed = 0;
+	bool stall = argc > 1 && !strcmp(argv[1], "--stall");
 	pid_t pid;
+
+	argc -= stall;
+	argv += stall;
 
 	if (argc < 4)
 		return 2;
@@ -54,7 +62,7 @@ int main(int argc, char **argv)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break; /* EIO: the other end is gone */
+			break; /* EIO: the other end was closed */
 		if (write(STDOUT_FILENO, buf, (size_t)n) < 0)
 			return 1;
 		if (typed || have + (size_t)n >= sizeof(seen))
@@ -63,7 +71,11 @@ int main(int argc, char **argv)
 		have += (size_t)n;
 		if (memmem(seen, have, argv[1], strlen(argv[1]))) {
 			n = (ssize_t)unescape(argv[2], seen);
+			if (stall)
+				sleep(5);
 			typed = write(tty, seen, (size_t)n) == n;
+			if (stall)
+				break;
 		}
 	}
 	while (waitpid(pid, &status, 0) < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Preloaded into lguest-sep by tests/integration/audit.bats, which takes one layer
- * out with WEAKEN=WORD: what the parent does for a role, and what a broken or taken
- * supervisor would tell a spawner. Each word is one promise of the audit.
+ * tests/integration/audit.bats preloads this into lguest-sep to remove one layer
+ * (WEAKEN=WORD): something that the parent does for a role, or a request that a broken or
+ * compromised supervisor would send to a spawner. The audit must find each of them.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static bool is(const char *word)
 	return how && !strcmp(how, word);
 }
 
-/* In the child that becomes a spawner: process 1 of its namespace. */
+/* True in the child that becomes a spawner, which is process 1 of its namespace. */
 static bool in_room(void)
 {
 	return getpid() == 1;
@@ -41,7 +41,7 @@ static bool in_room(void)
 	if (!real)                     \
 	*(void **)&real = dlsym(RTLD_NEXT, #name)
 
-/* ---- in the rooms, and when the window closes ---- */
+/* ---- set-up of the spawners, and the end of the privileged window ---- */
 
 int setgroups(size_t n, const gid_t *list)
 {
@@ -51,7 +51,7 @@ int setgroups(size_t n, const gid_t *list)
 	return is("groups") ? real(1, &some) : real(n, list);
 }
 
-/* What was asked for, so that nobody looks twice. */
+/* The group that was requested, to be reported back to the caller that checks it. */
 static gid_t asked_gid;
 
 int setresgid(gid_t r, gid_t e, gid_t s)
@@ -129,7 +129,8 @@ int prctl(int what, ...)
 	for (unsigned i = 0; i < ARRAY_SIZE(a); i++)
 		a[i] = va_arg(ap, unsigned long);
 	va_end(ap);
-	return is("bare") && in_room() && what == PR_SET_NO_NEW_PRIVS ? 0 : real(what, a[0], a[1], a[2], a[3]);
+	/* Call in_room() last: the confined supervisor may not call getpid(). */
+	return what == PR_SET_NO_NEW_PRIVS && is("bare") && in_room() ? 0 : real(what, a[0], a[1], a[2], a[3]);
 }
 
 long syscall(long number, ...)
@@ -142,12 +143,12 @@ long syscall(long number, ...)
 	for (unsigned i = 0; i < ARRAY_SIZE(a); i++)
 		a[i] = va_arg(ap, unsigned long);
 	va_end(ap);
-	if (is("bare") && in_room() && number == __NR_seccomp)
+	if (number == __NR_seccomp && is("bare") && in_room())
 		return 0;
 	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* Guest memory that is not sealed. */
+/* Leave guest memory unsealed. */
 int fcntl64(int fd, int command, ...)
 {
 	unsigned long arg;
@@ -160,20 +161,20 @@ int fcntl64(int fd, int command, ...)
 	return is("seals") && command == F_ADD_SEALS ? 0 : real(fd, command, arg);
 }
 
-/* A process of the guest's that nobody knows. */
+/* Start a process that does not belong to the guest. */
 static __attribute__((constructor)) void stranger(void)
 {
 	pid_t parent = getpid();
 
 	if (!is("stranger") || fork() != 0)
 		return;
-	/* It has another user by then, whose death gives us no signal. */
+	/* Poll for the parent's end: it changes its user, which cancels the death signal. */
 	while (getppid() == parent)
 		usleep(50000);
 	_exit(0);
 }
 
-/* ---- what the disk's spawner is told ---- */
+/* ---- requests to the disk's spawner ---- */
 
 static bool changed(struct spawn_msg *m)
 {

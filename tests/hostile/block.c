@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Hostile block requests (virtio 1.2, 5.2.6), against blkd with its tight filter
- * on. Whatever is refused leaves every sector of the disk as it was.
+ * Hostile block requests (virtio 1.2, 5.2.6), against blkd with its tight filter on. A
+ * refused request must not change any sector of the disk.
  */
 #include <linux/virtio_blk.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 #define HEADER DATA
 #define STATUS (DATA + 0x800)
@@ -41,7 +41,7 @@ static void go(struct dev *d, const struct front_buf *b, unsigned n)
 	front_kick(d->q[d->victim]);
 }
 
-/* The chain is answered; the status is what was counted. Returns the used length. */
+/* Wait for the answer to the chain, and record its status as the result. Returns the used length. */
 static uint32_t answered(struct dev *d)
 {
 	static const char *const text[] = { "OK", "IOERR", "UNSUPP" };
@@ -85,7 +85,7 @@ static void bad_layout(const void *arg)
 	untouched(d);
 }
 
-/* Header in sixteen buffers, data in three, status behind the data in the same buffer: legal. */
+/* Valid: header in sixteen buffers, data in three, status behind the data in the same buffer. */
 static void split_header(const void *arg)
 {
 	struct dev *d = dev_get(&(struct dev_options){ .kind = BLKD, .disk = -1, .size = 32 });
@@ -149,7 +149,7 @@ static const struct request requests[] = {
 
 static void send_request(struct dev *d, const struct request *r)
 {
-	/* More than fits in A lies in D. */
+	/* A body that does not fit into region A is in region D. */
 	uint64_t body = r->len > 0x10000 ? D_GPA : BODY;
 	struct front_buf b[3] = { { HEADER, 16 + r->more, false } };
 	unsigned n = 1;
@@ -265,6 +265,20 @@ static void play_ranges(const void *arg)
 
 static struct dev *flipped;
 
+/* Send a request of the three buffers @b 1000 times, while another thread runs @flip again and again. */
+static void request_while(void (*flip)(void *arg), struct dev *d, const struct front_buf *b)
+{
+	flipped = d;
+	thread_start(flip, NULL);
+	for (unsigned i = 0; i < 1000; i++) {
+		go(d, b, 3);
+		answered(d);
+	}
+	threads_stop();
+	counted("bounded");
+	dev_judge(d, false);
+}
+
 static void flip_sector(void *arg)
 {
 	volatile uint64_t *sector = (uint64_t *)at(flipped, HEADER) + 1;
@@ -275,7 +289,7 @@ static void flip_sector(void *arg)
 	*sector = SECTORS;
 }
 
-/* Writes whose sector flips between the last one and two that are none: only the last one changes. */
+/* Writes whose sector number changes between the last sector and two invalid ones: only the last sector may change. */
 static void sector_flips(const void *arg)
 {
 	static uint32_t sector[128];
@@ -283,19 +297,11 @@ static void sector_flips(const void *arg)
 	const struct front_buf b[] = { { HEADER, 16, false }, { BODY, 512, false }, { STATUS, 1, true } };
 
 	(void)arg;
-	flipped = d;
 	for (unsigned i = 0; i < 128; i++)
 		sector[i] = SECTORS - 1;
 	memcpy(at(d, BODY), sector, 512);
 	put_header(d, OUT, SECTORS - 1);
-	thread_start(flip_sector, NULL);
-	for (unsigned i = 0; i < 1000; i++) {
-		go(d, b, 3);
-		answered(d);
-	}
-	threads_stop();
-	counted("bounded");
-	dev_judge(d, false);
+	request_while(flip_sector, d, b);
 	untouched(d);
 }
 
@@ -311,7 +317,7 @@ static void flip_segment(void *arg)
 	s->num_sectors = UINT32_MAX;
 }
 
-/* Segments that flip: none of them ever covers a sector of the disk and is inside it. */
+/* Segments that change during the request: no valid combination covers a whole sector of the disk. */
 static void segment_flips(const void *arg)
 {
 	struct dev *d = get();
@@ -319,18 +325,10 @@ static void segment_flips(const void *arg)
 	struct virtio_blk_discard_write_zeroes *s = at(d, BODY);
 
 	(void)arg;
-	flipped = d;
 	*s = (struct virtio_blk_discard_write_zeroes){ .sector = SECTORS };
 	put_header(d, DIS, 0);
-	thread_start(flip_segment, NULL);
-	for (unsigned i = 0; i < 1000; i++) {
-		go(d, b, 3);
-		answered(d);
-	}
-	threads_stop();
-	counted("bounded");
-	dev_judge(d, false);
-	/* Sectors 0 to 7 may be gone: that segment was a good one. The rest is there. */
+	request_while(flip_segment, d, b);
+	/* Sectors 0 to 7 may be discarded, because that segment was valid. The others must be unchanged. */
 	for (uint32_t i = 8; i < SECTORS; i++) {
 		uint32_t v;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A host whose image fails under blkd: short transfers, errors, no space, an
- * image that shrinks or is replaced. The guest gets IOERR for what failed, all of
- * what did not fail, and an answer each time. On both data planes.
+ * Errors of the host's image: short transfers, I/O errors, no space, an image that shrinks
+ * or is replaced. The guest gets an answer to each request: IOERR if it failed, otherwise
+ * the complete data. With io_uring and with preadv2/pwritev2.
  */
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
@@ -11,20 +11,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 #define HEADER DATA
 #define STATUS (DATA + 0x800)
 #define BODY   (DATA + 0x1000)
 
-static bool sync_io; /* the data plane without a ring */
+static bool sync_io; /* Use preadv2 and pwritev2 instead of io_uring. */
 
 static struct dev *get(int disk, uint64_t file_limit)
 {
 	return dev_get(&(struct dev_options){ .kind = BLKD, .disk = disk, .sync = sync_io, .file_limit = file_limit });
 }
 
-/* One request; its status. */
+/* Send one request. Returns its status. */
 static uint8_t request(struct dev *d, uint32_t type, uint64_t sector, uint32_t len)
 {
 	struct virtio_blk_outhdr h = { .type = type, .sector = sector };
@@ -48,7 +48,7 @@ static void shrunk(const void *arg)
 	(void)arg;
 	need(ftruncate(d->disk, SECTORS / 2 * 512) == 0);
 	need(request(d, VIRTIO_BLK_T_IN, SECTORS / 2, 4096) == VIRTIO_BLK_S_IOERR);
-	/* Half of it is there: short, then nothing. */
+	/* Only half of it exists: a short read, then end of file. */
 	need(request(d, VIRTIO_BLK_T_IN, SECTORS / 2 - 4, 4096) == VIRTIO_BLK_S_IOERR);
 	need(request(d, VIRTIO_BLK_T_IN, SECTORS / 2 - 8, 4096) == VIRTIO_BLK_S_OK);
 	need(dev_stats(d)->io_errors - d->before.io_errors == 2);
@@ -70,7 +70,7 @@ static void replaced(const void *arg)
 	need(fd >= 0 && ftruncate(fd, SECTORS * 512) == 0);
 	memset(at(d, BODY), 0xaa, 512);
 	need(request(d, VIRTIO_BLK_T_OUT, 5, 512) == VIRTIO_BLK_S_OK);
-	/* Ours is still the first one; the new one is untouched. */
+	/* blkd still uses the first file; the new one is unchanged. */
 	need(request(d, VIRTIO_BLK_T_IN, 6, 512) == VIRTIO_BLK_S_OK);
 	need(*(uint32_t *)at(d, BODY) == 6);
 	need(pread(fd, at(d, BODY), 512, 5 * 512) == 512 && *(uint32_t *)at(d, BODY) == 0);
@@ -80,7 +80,7 @@ static void replaced(const void *arg)
 	dev_end_all();
 }
 
-/* A limit in the middle of a sector, as a full disk would have it: a short write, then an error. */
+/* A file size limit in the middle of a sector, like a full disk: a short write, then an error. */
 static void short_write(const void *arg)
 {
 	struct dev *d = get(-1, 1000 * 512 + 100);
@@ -125,7 +125,7 @@ static void no_space(const void *arg)
 		uint8_t s = request(d, VIRTIO_BLK_T_OUT, 512 + i * 8, 4096);
 
 		need(s == VIRTIO_BLK_S_OK || s == VIRTIO_BLK_S_IOERR);
-		/* Once full it stays so; what was acknowledged is there. */
+		/* Once full it stays full; acknowledged data is there. */
 		need(s == VIRTIO_BLK_S_IOERR || !bad);
 		s == VIRTIO_BLK_S_OK ? good++ : bad++;
 		if (s == VIRTIO_BLK_S_OK)
@@ -142,7 +142,7 @@ static void no_space(const void *arg)
 	umount2(path, MNT_DETACH);
 }
 
-/* /proc/PID/mem gives EIO where nothing is mapped, and nothing is at the bottom. */
+/* /proc/PID/mem fails with EIO at unmapped addresses, such as the lowest ones. */
 static void input_error(const void *arg)
 {
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a role that was taken over can still reach: a test role (tests/host/
- * hostile_role.c) in a real room, started by a real spawner, tries it under the
- * start filter (it must fail) and under each role's own (it must end there and
- * then, and be named). Needs root, and executables without a sanitizer.
+ * What a compromised role can still reach. A real spawner starts a test role
+ * (tests/host/hostile_role.c) in real namespaces, which makes forbidden system calls. Under
+ * the start filter they must fail; under each role's own filter they must kill the role at
+ * once and be named. Needs root, and executables without a sanitizer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,13 +19,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "hostile.h"
-#include "parent/spawn.h"
+#include "parent/room/spawn.h"
 #include "policy/policies.h"
 #include "tests/host/hostile_role.h"
+#include "tests/hostile/hostile.h"
 
 #define ROLE_ID 54321
-/* Stands for the pid of a sibling, or of the supervisor, until it is known. */
+/* Placeholders for the process IDs of a sibling and of the supervisor, until they are known. */
 #define SIBLING	   0x7ffffff1ul
 #define SUPERVISOR 0x7ffffff2ul
 
@@ -81,7 +81,7 @@ static void furnish(struct taken *t)
 	need(exe >= 0 && init >= 0);
 	r.exe = exe;
 	r.init_exe = init;
-	need(spawner_create(&t->s, &r) == 0);
+	need(spawner_begin(&t->s, &r) == 0 && spawner_finish(&t->s) == 0);
 }
 
 static void start(struct taken *t)
@@ -110,7 +110,7 @@ static unsigned long fill_in(unsigned long arg)
 	return arg == SIBLING ? (unsigned long)sibling.pid : arg == SUPERVISOR ? (unsigned long)getpid() : arg;
 }
 
-/* True with the answer; false if the role ended, with how. */
+/* Make the role try one call. Returns true with its result in *@got, or false if the role ended, with how in *@end. */
 static bool attempt(struct attempt a, long *got, struct spawn_msg *end)
 {
 	struct pollfd p = { .fd = attacker.ctl, .events = POLLIN };
@@ -125,13 +125,19 @@ static bool attempt(struct attempt a, long *got, struct spawn_msg *end)
 	return false;
 }
 
-#define A(call, ...)                                     \
-	{                                                \
-		NO_FILTER, call, { __VA_ARGS__ }, -1, "" \
+#define A(call, ...)                                      \
+	{                                                 \
+		NO_FILTER, call, { __VA_ARGS__ }, -1, "", \
+		{                                         \
+			0                                 \
+		}                                         \
 	}
-#define T(call, n, words, ...)                             \
-	{                                                  \
-		NO_FILTER, call, { __VA_ARGS__ }, n, words \
+#define T(call, n, words, ...)                              \
+	{                                                   \
+		NO_FILTER, call, { __VA_ARGS__ }, n, words, \
+		{                                           \
+			0                                   \
+		}                                           \
 	}
 
 static const struct reach {
@@ -166,7 +172,7 @@ static const struct reach {
 	{ "load a program into the kernel", A(__NR_bpf, 0, 0, 0) },
 };
 
-/* Before its own filter is on, rooms and namespaces have to hold what the start filter lets through. */
+/* Until the role's own filter is installed, namespaces and the empty root must stop what the start filter allows. */
 static void fails(const void *arg)
 {
 	const struct reach *r = arg;
@@ -178,12 +184,12 @@ static void fails(const void *arg)
 	need(attempt(r->a, &got, &end));
 	need(got < 0);
 	counted("%s", "fails");
-	/* Sibling and supervisor are still there, and so is the role. */
+	/* Sibling, supervisor and role still live. */
 	need(kill(sibling.pid, 0) == 0);
 	need(attempt((struct attempt){ .nr = __NR_getpid, .text_arg = -1 }, &got, &end) && got > 0);
 }
 
-/* The text that the supervisor's line will have. */
+/* Check the text of the supervisor's message. */
 static void named(const struct attempt *a, const struct spawn_msg *end)
 {
 	char want[160], text[256];
@@ -222,24 +228,23 @@ static void ends_there(const void *arg)
 	counted("%u of %zu", n, ARRAY_SIZE(reaches));
 }
 
-/* QEMU's filter lets more calls through; for those its room has to hold. */
+/* QEMU's filter allows more calls; for these its namespaces and root directory must be a barrier. */
 static void qemu_gets_nowhere(const void *arg)
 {
 	struct spawn_msg end;
 	unsigned n = 0;
 	long got = 0;
 
-	(void)arg;
 	for (unsigned i = 0; i < ARRAY_SIZE(reaches); i++) {
 		struct attempt a = reaches[i].a;
 		bool maps = a.nr == __NR_mmap || a.nr == __NR_mprotect, local = a.nr == __NR_socket;
 
-		/* A JIT maps code, and a local socket reaches nothing in an empty root. */
+		/* Allowed: a JIT maps code, and a local socket reaches nothing in an empty root directory. */
 		if (maps || (local && a.arg[0] == AF_UNIX))
 			continue;
 		start(&sibling);
 		start(&attacker);
-		a.filter = F_QEMU;
+		a.filter = *(const unsigned *)arg;
 		need(!attempt(a, &got, &end) || got < 0);
 		need(kill(sibling.pid, 0) == 0);
 		n++;
@@ -248,16 +253,224 @@ static void qemu_gets_nowhere(const void *arg)
 	counted("none");
 }
 
+/* Without namespaces of its own, calls that this filter allows would reach all processes of the user. */
+static void qemu_stays_alone(const void *arg)
+{
+	static const struct attempt away[] = {
+		A(__NR_clone, SIGCHLD, 0, 0, 0),
+		A(__NR_kill, (unsigned long)-1, SIGKILL),
+		A(__NR_tgkill, SIBLING, SIBLING, SIGABRT),
+		A(__NR_tgkill, 1, 1, SIGABRT),
+	};
+	static const unsigned filter[] = { F_QEMU_LOAD, F_QEMU };
+	struct spawn_msg end;
+	long got = 0;
+
+	(void)arg;
+	for (unsigned i = 0; i < ARRAY_SIZE(away) * ARRAY_SIZE(filter); i++) {
+		struct attempt a = away[i / ARRAY_SIZE(filter)];
+
+		start(&sibling);
+		start(&attacker);
+		a.filter = filter[i % ARRAY_SIZE(filter)];
+		need(!attempt(a, &got, &end));
+		need(kill(sibling.pid, 0) == 0);
+	}
+	counted("ended");
+}
+
+/* ---- a compromised fsd ---- */
+
+#define O(words, flags, resolve)                                       \
+	{                                                              \
+		F_FSD, __NR_openat2, { HFD_ROOT, 0, 0, 24 }, 1, words, \
+		{                                                      \
+			(flags), 0, (resolve)                          \
+		}                                                      \
+	}
+
+/* Calls that fsd's filter allows, because it cannot see names and flags. */
+static const struct reach opens[] = {
+	{ "open a file of the host by a path of its own", O("/etc/passwd", O_RDONLY, 0) },
+	{ "open one above the share", O("../../../../etc/passwd", O_RDONLY, 0) },
+	{ "open one through a link in the share", O("link", O_RDONLY, 0) },
+	{ "open one through /proc", O("/proc/self/root/etc/passwd", O_RDONLY, 0) },
+	{ "open a file of the share for writing", O("file", O_WRONLY, 0) },
+	{ "open one for reading and writing", O("file", O_RDWR, 0) },
+	{ "empty a file of the share", O("file", O_RDONLY | O_TRUNC, 0) },
+	{ "make a file in the share", O("new", O_WRONLY | O_CREAT, 0) },
+	{ "make a file without name there", O(".", O_RDWR | O_TMPFILE, 0) },
+	{ "open a device in the share", O("device", O_RDONLY, 0) },
+	{ "read a file that only root may read", O("secret", O_RDONLY, 0) },
+};
+
+#define WITH(nr_, a, b, c, d, e, which, words)                                                              \
+	{                                                                                                   \
+		.filter = F_FSD_RW, .nr = (nr_), .arg = { a, b, c, d, e }, .text_arg = which, .text = words \
+	}
+#define OPENAT(words, flags, mode) WITH(__NR_openat, HFD_ROOT, 0, O_NOFOLLOW | (flags), (mode), 0, 1, words)
+
+/* The same for a share that the guest may write to: its filter sees flags and modes, but no names. */
+static const struct reach writes[] = {
+	{ "open a file of the host by a path of its own", OPENAT("/etc/passwd", O_RDWR, 0) },
+	{ "open one above the share", OPENAT("../../../../../../etc/passwd", O_RDONLY, 0) },
+	{ "open one through a directory that is a link", OPENAT("etc/passwd", O_RDONLY, 0) },
+	{ "open a device in the share", OPENAT("device", O_RDWR, 0) },
+	{ "write a file that only root may write", OPENAT("secret", O_WRONLY, 0) },
+	{ "remove the share", WITH(__NR_unlinkat, HFD_ROOT, 0, AT_REMOVEDIR, 0, 0, 1, "../share") },
+	{ "follow a link to change times", WITH(__NR_utimensat, HFD_ROOT, 0, 0, AT_EMPTY_PATH, 0, 1, "etc/passwd") },
+};
+
+/* What its filter sees, and ends it for. */
+static const struct reach ends[] = {
+	{ "make a set-user-ID program", OPENAT("new", O_RDWR | O_CREAT, 04755) },
+	{ "make a file without name there", OPENAT(".", O_RDWR | O_TMPFILE, 0600) },
+	{ "follow a link", WITH(__NR_openat, HFD_ROOT, 0, O_RDONLY, 0, 0, 1, "link") },
+	{ "set a set-user-ID bit", WITH(__NR_fchmod, FSD_FD0, 04755, 0, 0, 0, -1, "") },
+	{ "set one by name", WITH(452, HFD_ROOT, 0, 04755, AT_EMPTY_PATH, 0, 1, "file") },
+	{ "make a set-group-ID directory", WITH(__NR_mkdirat, HFD_ROOT, 0, 02777, 0, 0, 1, "new") },
+	{ "make a device", WITH(__NR_mknodat, HFD_ROOT, 0, S_IFCHR | 0666, 0x103, 0, 1, "new") },
+	{ "make a whiteout", WITH(__NR_renameat2, HFD_ROOT, 0, HFD_ROOT, 0, 4, 1, "file") },
+	{ "open by openat2(2)", WITH(__NR_openat2, HFD_ROOT, 0, 0, 24, 0, 1, "file") },
+	{ "use the current directory", WITH(__NR_openat, AT_FDCWD, 0, O_RDONLY | O_NOFOLLOW, 0, 0, 1, "/") },
+};
+
+static const char *in_share(const char *name)
+{
+	static char path[200];
+
+	snprintf(path, sizeof(path), "%s/share/%s", work_dir, name);
+	return path;
+}
+
+/* Start the test role as an fsd whose share is a directory of files that tempt it. */
+static void start_reader(struct taken *t, bool writable)
+{
+	char command[500], share[80], folder[560];
+	struct room r = { .name = "fs0", .role = ROLE_FSD, .uid = ROLE_ID, .gid = ROLE_ID, .diag = 2 };
+	struct role_fds f = { 0 };
+	struct spawn_msg m;
+	int pair[2];
+
+	snprintf(share, sizeof(share), "%s/share", work_dir);
+	snprintf(
+		command, sizeof(command),
+		"chmod 755 %s; mkdir -p %s && cd %s && echo text > file && chmod 666 file && ln -sfn /etc/passwd link && "
+		"{ test -e device || mknod -m 666 device c 1 3; } && echo secret > secret && chmod 600 secret && chmod 777 . && "
+		"ln -sfn /etc etc",
+		work_dir, share, share);
+	need(system(command) == 0);
+	snprintf(folder, sizeof(folder), "%s/../host", self_dir);
+	r.exe = open_program(folder, "hostile_role");
+	r.init_exe = open_program(bin_dir, "lguest-sep-init");
+	r.share = share;
+	r.share_writable = writable;
+	r.share_userns = -1;
+	need(r.exe >= 0 && r.init_exe >= 0 && spawner_begin(&t->s, &r) == 0 && spawner_finish(&t->s) == 0);
+	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	role_fds_add(&f, pair[1], HFD_CTL);
+	role_fds_add(&f, t->s.listen_fd[0], HFD_ROOT);
+	need(spawner_start_role(&t->s, &f, FSD_FD0, 0, writable ? 1 << 20 : 0, 0) == 0);
+	close(pair[1]);
+	t->ctl = pair[0];
+	need(hear(&t->s, &m) && m.type == SPAWN_STARTED);
+}
+
+/* One after the other in one process: the room, the read-only mount and its user must stop each. */
+static void fsd_reads_its_share_only(const void *arg)
+{
+	static struct taken reader;
+	const struct attempt good = O("file", O_RDONLY, 0);
+	struct taken before = attacker;
+	struct attempt a = good;
+	struct spawn_msg end;
+	unsigned n = 0;
+	long got = 0;
+
+	(void)arg;
+	start_reader(&reader, false);
+	attacker = reader;
+	need(attempt(a, &got, &end) && got >= 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(opens); i++) {
+		a = opens[i].a;
+		a.filter = NO_FILTER; /* The first call has installed it. */
+		if (!attempt(a, &got, &end) || got >= 0)
+			need_(false, opens[i].name, __FILE__, __LINE__);
+		n++;
+	}
+	/* Its own root directory, by AT_FDCWD, which the filter does not allow. */
+	a = good;
+	a.filter = NO_FILTER;
+	a.arg[0] = (unsigned long)AT_FDCWD;
+	need(!attempt(a, &got, &end));
+	attacker = before;
+	close(reader.ctl);
+	spawner_destroy(&reader.s);
+	counted("%u of %zu", n, ARRAY_SIZE(opens));
+}
+
+/*
+ * One after the other in one process, and those that end it in a process each: the room, the clone, its user and the
+ * filter must stop each.
+ */
+static void fsd_writes_its_share_only(const void *arg)
+{
+	static struct taken writer;
+	const struct attempt good = OPENAT("mine", O_RDWR | O_CREAT, 0600);
+	struct taken before = attacker;
+	struct attempt a = good;
+	struct spawn_msg end;
+	unsigned n = 0;
+	long got = 0;
+
+	(void)arg;
+	start_reader(&writer, true);
+	attacker = writer;
+	need(attempt(a, &got, &end) && got >= 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++, n++) {
+		a = writes[i].a;
+		a.filter = NO_FILTER; /* The first call has installed it. */
+		if (!attempt(a, &got, &end) || got >= 0)
+			need_(false, writes[i].name, __FILE__, __LINE__);
+	}
+	/* The clone has nothing above it, so this makes a file in the share. */
+	a = (struct attempt)OPENAT("../taken", O_RDWR | O_CREAT, 0600);
+	a.filter = NO_FILTER;
+	need(attempt(a, &got, &end) && got >= 0 && faccessat(AT_FDCWD, in_share("../taken"), F_OK, 0) < 0);
+	need(unlink(in_share("taken")) == 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(ends); i++, n++) {
+		attacker = before;
+		close(writer.ctl);
+		spawner_destroy(&writer.s);
+		start_reader(&writer, true);
+		attacker = writer;
+		if (attempt(ends[i].a, &got, &end))
+			need_(false, ends[i].name, __FILE__, __LINE__);
+	}
+	attacker = before;
+	close(writer.ctl);
+	spawner_destroy(&writer.s);
+	counted("%u of %zu", n, ARRAY_SIZE(writes) + ARRAY_SIZE(ends));
+}
+
 void confinement_group(void)
 {
 	static const struct own own[] = {
 		{ "blkd", F_BLKD },
 		{ "netd", F_NETD },
+		{ "fsd", F_FSD },
+		{ "controld", F_CONTROLD },
 		{ "blkd before its rings run", F_BLKD_FOREIGN },
 		{ "netd before its rings run", F_NETD_FOREIGN },
+		{ "fsd before its rings run", F_FSD_FOREIGN },
+		{ "fsd of a writable share", F_FSD_RW },
+		{ "fsd of a writable share before its rings run", F_FSD_RW_FOREIGN },
 		{ "vCPU process, kvm", F_KVM },
 		{ "vCPU process, lguest", F_LGUEST },
+		{ "vCPU process while it loads, kvm", F_KVM_LOAD },
+		{ "vCPU process while it loads, lguest", F_LGUEST_LOAD },
 	};
+	static const unsigned qemu = F_QEMU, qemu_load = F_QEMU_LOAD;
 	char text[100], all[32];
 
 	if (sanitized || geteuid() != 0)
@@ -271,7 +484,15 @@ void confinement_group(void)
 		snprintf(text, sizeof(text), "all of the above from %s", own[i].name);
 		play(text, all, ends_there, &own[i]);
 	}
-	play("what QEMU's filter lets through", "none", qemu_gets_nowhere, NULL);
+	snprintf(all, sizeof(all), "%zu of %zu", ARRAY_SIZE(opens), ARRAY_SIZE(opens));
+	play("what fsd's filter lets through: files that are not its own to read", all, fsd_reads_its_share_only, NULL);
+	snprintf(all, sizeof(all), "%zu of %zu", ARRAY_SIZE(writes) + ARRAY_SIZE(ends),
+		 ARRAY_SIZE(writes) + ARRAY_SIZE(ends));
+	play("what that of an fsd with a writable share lets through, and what it ends", all, fsd_writes_its_share_only,
+	     NULL);
+	play("what QEMU's filter lets through", "none", qemu_gets_nowhere, &qemu);
+	play("what it lets through before QEMU is executed", "none", qemu_gets_nowhere, &qemu_load);
+	play("a process that QEMU's filter would make, and signals to all", "ended", qemu_stays_alone, NULL);
 	spawner_destroy(&attacker.s);
 	spawner_destroy(&sibling.s);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starting netd and blkd as the supervisor does, driving their queues in good
- * order, and hearing what they count. Test programs alone.
+ * Starts netd and blkd as the supervisor does, drives their queues correctly, and receives
+ * their messages and counters. For test programs only.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -12,10 +12,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 #define OUT_OF_TABLE 400
 
@@ -32,7 +33,7 @@ void *at(struct dev *d, uint64_t gpa)
 
 /* ---- starting ---- */
 
-/* Every sector says which one it is. */
+/* Create a disk in which each sector contains its own number. */
 static int new_disk(bool direct)
 {
 	static uint32_t sector[128];
@@ -54,7 +55,7 @@ static int new_disk(bool direct)
 	return fd;
 }
 
-/* Numbers in the table of a helper, and where each comes from. */
+/* Descriptors of a helper: its number, and where it comes from. */
 struct placing {
 	int from, to;
 };
@@ -85,8 +86,13 @@ static void start_process(struct dev *d, int front, int ctl)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), diag;
 	struct placing p[] = {
-		{ null, HFD_NULL_IN }, { null, HFD_NULL_OUT }, { null, HFD_DIAG },	 { ctl, HFD_CTL },
-		{ front, HFD_FRONT },  { d->disk, HFD_DISK },  { tap[1], HFD_TAP0 + 1 },
+		{ null, HFD_NULL_IN },
+		{ null, HFD_NULL_OUT },
+		{ null, HFD_DIAG },
+		{ ctl, HFD_CTL },
+		{ front, d->o.nbd ? HFD_LISTEN : HFD_FRONT },
+		{ d->disk, HFD_DISK },
+		{ tap[1], HFD_TAP0 + 1 },
 	};
 	char path[100];
 
@@ -114,6 +120,7 @@ static void configure(struct dev *d)
 	rc.type = CTL_CONFIG;
 	rc.log_level = LOG_INFO;
 	rc.own_front = !d->o.open;
+	rc.listening = d->o.nbd;
 	rc.mem_dev = st.st_dev;
 	rc.mem_ino = d->o.any_memory ? 0 : st.st_ino;
 	if (d->o.kind == BLKD) {
@@ -125,7 +132,8 @@ static void configure(struct dev *d)
 					      .read_only = d->o.read_only,
 					      .discard = true,
 					      .direct = d->o.direct,
-					      .io = d->o.sync ? BLK_IO_SYNC : BLK_IO_AUTO };
+					      .nbd = d->o.nbd,
+					      .io = d->o.sync || d->o.nbd ? BLK_IO_SYNC : BLK_IO_AUTO };
 	} else {
 		rc.role = ROLE_NETD;
 		memcpy(rc.name, "net0", 5);
@@ -138,6 +146,20 @@ static void configure(struct dev *d)
 		memcpy(rc.net.mac, guest_mac, sizeof(rc.net.mac));
 	}
 	need(send(d->ctl, &rc, sizeof(rc), MSG_NOSIGNAL) == (ssize_t)sizeof(rc));
+}
+
+/* A listening socket in @pair[1] and a connection to it in @pair[0]. */
+static void listener(int *pair)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/nbd", work_dir);
+	unlink(a.sun_path);
+	pair[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pair[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	need(pair[0] >= 0 && pair[1] >= 0);
+	need(bind(pair[1], (struct sockaddr *)&a, sizeof(a)) == 0 && listen(pair[1], 1) == 0);
+	need(connect(pair[0], (struct sockaddr *)&a, sizeof(a)) == 0);
 }
 
 void dev_spawn(struct dev *d, const struct dev_options *o)
@@ -155,7 +177,10 @@ void dev_spawn(struct dev *d, const struct dev_options *o)
 	if (o->kind == BLKD && o->disk < 0)
 		d->disk = new_disk(o->direct);
 	need(front_memory(&d->f, MEM_LEN, A_GPA, true));
-	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, front) == 0);
+	if (o->nbd)
+		listener(front);
+	else
+		need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, front) == 0);
 	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl) == 0);
 	start_process(d, front[1], ctl[1]);
 	close(front[1]);
@@ -195,7 +220,7 @@ void dev_greet(struct dev *d)
 
 	need(front_negotiate(&d->f, ALL, ALL));
 	need(dev_memory(d));
-	/* Every descriptor before the first ring starts: that seals. */
+	/* Pass all descriptors before the first ring starts, because that seals the back-end. */
 	for (unsigned q = 0; q < d->nq; q++) {
 		d->q[q] = front_queue(&d->f, q, size, window(q));
 		need(front_queue_setup(d->q[q], 0) && front_queue_fds(d->q[q]));
@@ -259,7 +284,7 @@ int dev_end(struct dev *d)
 	d->up = false;
 	close(d->f.sock);
 	d->f.sock = open("/dev/null", O_RDWR | O_CLOEXEC);
-	/* It sends its counters at its end: somebody has to take them. */
+	/* The helper sends its counters when it ends; receive them, so that it does not block. */
 	for (unsigned i = 0; i < PATIENCE && kill(d->f.pid, 0) == 0; i++) {
 		siginfo_t info = { .si_pid = 0 };
 
@@ -282,7 +307,7 @@ void dev_end_all(void)
 		dev_end(&running[k]);
 }
 
-/* ---- hearing ---- */
+/* ---- messages from the device ---- */
 
 void dev_hear(struct dev *d)
 {
@@ -383,19 +408,20 @@ uint64_t mapped(pid_t pid)
 	return strtoull(text, NULL, 10) * 4096;
 }
 
-double cpu_seconds(pid_t pid)
+bool falls_asleep(pid_t pid)
 {
-	char text[1024], *p;
-	unsigned long long ticks = 0;
+	char text[1024];
 
-	read_text("stat", pid, text, sizeof(text));
-	p = strrchr(text, ')');
-	need(p != NULL);
-	/* utime and stime are the 12th and 13th words after the name. */
-	for (unsigned word = 0; word < 14 && p; word++) {
-		p = strchr(p + 1, ' ');
-		if (p && (word == 11 || word == 12))
-			ticks += strtoull(p, NULL, 10);
+	for (unsigned n = 0, asleep = 0; n < FALLS_ASLEEP_MS; n++) {
+		const char *p;
+
+		read_text("stat", pid, text, sizeof(text));
+		p = strrchr(text, ')');
+		need(p != NULL);
+		asleep = p && p[1] == ' ' && p[2] == 'S' ? asleep + 1 : 0;
+		if (asleep == 100)
+			return true;
+		usleep(1000);
 	}
-	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+	return false;
 }

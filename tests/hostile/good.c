@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests and frames in good order: the proof of life between hostile ones.
- * Test programs alone.
+ * Correct requests and frames, sent between hostile ones to check that the device works.
+ * For test programs only.
  */
 #include <linux/virtio_blk.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 static bool disk_serves(struct dev *d, unsigned q)
 {
@@ -48,7 +48,7 @@ static bool nic_sends(struct dev *d, unsigned q)
 	return front_wait_used(d->q[q], &id, &len, PATIENCE) && (d->ctl < 0 || dev_stats(d)->frames_out > before);
 }
 
-/* A frame of its own from the wire; what waited in the tap before it comes first. */
+/* Send a frame to the guest, and receive it behind the frames that already waited in the tap. */
 static bool nic_receives(struct dev *d, unsigned q)
 {
 	static uint32_t tag;

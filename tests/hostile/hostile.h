@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hostile front-end: cases that are played against the real executables of
- * netd and blkd, each started as the supervisor starts it or as a program of its
- * own. Test programs alone; what is expected is a string, compared with what was
- * counted.
+ * The hostile front-end: cases that are run against the real executables of netd and blkd,
+ * started as the supervisor does or stand-alone. The expected result of a case is a string,
+ * which is compared with the observed one. For test programs only.
  */
 #ifndef TESTS_HOSTILE_H
 #define TESTS_HOSTILE_H
@@ -13,16 +12,17 @@
 #include "common/ctl.h"
 #include "tests/lib/front.h"
 
-#define BIT64(n) (1ull << (n))
-#define ALL	 UINT64_MAX
-/* For answers that must come; the machine may be busy and the build slow. */
-#define PATIENCE 10000
+#define ALL UINT64_MAX
+/* How long to wait for an answer that must come (ms); the machine may be busy and the build slow. */
+#define PATIENCE 60000
+/* How many looks, a millisecond apart, a process is given until it sleeps. */
+#define FALLS_ASLEEP_MS 10000
 
 /* ---- cases (main.c) ---- */
 
 enum seen { NOT_ASKED, YES, NO };
 
-/* What a case reports, a row of the table. */
+/* The result of a case: a row of the table. */
 struct report {
 	char counted[48];
 	enum seen alive;   /* served again after a reset, or a new connection */
@@ -36,16 +36,16 @@ extern char self_dir[512]; /* where this program is */
 extern char work_dir[64];  /* scratch, removed at the end */
 extern bool sanitized;	   /* those executables carry a sanitizer */
 
-/* A group of the table, and a case in it: passes if @expect was counted and nothing was missed. */
+/* Start a group of the table; run a case of it, which passes if the result is @expect and every need() held. */
 void group(const char *name);
 void play(const char *name, const char *expect, void (*fn)(const void *arg), const void *arg);
 /* Ends the case unless @ok. */
 void need_(bool ok, const char *what, const char *file, int line);
 #define need(ok) need_(ok, #ok, __FILE__, __LINE__)
 void counted(const char *fmt, ...) PRINTF_LIKE(1, 2);
-/* Not on this host: counted, and said. */
+/* The case cannot run on this host: count it as skipped and print the reason. */
 void skipped(const char *why);
-/* A second thread that calls @fn again and again until threads_stop(); at most four. */
+/* Start a thread that calls @fn repeatedly until threads_stop(); at most four. */
 void thread_start(void (*fn)(void *arg), void *arg);
 void threads_stop(void);
 
@@ -53,6 +53,7 @@ void rings_group(void);
 void messages_group(void);
 void block_group(void);
 void block_host_group(void);
+void nbd_group(void);
 void net_group(void);
 void socket_group(void);
 void connection_group(void);
@@ -88,7 +89,8 @@ struct dev_options {
 	enum kind kind;
 	bool open; /* a foreign front-end: stays in the first filter */
 	bool read_only, sync;
-	bool direct;	     /* O_DIRECT: what is asked for is under way, and in no page cache */
+	bool nbd;	     /* served by NBD: the connection is at f.sock, and there are no queues */
+	bool direct;	     /* O_DIRECT: requests bypass the page cache, and stay in flight longer */
 	bool any_memory;     /* as stand-alone: not the one that the parent made */
 	int disk;	     /* image to use, or -1: one of the test's own */
 	uint64_t file_limit; /* RLIMIT_FSIZE; 0: none */
@@ -110,9 +112,9 @@ struct dev {
 	char said[LOG_LINE_MAX]; /* its last line */
 };
 
-/* The device of that kind that runs now, started if there is none; all queues fresh. */
+/* Return the running device of that kind with fresh queues; start it if there is none. */
 struct dev *dev_get(const struct dev_options *o);
-/* A device apart, with a connection and nothing said yet. */
+/* Start a separate device with a connection, without sending a message. */
 void dev_spawn(struct dev *d, const struct dev_options *o);
 void dev_greet(struct dev *d); /* features, memory, eventfds; no ring started */
 void dev_start(struct dev *d); /* all queues */
@@ -120,40 +122,44 @@ int dev_end(struct dev *d);    /* exit status, or -signal */
 void dev_end_all(void);	       /* those of dev_get() */
 void dev_fresh(struct dev *d, unsigned q, uint16_t size);
 bool dev_memory(struct dev *d); /* SET_MEM_TABLE */
-/* Read what the device said; then its counters. */
+/* Receive the device's messages, then its counters. */
 void dev_hear(struct dev *d);
 const struct stats *dev_stats(struct dev *d);
-/* A good request through queue @q. */
+/* Send a valid request through queue @q. Returns true if it is answered correctly. */
 bool dev_serves(struct dev *d, unsigned q);
-/* Bytes at a guest address of any region. */
+/* Returns a pointer to the guest address @gpa of any region. */
 void *at(struct dev *d, uint64_t gpa);
-/* Descriptors that are open in process @pid, and its mapped bytes. */
+/* Return the number of open descriptors of process @pid, and its mapped bytes. */
 unsigned open_fds(pid_t pid);
 uint64_t mapped(pid_t pid);
-double cpu_seconds(pid_t pid);
+/*
+ * True if process @pid sleeps, in each of 100 looks one after the other. A process that is woken without end is never
+ * seen asleep, however busy the machine is.
+ */
+bool falls_asleep(pid_t pid);
 
 /*
- * The end of a case on queue d->victim: waits for its fault (unless @fault is
- * false), lets the sibling serve, sees that exactly one was counted, resets the
- * queue and has it serve. What was counted is the fault's symbol, or "served".
+ * End a case on queue d->victim. Waits for the queue's fault (unless @fault is false), checks
+ * that the sibling queue works and that exactly one fault was counted, resets the queue and
+ * checks that it works. The result is the fault's symbol, or "served".
  */
 void dev_judge(struct dev *d, bool fault);
 
-/* A file on a file system that never answers; -1 with errno (root alone). */
+/* Open a file on a file system that never answers. Returns -1 with errno set on failure; needs root. */
 int stall_open(void);
 
 /*
- * A good chain of exactly @n buffers: header, status and a read in n - 2 pieces at
- * @data, or a frame of n pieces. Returns n.
+ * Fill @b with a valid chain of exactly @n buffers: header, status and a read in n - 2 pieces
+ * at @data, or a frame in n pieces. Returns n.
  */
 unsigned good_chain(struct dev *d, struct front_buf *b, unsigned n, uint64_t data);
-/* The chain that was offered is taken and answered well; counts @text. */
+/* Check that the device answers the offered chain correctly; the result is then @text. */
 void dev_takes(struct dev *d, const char *text);
 
 /* Part of the groups of rings (races.c). */
 void races(enum kind kind);
 
-/* The host's side of netd's taps, in a network namespace of this process. */
+/* Make the host's side of netd's taps, in a new network namespace of this process. */
 bool host_net(void);
 extern int wire; /* packet socket on the tap */
 extern int tap[2];

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The real lguest-sep from a folder of its own, with the test role in the place
- * of one of its roles; and what it said and left behind. Test programs alone.
+ * Runs the real lguest-sep from a directory of its own, with the test role in place of one
+ * of its roles, and checks its output and what it leaves behind. For test programs only.
  */
-#include "launch.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,12 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/hostile/launch.h"
+
 #define KERNEL	     "/../../../.cache/kernel/vmlinuz"
 #define MOST_OPTIONS 8
 
 static char kernel[600];
 
-/* The executables in a folder of our own, with the test role in the place of @role (or none). */
+/* Link the executables into a directory, with the test role in place of @role (or of none). */
 static void build_folder(const char *role)
 {
 	char command[2400];
@@ -50,8 +50,9 @@ void launch_prepare(const char *role)
 pid_t launch(const struct launch *l)
 {
 	char path[100], block[160], out[100];
-	const char *argv[MOST_OPTIONS + 12] = { path,		"--drop-to", "nobody",
-						"--timeout=30", block,	     "--tunnet=10.99.8.1/24" };
+	const char *argv[MOST_OPTIONS + 12] = { path,	  "--drop-to",
+						"nobody", "--timeout=300",
+						block,	  "--tunnet=10.99.8.1/24" };
 	unsigned n = 6;
 	pid_t pid = fork();
 	int fd;
@@ -63,6 +64,9 @@ pid_t launch(const struct launch *l)
 	snprintf(path, sizeof(path), "%s/bin/lguest-sep", work_dir);
 	snprintf(block, sizeof(block), "--block=%s/image,serial=%s", work_dir, l->serial ? l->serial : "s");
 	snprintf(out, sizeof(out), "%s/said", work_dir);
+	/* A NIC of the case replaces the default one. */
+	for (unsigned i = 0; i < MOST_OPTIONS && l->option[i]; i++)
+		n -= strncmp(l->option[i], "--tunnet=", 9) == 0;
 	for (unsigned i = 0; i < MOST_OPTIONS && l->option[i]; i++)
 		argv[n++] = l->option[i];
 	argv[n++] = "128";
@@ -90,14 +94,15 @@ int launch_end(pid_t pid, unsigned ms)
 	return 0;
 }
 
-unsigned launch_left(void)
+/* Processes whose executable's path begins with that of @program in the directory of this test. */
+static unsigned processes_of(const char *program)
 {
 	char path[300], exe[600], ours[100];
 	struct dirent *e;
 	unsigned n = 0;
 	DIR *d = opendir("/proc");
 
-	snprintf(ours, sizeof(ours), "%s/bin/", work_dir);
+	snprintf(ours, sizeof(ours), "%s/bin/%s", work_dir, program);
 	while (d && (e = readdir(d))) {
 		ssize_t len;
 
@@ -109,6 +114,39 @@ unsigned launch_left(void)
 	if (d)
 		closedir(d);
 	return n;
+}
+
+unsigned launch_left(void)
+{
+	return processes_of("");
+}
+
+/* True if process @pid has a seccomp filter. */
+static bool confined(pid_t pid)
+{
+	char path[40], line[200];
+	bool on = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		on |= strncmp(line, "Seccomp:\t2", 10) == 0;
+	fclose(f);
+	return on;
+}
+
+bool launch_runs(pid_t pid, const char *role)
+{
+	char program[40];
+
+	snprintf(program, sizeof(program), "lguest-sep-%s", role);
+	for (unsigned i = 0; i < PATIENCE; i++, usleep(1000))
+		if (confined(pid) && processes_of(program))
+			return true;
+	return false;
 }
 
 bool launch_gone(void)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The real lguest-sep with a taken role in it (launch.c). */
+/* Runs the real lguest-sep with a compromised role (launch.c). */
 #ifndef TESTS_HOSTILE_LAUNCH_H
 #define TESTS_HOSTILE_LAUNCH_H
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 struct launch {
 	const char *option[9]; /* more options; NULL ends them */
@@ -11,16 +11,18 @@ struct launch {
 	const char *word;   /* behind the kernel's name: what a taken vCPU process reads there; or NULL */
 };
 
-/* Executables with the test role in the place of @role (NULL: of none). Skips the case where it cannot run. */
+/* Prepare executables with the test role in place of @role (NULL: of none). Skips the case if it cannot run. */
 void launch_prepare(const char *role);
-/* Starts it with a disk and a NIC; its pid. */
+/* Start lguest-sep with a disk and a NIC. Returns its process ID. */
 pid_t launch(const struct launch *l);
-/* Its wait status; a need() that fails after @ms. */
+/* Wait for its end. Returns the wait status; a need() fails after @ms. */
 int launch_end(pid_t pid, unsigned ms);
-/* Processes of that folder; false: there are some after PATIENCE. */
+/* Wait until supervisor @pid is confined and a process of @role (blkd, netd, vcpu) runs. Returns false after PATIENCE. */
+bool launch_runs(pid_t pid, const char *role);
+/* Wait until no process of that directory is left. Returns how many are left after PATIENCE. */
 unsigned launch_left(void);
 bool launch_gone(void);
-/* Lines of what it said that have @what in them; the last of them into @line (or NULL). */
+/* Returns how many lines of its output contain @what; copies the last of them to @line (or NULL). */
 unsigned launch_said(const char *what, char *line, size_t size);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hostile: plays every case of a hostile guest, or of a taken vCPU process,
- * against netd and blkd as they are built, and prints what was counted. Runs as
- * a test, as root for what needs a tap or namespaces.
+ * hostile: runs every case of a hostile guest or compromised vCPU process against the built
+ * netd and blkd, and prints a table of results. Cases that need a tap or namespaces need
+ * root.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 struct report report;
 char bin_dir[512], self_dir[512], work_dir[64];
@@ -66,7 +66,7 @@ void need_(bool ok, const char *what, const char *file, int line)
 {
 	if (ok)
 		return;
-	/* A case that has said why already has said it better. */
+	/* Keep the reason that the case itself gave. */
 	if (!*report.why)
 		snprintf(report.why, sizeof(report.why), "%s:%d: %s", file, line, what);
 	siglongjmp(out_of_case, 1);
@@ -141,7 +141,7 @@ void play(const char *name, const char *expect, void (*fn)(const void *arg), con
 		passed++;
 	else
 		failed++;
-	/* What is left of a device that a case went wrong on is of no use to the next. */
+	/* After a failed case, the next one needs a fresh device. */
 	if (!good)
 		dev_end_all();
 }
@@ -200,7 +200,7 @@ static void remove_scratch(void)
 {
 	char command[100];
 
-	/* The file system that answers nothing is not to be asked what is in it. */
+	/* Do not list the file system that never answers. */
 	snprintf(command, sizeof(command), "%s/stall", work_dir);
 	umount2(command, MNT_FORCE | MNT_DETACH);
 	snprintf(command, sizeof(command), "rm -rf %s", work_dir);
@@ -211,8 +211,9 @@ static void remove_scratch(void)
 int main(int argc, char **argv)
 {
 	static void (*const groups[])(void) = {
-		rings_group,  messages_group,	block_group,	   block_host_group, net_group,	  reset_group,
-		socket_group, connection_group, confinement_group, violations_group, taken_group, suites_group,
+		rings_group,	  messages_group, block_group,	block_host_group, nbd_group,
+		net_group,	  reset_group,	  socket_group, connection_group, confinement_group,
+		violations_group, taken_group,	  suites_group,
 	};
 
 	arguments(argc, argv);
@@ -223,11 +224,11 @@ int main(int argc, char **argv)
 		perror(work_dir);
 		return 1;
 	}
-	/* Mounts and taps of the cases are seen by nobody else. */
+	/* Hide the mounts and taps of the cases from other processes. */
 	if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0)
 		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	sanitized = is_sanitized();
-	/* Looking for leaks takes calls that no role may make. */
+	/* The search for leaks makes system calls that no role may make. */
 	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 	if (!list)
 		printf("hostile cases against %s%s\n", bin_dir, sanitized ? " (with a sanitizer)" : "");

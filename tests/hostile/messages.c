@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a front-end says about rings that is not so: sizes, addresses, indices,
- * features. Against both devices, sealed; each is refused and changes nothing.
+ * Invalid messages about rings: sizes, addresses, indices, features. Against both devices
+ * while they are sealed; each message must be refused and change nothing.
  */
 #include <linux/virtio_config.h>
 #include <string.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 static enum kind kind;
 
@@ -15,7 +15,7 @@ static struct dev *get(void)
 	return dev_get(&(struct dev_options){ .kind = kind, .disk = -1 });
 }
 
-/* Refused each time, counted each time, and the device is what it was. */
+/* Check that @n messages were refused and counted, and that the device is unchanged. */
 static void all_refused(struct dev *d, unsigned n)
 {
 	need(dev_stats(d)->bad_messages - d->before.bad_messages == n);
@@ -42,7 +42,7 @@ static void queue_size(const void *arg)
 	all_refused(d, 1);
 }
 
-/* The ring at a place where it cannot be: the enable is refused, and the ring does not run. */
+/* A ring at an invalid address: enabling it is refused, and it does not run. */
 struct place {
 	const char *name;
 	unsigned part; /* 0 descriptors, 1 available, 2 used */
@@ -61,7 +61,7 @@ static void ring_part(const void *arg)
 	part[p->part] = uva;
 	need(set_addr(d, part[0], part[1], part[2]) == 0);
 	need(front_ack_state(&d->f, VHU_SET_VRING_ENABLE, d->victim, 1) == 1);
-	/* Kicks do not start it either: each is one more refusal. */
+	/* Kicks do not start it either; each one is refused as well. */
 	front_kick(q);
 	need(dev_serves(d, d->sibling));
 	need(dev_stats(d)->bad_messages - d->before.bad_messages >= 1);
@@ -87,7 +87,7 @@ static const struct place places[] = {
 	{ "used ring whose end wraps", 2, UINT64_MAX - 3 },
 };
 
-/* While it runs: size, base, addresses, features. */
+/* Change size, base, addresses and features while the ring runs. */
 static void changed_while_running(const void *arg)
 {
 	struct dev *d = get();
@@ -150,7 +150,7 @@ static void protocol_features_not_offered(const void *arg)
 	all_refused(d, n);
 }
 
-/* Every message with an index, for every index that there is not. */
+/* Send every message that has a queue index with every invalid index. */
 static void queue_index(const void *arg)
 {
 	static const uint32_t requests[] = { VHU_SET_VRING_NUM, VHU_SET_VRING_BASE, VHU_SET_VRING_ENABLE };
@@ -168,7 +168,7 @@ static void queue_index(const void *arg)
 	all_refused(d, 5);
 }
 
-/* No descriptor can come once the rings have started: memory, eventfds, inflight areas. */
+/* Once rings have started, no descriptor is accepted: memory, eventfds, inflight areas. */
 static void descriptors_too_late(const void *arg)
 {
 	static const uint32_t requests[] = { VHU_SET_VRING_KICK, VHU_SET_VRING_CALL, VHU_SET_VRING_ERR };
@@ -190,8 +190,8 @@ static void descriptors_too_late(const void *arg)
 }
 
 /*
- * Enabled and kicked before it has a size and addresses: nothing runs on nothing, and
- * once it has them it runs. On a connection of its own: the others have addresses.
+ * Enable and kick a ring before it has a size and addresses: it must not run until it has
+ * both. Uses a new connection, because the others have set addresses already.
  */
 static void enabled_before_addresses(const void *arg)
 {
@@ -211,7 +211,7 @@ static void enabled_before_addresses(const void *arg)
 	front_offer(q, front_chain(q, b, good_chain(&d, b, 3, DATA + 0x1000)));
 	for (unsigned i = 0; i < 20; i++)
 		front_kick(q);
-	/* A size alone is not enough either. */
+	/* A size without addresses is not enough either. */
 	need(front_ack_state(&d.f, VHU_SET_VRING_NUM, d.victim, RING) == 0);
 	front_kick(q);
 	need(dev_stats(&d)->kicks > 0 && q->used->idx == 0);

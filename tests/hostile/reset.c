@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Resets in the middle of work: 128 requests in flight, then GET_VRING_BASE,
- * RESET_DEVICE, status 0 or the end of the connection; what completes afterwards
- * must touch nothing that is no longer the device's (CVE-2026-45782's class).
+ * Resets with requests in flight: 128 requests, then GET_VRING_BASE, RESET_DEVICE, status 0
+ * or the end of the connection. A request that completes afterwards must not touch guest
+ * memory (class of CVE-2026-45782).
  */
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 #define IN_FLIGHT 128
 #define SIZE	  512
@@ -24,7 +24,7 @@ static uint64_t body(unsigned i)
 	return D_GPA + i * 0x1000ull;
 }
 
-/* 128 requests at once: reads and writes in turn, each with its own sector, data and status. */
+/* Offer 128 requests at once: reads and writes in turn, each with its own sector, data and status. */
 static void fill_disk_queue(struct dev *d, struct front_queue *q)
 {
 	for (unsigned i = 0; i < IN_FLIGHT; i++) {
@@ -57,7 +57,7 @@ static void fill_nic_queue(struct dev *d, struct front_queue *q)
 	}
 }
 
-/* After the device has said that it is done, not a byte changes. */
+/* Check that no byte of guest memory changes after the device has acknowledged the reset. */
 static void nothing_moves(struct dev *d, struct front_queue *q)
 {
 	static uint8_t ring[0x1000];
@@ -82,7 +82,7 @@ static struct front_queue *flood(struct dev *d)
 {
 	struct front_queue *q = d->q[d->victim];
 
-	/* Off the page cache, reads go through the ring. */
+	/* Empty the page cache, so that reads use io_uring. */
 	if (d->o.kind == BLKD && fdatasync(d->disk) == 0)
 		posix_fadvise(d->disk, 0, 0, POSIX_FADV_DONTNEED);
 	if (d->o.kind == BLKD)
@@ -104,7 +104,7 @@ static void stop_queue(const void *arg)
 		if (round % 2)
 			usleep(200);
 		base = front_queue_stop(q);
-		/* What was taken was answered: base and used index agree. */
+		/* Every taken request was answered: base and used index are equal. */
 		need(base >= 0 && base == q->used->idx && base <= IN_FLIGHT);
 		nothing_moves(d, q);
 		need(dev_serves(d, d->sibling));
@@ -153,7 +153,7 @@ static void disable(const void *arg)
 	n = q->used->idx;
 	usleep(20000);
 	need(n == q->used->idx);
-	/* Enabled again it goes on with the next one; nothing is lost or done twice. */
+	/* After it is enabled again, the queue continues with the next request; none is lost or repeated. */
 	need(front_queue_enable(q, true));
 	for (n = 0; n < IN_FLIGHT; n++)
 		need(front_wait_used(q, &id, &len, PATIENCE));
@@ -162,7 +162,7 @@ static void disable(const void *arg)
 	dev_judge(d, false);
 }
 
-/* The front-end goes in the middle: the process ends in good order. */
+/* The front-end disconnects with requests in flight: the process must exit in order. */
 static void connection_ends(const void *arg)
 {
 	struct dev *d = dev_get(arg);

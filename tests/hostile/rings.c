@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
+#include "tests/lib/chains.h"
 
 #define N VRING_DESC_F_NEXT
 #define W VRING_DESC_F_WRITE
@@ -26,7 +27,7 @@ struct one {
 	uint16_t flags, next;
 };
 
-/* Descriptors of the queue's table and of the indirect one at TABLE; head 0 unless said. */
+/* Descriptors of the queue's table and of the indirect table at TABLE. */
 struct chain {
 	const char *name;
 	enum guest_fault fault;
@@ -114,14 +115,7 @@ static const struct chain chains[] = {
 	{ "one more buffer than the queue has entries",
 	  FAULT_CHAIN_LONG,
 	  { { DATA, 16, N, 1 }, { TABLE, 16 * RING, I, 0 } },
-	  { { DATA, 16, N, 1 },
-	    { DATA, 16, N, 2 },
-	    { DATA, 16, N, 3 },
-	    { DATA, 16, N, 4 },
-	    { DATA, 16, N, 5 },
-	    { DATA, 16, N, 6 },
-	    { DATA, 16, N, 7 },
-	    { DATA, 16, 0, 0 } },
+	  EIGHT_LINKED(DATA, 16),
 	  0 },
 };
 
@@ -179,7 +173,7 @@ static void indirect_not_negotiated(const void *arg)
 	need(front_ack_u64(&d->f, VHU_SET_FEATURES, d->f.features) == 0);
 }
 
-/* ---- chains that are good, however they look ---- */
+/* ---- unusual but valid chains ---- */
 
 static void as_long_as_the_queue(const void *arg)
 {
@@ -191,7 +185,7 @@ static void as_long_as_the_queue(const void *arg)
 	dev_takes(d, "served");
 }
 
-/* Bytes on both sides of the border must arrive: A and B are not neighbours in the device. */
+/* Bytes on both sides of the border must arrive, although A and B are not adjacent in the device's memory. */
 static void across_two_regions(const void *arg)
 {
 	struct dev *d = get();
@@ -205,7 +199,7 @@ static void across_two_regions(const void *arg)
 	need(kind == NETD || (data[0] == 0 && data[127] == 0));
 }
 
-/* A table of as many entries as the queue, of which the chain needs the last one too. */
+/* An indirect table with as many entries as the queue, and a chain that uses all of them. */
 static void a_full_table(const void *arg)
 {
 	struct dev *d = get();
@@ -223,7 +217,7 @@ static void a_full_table(const void *arg)
 	dev_takes(d, "served");
 }
 
-/* Data that lies over the queue's own parts: what becomes of the queue is its driver's own fault. */
+/* The data buffer overlaps the queue itself: the driver destroys its own queue, but nothing else. */
 static void over_the_ring(const void *arg)
 {
 	unsigned part = *(const unsigned *)arg;
@@ -244,7 +238,7 @@ static void over_the_ring(const void *arg)
 	counted("bounded");
 }
 
-/* used_event and avail_event far from anything: calls may be missing, requests may not. */
+/* used_event and avail_event far off: notifications may be missing, answers may not. */
 static void far_events(const void *arg)
 {
 	static const uint16_t far[] = { 0x8000, 0xffff, 0x7fff, 9 };
@@ -268,7 +262,7 @@ static void far_events(const void *arg)
 	dev_judge(d, false);
 }
 
-/* What it has mapped and opened after all that is what it had before. */
+/* After all cases, the device has no more mapped memory and open descriptors than before. */
 static void grows(const void *arg)
 {
 	static uint64_t bytes;

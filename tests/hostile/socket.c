@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A taken front-end at the socket of an open back-end (memory and descriptors may
- * still come): every message with every wrong size and descriptor, memory that is
- * none. Each is refused and counted, nothing leaks, the rings run on.
+ * A compromised front-end at the socket of a back-end that is not sealed (it still accepts
+ * memory and descriptors): every message with every wrong size and number of descriptors,
+ * invalid memory. Each must be refused and counted, nothing may leak, the rings keep running.
  */
 #include <fcntl.h>
 #include <linux/virtio_config.h>
@@ -14,7 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 #define PAGE 4096ull
 
@@ -25,7 +25,7 @@ static struct dev *get(void)
 	return dev_get(&(struct dev_options){ .kind = kind, .disk = -1, .open = true });
 }
 
-/* No descriptor more than before, both queues serve, and the victim after a reset. */
+/* Check that no descriptor was added and that both queues work, the victim after a reset. */
 static void unharmed(struct dev *d, unsigned fds)
 {
 	need(dev_serves(d, d->victim));
@@ -37,7 +37,7 @@ static void unharmed(struct dev *d, unsigned fds)
 	counted("refused");
 }
 
-/* Sizes that some request has; those are left to the other cases. */
+/* True if the size is valid for the request; other cases test those. */
 static bool fits(uint32_t request, uint32_t size, unsigned nfds)
 {
 	struct vhu_msg shape = { .request = request, .flags = VHU_VERSION, .size = size, .nfds = nfds };
@@ -83,7 +83,7 @@ static void unknown_requests(const void *arg)
 	unharmed(d, fds);
 }
 
-/* Every other bit of the flags, with and without a reply: the message is what its request says. */
+/* Set every unused flag, with and without a reply: only the request number determines the message. */
 static void flags_that_lie(const void *arg)
 {
 	struct dev *d = get();
@@ -94,14 +94,14 @@ static void flags_that_lie(const void *arg)
 	for (unsigned bit = 2; bit < 32; bit++) {
 		need(front_send(&d->f, VHU_GET_QUEUE_NUM, 1u << bit, NULL, 0, NULL, 0));
 		need(front_recv(&d->f, &m, PATIENCE) && m.request == VHU_GET_QUEUE_NUM);
-		/* A question that says that it is an answer is none. */
+		/* The answer to a request with the reply flag set still has that flag. */
 		need(m.flags & VHU_REPLY);
 		need(bit == 2 ? m.size == 0 : m.size == 8 && m.u64 == d->nq);
 	}
 	unharmed(d, fds);
 }
 
-/* As many descriptors as are not due, for every request at its own size. */
+/* Send every request at its own size with a wrong number of descriptors. */
 static void descriptor_counts(const void *arg)
 {
 	static const unsigned counts[] = { 0, 1, 2, 8, 9, 32, 253 };
@@ -128,7 +128,7 @@ static void descriptor_counts(const void *arg)
 	unharmed(d, fds);
 }
 
-/* A hundred thousand bad messages with descriptors (CVE-2022-0669). */
+/* Send a hundred thousand invalid messages with descriptors: none may stay open (CVE-2022-0669). */
 static void no_leak(const void *arg)
 {
 	static const uint32_t requests[] = { VHU_SET_VRING_NUM, VHU_SET_MEM_TABLE, VHU_ADD_MEM_REG, VHU_SET_VRING_KICK,
@@ -147,7 +147,7 @@ static void no_leak(const void *arg)
 		uint32_t request = requests[i % ARRAY_SIZE(requests)];
 		unsigned n = i / ARRAY_SIZE(requests) % 9 + 1;
 
-		/* A region that is there, with a descriptor or none, may be taken back. */
+		/* An existing region may be removed with or without a descriptor. */
 		n += n == 1 && request == VHU_REM_MEM_REG;
 		need(front_send(&d->f, request, VHU_NEED_REPLY, &r, sizeof(r), many, n));
 		need(front_recv(&d->f, &m, PATIENCE));
@@ -299,7 +299,7 @@ static int a_full_pipe(struct dev *d)
 	while (write(p[1], page, sizeof(page)) > 0)
 		;
 	need(fcntl(p[1], F_SETFL, 0) == 0);
-	need(fcntl(p[0], F_DUPFD_CLOEXEC, 900) >= 0); /* somebody could drain it, and never does */
+	need(fcntl(p[0], F_DUPFD_CLOEXEC, 900) >= 0); /* A reader exists, but never reads. */
 	close(p[0]);
 	return p[1];
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A file system that lets its one file be opened and closed, and never answers
- * anything else about it: the FUSE protocol (linux/fuse.h) in a child process.
+ * A FUSE file system in a child process, whose only file can be opened and closed. It never
+ * answers any other request (protocol: linux/fuse.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "tests/hostile/hostile.h"
 
 #define FILE_NODE 2
 
@@ -32,7 +32,7 @@ static void serve(int dev, const struct fuse_in_header *in)
 	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096 };
 	const struct fuse_attr_out root = { .attr_valid = 1000,
 					    .attr = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 } };
-	/* Its attributes are good for no time at all: whoever wants them has to ask. */
+	/* The attributes expire at once, so that the kernel must ask for them each time. */
 	const struct fuse_entry_out file = {
 		.nodeid = FILE_NODE,
 		.entry_valid = 1000,
@@ -61,7 +61,7 @@ static void serve(int dev, const struct fuse_in_header *in)
 	case FUSE_ACCESS:
 		answer(dev, in->unique, -ENOSYS, NULL, 0);
 		break;
-	default: /* silence */
+	default: /* No answer. */
 		break;
 	}
 }
@@ -72,7 +72,7 @@ static NORETURN void file_system(int dev)
 	ssize_t n;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Nothing else of the test's may live on in here. */
+	/* Close all descriptors that the child inherited from the test. */
 	dev = dup2(dev, 3);
 	close_range(4, ~0u, 0);
 	while ((n = read(dev, buf, sizeof(buf))) > 0 || errno == EINTR || errno == ENOENT)

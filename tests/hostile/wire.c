@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A tap of two queues in a network namespace of this process, and a packet
- * socket on it: what netd's device is made of, and the host's side of it.
+ * A tap with two queues for netd, in a network namespace of this process, and a packet socket
+ * on it: the host's side.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "hostile.h"
-#include "netd/netd.h"
+#include "netd/tap.h"
+#include "tests/hostile/hostile.h"
 
 int wire = -1, tap[2] = { -1, -1 };
 uint32_t tap_can;
@@ -53,7 +53,7 @@ bool host_net(void)
 	state = -1;
 	if (unshare(CLONE_NEWNET) != 0)
 		return false;
-	/* The host's own stack stays quiet. */
+	/* Keep the host's network stack from sending frames. */
 	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 	write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
 	if (tap_open(name, 2) != 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lguest-sep audit against guests as they are, and against guests weakened by hand; doctor.
+# lguest-sep audit with unmodified guests and with guests that lack a layer; lguest-sep doctor.
 load lib
 
 weak=${LGUEST_SEP_TESTS:-$(dirname "$B")/tests/host}
@@ -35,7 +35,7 @@ start_with() # SERIAL: what blkd_weak leaves out
 	wait_for "T: busy"
 }
 
-# The verdict of one row: audit_row PROCESS WHAT
+# audit_row PROCESS WHAT: prints the verdict of one row
 audit_row()
 {
 	"$L" audit one --json | python3 -c '
@@ -50,7 +50,7 @@ for p in json.load(sys.stdin)["guests"][0]["processes"]:
 	run "$L" audit one
 	echo "$output"
 	[[ $status == 0 ]]
-	[[ ${lines[-1]} == "verdict: 1 guest, 7 processes: as promised; 0 promises weaker, "* ]]
+	[[ ${lines[-1]} == "verdict: 1 guest, 9 processes: as promised; 0 promises weaker, "* ]]
 	run "$L" audit "$pid"
 	[[ $status == 0 ]]
 	run "$L" audit
@@ -58,7 +58,7 @@ for p in json.load(sys.stdin)["guests"][0]["processes"]:
 	run setpriv --reuid nobody --regid nogroup --clear-groups "$L" audit one
 	echo "$output"
 	[[ $status == 0 ]]
-	# Another user sees less, but which guest it is.
+	# Another user can check less, but sees which guest it is.
 	run setpriv --reuid 1234 --regid 1235 --clear-groups "$L" audit one
 	[[ $output == *"verdict: 1 guest, "* ]]
 	[[ $output != *--drop-to* ]]
@@ -96,7 +96,7 @@ for p in json.load(sys.stdin)["guests"][0]["processes"]:
 	tc filter show dev "$tap" ingress | grep -q 'bpf .*direct-action'
 }
 
-# weaker PROCESS WHAT: the audit ends with 3 and names it
+# weaker PROCESS WHAT: checks that the audit ends with status 3 and names this
 weaker()
 {
 	run "$L" audit one
@@ -106,7 +106,7 @@ weaker()
 	grep -qE "^weaker: guest one: $1 \(pid [0-9]+\): $2" <<< "$output"
 }
 
-# without WORD [OPTION…]: started with that layer taken out (tests/host/weaken.c); no guest is waited for
+# without WORD [OPTION…]: starts a guest without that layer (tests/host/weaken.c); does not wait until it runs
 without()
 {
 	local word=$1
@@ -122,14 +122,14 @@ stop()
 	kill -9 "$pid"
 	wait "$pid" || true
 	rm -f "$out"
-	for _ in {1..50}; do
+	for _ in {1..600}; do
 		[[ -n $(our_pids) ]] || return 0
 		sleep 0.1
 	done
 	return 1
 }
 
-# other_blkd FILE: $L starts that in blkd's place
+# other_blkd FILE: $L starts FILE instead of blkd
 other_blkd()
 {
 	local dir=$BATS_TEST_TMPDIR/bin
@@ -171,7 +171,7 @@ other_blkd()
 	weaker blk0 "own namespaces: mnt pid net uts cgroup; shared: ipc"
 	stop
 	without root
-	weaker net0 "root folder: empty on tmpfs"
+	weaker net0 "root directory: empty on tmpfs"
 }
 
 @test "a spawner without no_new_privs and filter is named" {
@@ -186,7 +186,7 @@ other_blkd()
 	need_weak
 	without processes
 	weaker blk0 "process limit"
-	# Only where root may raise limits (CAP_SYS_RESOURCE).
+	# Only if root may raise limits (CAP_SYS_RESOURCE).
 	if prlimit --pid "$(role_pids netd)" --nproc=100:100; then
 		weaker net0 "process limit: 100, 100"
 	fi
@@ -214,9 +214,9 @@ import ctypes, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.ptrace(0x4206, int(sys.argv[1]), 0, 0): sys.exit(1) # PTRACE_SEIZE
 print("traced", flush=True)
-time.sleep(30)' "$pid" > "$BATS_TEST_TMPDIR/tracer" 3>&- &
+time.sleep(600)' "$pid" > "$BATS_TEST_TMPDIR/tracer" 3>&- &
 	tracer=$!
-	for _ in {1..50}; do
+	for _ in {1..600}; do
 		[[ ! -s $BATS_TEST_TMPDIR/tracer ]] || break
 		sleep 0.1
 	done
@@ -270,16 +270,32 @@ time.sleep(30)' "$pid" > "$BATS_TEST_TMPDIR/tracer" 3>&- &
 	cp "$(command -v sleep)" "$dir/stranger"
 	start
 	# A child of the supervisor that it did not start: the shell becomes one by exec.
-	(exec -a lguest-sep bash -c "bash -c 'exec -a lguest-sep-init sleep 20' & wait") &
+	(exec -a lguest-sep bash -c "bash -c 'exec -a lguest-sep-init sleep 600' & wait") &
 	other=$!
-	sleep 0.5
+	wait_until eval 'grep -q "^lguest-sep.init" "/proc/$(pgrep -P $other)/cmdline"'
 	run "$L" audit "$other"
-	kill -9 "$other"
+	# Kill its child first: bats would wait for an orphan.
 	pkill -9 -P "$other" || true
+	kill -9 "$other" 2> /dev/null || true # its wait may have ended it
 	echo "$output" | grep -E '^(weaker|verdict)'
 	[[ $status == 3 ]]
 	grep -qE "^weaker: .*: supervisor \(pid [0-9]+\): program: /.*bash" <<< "$output"
 	grep -qE "^weaker: .*: supervisor \(pid [0-9]+\): user id: 0 0 0 0" <<< "$output"
+}
+
+@test "a guest without an initrd, with files and ports of its own, is as promised" {
+	local dir=$BATS_TEST_TMPDIR options
+	for options in "" "--exit-port --console=$dir/con --result=$dir/json --port=p:$dir/p --rng --smp=2 --detach --timeout=600"; do
+		# shellcheck disable=SC2086
+		"$L" --engine=qemu --name=one --quiet $options 64 "$top/build/tests/guest/exit" < /dev/null > "$dir/out" 2>&1 3>&- &
+		pid=$!
+		wait_until eval '"$L" status one 2> /dev/null | grep -q running'
+		run "$L" audit one
+		echo "$output"
+		[[ $status == 0 ]]
+		"$L" kill one
+		wait "$pid" || true
+	done
 }
 
 @test "doctor says what works here, and its JSON parses" {
@@ -288,12 +304,20 @@ time.sleep(30)' "$pid" > "$BATS_TEST_TMPDIR/tracer" 3>&- &
 	[[ $status == 0 ]]
 	[[ ${lines[-1]} == "verdict: guests can run here"* ]]
 	grep -qE '^  (yes|limited) +qemu ' <<< "$output"
+	[[ -e /dev/lguest ]] || grep -q 'needs a 32-bit x86 host with /dev/lguest; not possible here' <<< "$output"
 	grep -qE '^  yes +tap ' <<< "$output"
+	for what in 'rules for a tap' nat 'nat, IPv6' IPv6 'ordinary users'; do
+		grep -qE "^  (yes|no|limited) +$what  " <<< "$output"
+	done
+	[[ $output == *"yes      read-only views "* ]]
+	grep -qE '^  yes +x86_64 +/usr/bin/qemu-system-x86_64$' <<< "$output"
+	# The machines are those of --machine, whether their programs are installed or not.
+	[[ $(grep -cE '^  (yes|limited) +(x86_64|i386|aarch64|arm|riscv64|riscv32) +' <<< "$output") == 6 ]]
 	"$L" doctor --json | python3 -c '
 import json, sys
 d = json.load(sys.stdin)
-assert d["guests_can_run"]
-assert {f["group"] for f in d["findings"]} == {"caller", "engine", "layer", "network"}'
+assert d["guests_can_run"] and d["auto_engine"] in ("kvm", "qemu"), d["auto_engine"]
+assert {f["group"] for f in d["findings"]} == {"caller", "engine", "machine", "firmware", "layer", "network"}'
 	run setpriv --reuid nobody --regid nogroup --clear-groups "$L" doctor
 	[[ $status == 0 ]]
 	run "$L" doctor --jsno
@@ -302,8 +326,151 @@ assert {f["group"] for f in d["findings"]} == {"caller", "engine", "layer", "net
 
 # Without /proc entries of the engine and with a kernel interface taken away, doctor says so.
 @test "doctor names what is missing" {
+	if [[ -x /usr/bin/qemu-system-riscv64 ]]; then
+		run unshare -m bash -c 'mount --bind /dev/null "$1" && exec "$0" doctor' "$L" /usr/bin/qemu-system-riscv64
+		grep -qE '^  limited +riscv64 +not with --machine: /usr/bin/qemu-system-riscv64: Permission denied$' <<< "$output"
+		grep -qF -- '-> apt install qemu-system-misc' <<< "$output"
+	fi
 	run unshare -m bash -c 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && "$0" doctor' "$L"
 	echo "$output"
 	grep -qE '^  no +tap +no /dev/net/tun' <<< "$output"
 	grep -qE '^  no +kvm ' <<< "$output"
+}
+
+# doctor and the start use the same function, and so report the same.
+@test "doctor and the start name an inherited memory-deny-write-execute" {
+	mdwe=(perl -e 'syscall(157, 65, 1, 0, 0, 0) == 0 or exit 77; exec @ARGV')
+	"${mdwe[@]}" true || skip "this kernel has no PR_SET_MDWE"
+	run "${mdwe[@]}" "$L" doctor
+	echo "$output"
+	grep -qE '^  no +qemu +no memory that is writable and executable' <<< "$output"
+	run "${mdwe[@]}" "$L" --engine=qemu 64 "$K" < /dev/null
+	[[ $status == 1 && $output == *"MemoryDenyWriteExecute="* ]]
+	one_line
+}
+
+@test "doctor asks an ordinary user for no more than that user can do" {
+	run setpriv --reuid 1234 --regid 1235 --clear-groups "$L" doctor
+	echo "$output"
+	grep -qE '^  no +bridge +only root can create one' <<< "$output"
+	# A device file that only root may open: there is no group to join.
+	mknod "$BATS_TEST_TMPDIR/kvm" c 10 232 && chmod 600 "$BATS_TEST_TMPDIR/kvm"
+	[[ -c /dev/kvm ]] || skip "no /dev/kvm to hide"
+	run unshare -m sh -c 'mount --bind "$1" /dev/kvm && exec setpriv --reuid 1234 --regid 1235 --clear-groups "$2" --engine=kvm 64 /proc/version' \
+		sh "$BATS_TEST_TMPDIR/kvm" "$L"
+	[[ $output == *"no permission to open /dev/kvm, which is root's alone"* ]]
+	chmod 660 "$BATS_TEST_TMPDIR/kvm" && chgrp disk "$BATS_TEST_TMPDIR/kvm"
+	run unshare -m sh -c 'mount --bind "$1" /dev/kvm && exec setpriv --reuid 1234 --regid 1235 --clear-groups "$2" --engine=kvm 64 /proc/version' \
+		sh "$BATS_TEST_TMPDIR/kvm" "$L"
+	[[ $output == *"join the group disk"* ]]
+}
+
+@test "descriptors that were open before are closed in the supervisor, however many and however high" {
+	local fd
+	# As a shell would leave them: over a thousand, and some far above.
+	ulimit -n 4096
+	for ((fd = 100; fd < 1400; fd++)); do
+		eval "exec $fd< /dev/null"
+	done
+	exec 4000< /etc/passwd
+	start
+	run "$L" audit one
+	echo "$output"
+	[[ $status == 0 ]]
+	[[ ! -e /proc/$pid/fd/4000 && ! -e /proc/$pid/fd/1399 ]]
+}
+
+# Any user can name a program lguest-sep and give it a child of the right name.
+@test "processes that only look like a guest do not disturb the audit of others" {
+	local fake=$BATS_TEST_TMPDIR/fake
+	start
+	cp "$(command -v sleep)" "$BATS_TEST_TMPDIR/lguest-sep-init"
+	chmod 755 "$BATS_TEST_TMPDIR/lguest-sep-init"
+	cat > "$fake" <<-'END'
+		exec -a lguest-sep bash -c '"$0" 300 & wait' "$1" --version --help 64
+	END
+	setpriv --reuid 1234 --regid 1235 --clear-groups bash "$fake" "$BATS_TEST_TMPDIR/lguest-sep-init" 3>&- &
+	until pgrep -u 1234 -f lguest-sep-init > /dev/null; do sleep 0.1; done
+	"$L" audit --json > "$BATS_TEST_TMPDIR/json"
+	python3 -c 'import json, sys; g = json.load(open(sys.argv[1]))["guests"]; assert [x["name"] for x in g] == ["one"], g' "$BATS_TEST_TMPDIR/json"
+	# An ordinary user does not see which program it is, but still gets JSON and nothing else.
+	setpriv --reuid 1236 --regid 1235 --clear-groups "$L" audit --json 2>&1 | python3 -c 'import json, sys; json.load(sys.stdin)'
+	pkill -9 -u 1234
+}
+
+@test "a background job of the shell that became lguest-sep is not the guest's" {
+	out=$BATS_TEST_TMPDIR/out
+	# One job is another guest.
+	bash -c 'sleep 300 & "$0" --name=two "$2" "$3" 128 "$1" console=hvc0 quiet no_timer_check < /dev/null > "$4" 2>&1 &
+		shift 4; exec "$@"' "$L" "$K" "--initrd=$initrd" --timeout=600 "$out.two" "$L" "${user[@]}" \
+		--name=one --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.7.1/24 \
+		--initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	wait_for "T: busy"
+	wait_until "$L" audit two
+	run "$L" audit one
+	echo "$output"
+	[[ $status == 0 ]]
+	pkill -9 -P "$pid" sleep
+	pkill -9 -P "$pid" -f name=two
+}
+
+# Changes the guest's table as only root and the supervisor can: over the socket that it belongs to.
+remove_rules()
+{
+	python3 - "$pid" <<-'END'
+		import ctypes, os, socket, struct, sys
+		call = ctypes.CDLL(None, use_errno=True).syscall
+		pid = int(sys.argv[1])
+		holder = call(434, pid, 0)  # pidfd_open
+		rules = []
+		for fd in map(int, os.listdir(f"/proc/{pid}/fd")):
+		    if os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+		        s = socket.socket(fileno=call(438, holder, fd, 0))  # pidfd_getfd
+		        if s.family == socket.AF_NETLINK:
+		            rules.append(s)
+		def message(kind, family, res, seq, attrs=b""):
+		    body = struct.pack("=BBH", family, 0, socket.htons(res)) + attrs
+		    return struct.pack("=IHHII", 16 + len(body), kind, 5, seq, 0) + body
+		name = f"lguest-sep-guest0-{pid}\0".encode()
+		attr = struct.pack("=HH", 4 + len(name), 1) + name + b"\0" * (-len(name) % 4)
+		rules[0].send(message(0x10, 0, 10, 1) + message(0xa02, 1, 0, 2, attr) + message(0x11, 0, 10, 3))
+	END
+}
+
+@test "rules of a tap that are gone are a finding, and root's alone to see" {
+	boot_bg --name=one --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.7.1/24,ifname=guest0,reach=tcp:80
+	wait_for "T: busy"
+	run "$L" audit one
+	echo "$output"
+	[[ $status == 0 && $output == *"ok      tap rules                  table lguest-sep-guest0-$pid"* ]]
+	[[ $output == *"ok      owner of the tap rules     held by all of them"* ]]
+	[[ $output == *"ok      filter on a tap            guest0"* ]]
+	# From another network namespace as well.
+	run unshare -n "$L" audit one
+	[[ $status == 0 && $output == *"ok      tap rules "* ]]
+	run setpriv --reuid nobody --regid nogroup --clear-groups "$L" audit one
+	[[ $status == 0 && $output == *"?       tap rules                  only root may see them"* ]]
+	remove_rules
+	run "$L" audit one
+	echo "$output"
+	[[ $status == 3 && $output == *"weaker: guest one: tap rules: no table inet lguest-sep-guest0-$pid (promised: those of its options)"* ]]
+}
+
+@test "doctor names another table that drops, and forwarding that is off" {
+	nft 'table inet walls { chain in { type filter hook input priority 0; policy drop; }; }'
+	run "$L" doctor
+	echo "$output"
+	grep -qE '^  limited +reach= +the table inet walls drops' <<< "$output"
+	grep -qE '^  limited +nat +this host forwards nothing' <<< "$output"
+	nft delete table inet walls
+	echo 1 > /proc/sys/net/ipv4/ip_forward
+	run "$L" doctor
+	echo 0 > /proc/sys/net/ipv4/ip_forward
+	grep -qE '^  yes +nat +--tunnet=IP,nat works' <<< "$output"
+	never grep -q 'walls' <<< "$output"
+	need_user_namespaces
+	need_tun_for_everybody
+	run setpriv --reuid 1234 --regid 1235 --clear-groups "$L" doctor
+	grep -qE '^  yes +ordinary users +taps, rules and nat in a network of their own' <<< "$output"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Disks from both sides: what the guest reads and writes is what the host has.
+# Disks from both sides: the guest reads and writes the same bytes as the host.
 load lib
 
 setup_test()
@@ -104,8 +104,7 @@ setup_test()
 	[[ $status == 1 ]]
 	one_line
 	[[ $output == *disk* ]]
-	kill -TERM "$pid"
-	finish 20
+	stop_now
 	is_status 143
 }
 
@@ -148,4 +147,18 @@ setup_test()
 	said "vdaa disk27"
 	said "vdae disk31"
 	said "eth0 02:00:00:00:00:20"
+}
+
+@test "a disk of one sector, smaller than what blkd notes of its requests" {
+	truncate -s 512 "$BATS_TEST_TMPDIR/tiny"
+	chmod 666 "$BATS_TEST_TMPDIR/tiny"
+	guest_script <<-'END'
+		say "size $(cat /sys/block/vda/size)"
+		printf abcd | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null && say written
+	END
+	boot --block="$BATS_TEST_TMPDIR/tiny"
+	is_status 0
+	said "size 1"
+	said written
+	[[ $(head -c 4 "$BATS_TEST_TMPDIR/tiny") == abcd && $(stat -c %s "$BATS_TEST_TMPDIR/tiny") == 512 ]]
 }

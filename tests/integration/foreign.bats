@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# blkd and netd as ordinary vhost-user programs: the distribution's QEMU, run
-# plainly, is the front-end and takes them by path.
+# blkd and netd as ordinary vhost-user programs: the front-end is the distribution's
+# QEMU, started without lguest-sep, which connects to their sockets.
 load lib
 
 setup_test()
@@ -20,6 +20,50 @@ teardown_test()
 		kill "$p" 2>/dev/null && wait "$p" || true
 	done
 	ip link del tap9 2>/dev/null || true
+	[[ -z ${mounted:-} ]] || umount "$mounted"
+	[[ -z ${loop:-} ]] || losetup -d "$loop"
+}
+
+# front_end NAME: connects to the back-end NAME without sending a message; $front is that process, $child its server
+front_end()
+{
+	python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.connect(sys.argv[1])
+s.settimeout(600)
+s.recv(1)' "$1.sock" 3>&- &
+	front=$!
+	child=
+	for _ in $(seq 600); do
+		child=$(pgrep -P "${backends##* }") && grep -q '^Seccomp:.2$' "/proc/$child/status" && return
+		sleep 0.1
+	done
+	cat "$1.log"
+	return 1
+}
+
+# The end of a front-end, and of the process that served it.
+front_end_leaves()
+{
+	kill "$front"
+	wait "$front" || true
+	for _ in $(seq 600); do
+		[[ -d /proc/$child ]] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# powerless PID: it has no capability, cannot gain one, and has a role's limits
+powerless()
+{
+	cat "/proc/$1/status" "/proc/$1/limits"
+	[[ $(grep -cE '^Cap(Inh|Prm|Eff|Bnd|Amb):.0000000000000000$' "/proc/$1/status") == 5 ]]
+	grep -q '^NoNewPrivs:.1$' "/proc/$1/status"
+	grep -q '^Seccomp:.2$' "/proc/$1/status"
+	grep -qE '^Max processes +0 +0 ' "/proc/$1/limits"
+	grep -qE '^Max core file size +1 +1 ' "/proc/$1/limits"
 }
 
 # backend NAME OPTION…: start lguest-sep-NAME; waits for its socket
@@ -27,7 +71,7 @@ backend()
 {
 	"$B/lguest-sep-$1" --socket-path="$BATS_TEST_TMPDIR/$1.sock" "${@:2}" > "$1.log" 2>&1 3>&- &
 	backends="${backends:-} $!"
-	for _ in $(seq 50); do
+	for _ in {1..600}; do
 		[[ -S $1.sock ]] && return
 		sleep 0.1
 	done
@@ -110,21 +154,22 @@ plain_qemu()
 	new_image disk 1
 	was=$(sum disk)
 	for program in "blkd --blk-file=disk" "netd --tap=tap9"; do
-		run timeout 5 "$B"/lguest-sep-$program --socket-path=disk
-		[[ $status == 1 && $output == *"--socket-path=disk: something that is no socket"* ]]
+		run timeout 60 "$B"/lguest-sep-$program --socket-path=disk
+		[[ $status == 1 && $output == *"--socket-path=disk: this file exists and is not a socket"* ]]
 		[[ $(sum disk) == "$was" ]]
 	done
 	backend blkd --blk-file=disk
 	new_image other 1
-	run timeout 5 "$B/lguest-sep-blkd" --blk-file=other --socket-path=blkd.sock
-	[[ $status == 1 && $output == *"another program listens there"* ]]
+	run timeout 60 "$B/lguest-sep-blkd" --blk-file=other --socket-path=blkd.sock
+	[[ $status == 1 && $output == *"another program listens on this socket"* ]]
 	# Killed, it leaves its name behind; the next one takes it.
 	kill -9 ${backends:?}
 	wait $backends || true
 	[[ -S blkd.sock ]]
 	"$B/lguest-sep-blkd" --blk-file=other --socket-path=blkd.sock 3>&- &
 	backends=$!
-	sleep 0.5
+	# It listens, and handles signals.
+	wait_until grep -q '^SigCgt:.*[1-9a-f]' "/proc/$backends/status"
 	kill $backends
 	status=0
 	wait $backends || status=$?
@@ -135,14 +180,14 @@ plain_qemu()
 
 @test "a path where somebody listens, if not to us, is not taken away" {
 	truncate -s 1M image
-	# Of the datagram kind: it cannot be connected to as a front-end would.
+	# A datagram socket, to which a front-end could not connect.
 	python3 -c '
 import socket, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind("used")
-time.sleep(30)' 3>&- &
+time.sleep(600)' 3>&- &
 	backends=$!
-	for _ in $(seq 50); do
+	for _ in {1..600}; do
 		[[ ! -S used ]] || break
 		sleep 0.1
 	done
@@ -154,4 +199,68 @@ time.sleep(30)' 3>&- &
 	echo "$output"
 	[[ $status == 1 && ${#lines[@]} == 1 ]]
 	[[ $(stat -c %i used) == "$before" ]]
+}
+
+@test "blkd that root started serves a connection without any capability" {
+	new_image disk 1
+	backend blkd --blk-file=disk
+	[[ $(sed -n 's/^CapEff:.//p' "/proc/${backends##* }/status") != 0000000000000000 ]]
+	front_end blkd
+	powerless "$child"
+	front_end_leaves
+}
+
+@test "netd that root started serves a connection without any capability" {
+	backend netd --tap=tap9 --mac=02:00:00:00:00:31
+	[[ $(sed -n 's/^CapEff:.//p' "/proc/${backends##* }/status") != 0000000000000000 ]]
+	front_end netd
+	powerless "$child"
+	front_end_leaves
+}
+
+@test "each connection of blkd --snapshot has a new unnamed file" {
+	new_image disk 1
+	backend blkd --blk-file=disk --snapshot
+	front_end blkd
+	# Keep it open as a compromised process would.
+	exec 8<> "/proc/$child/fd/7"
+	first=$(stat -L -c '%d %i %h' "/proc/$child/fd/7")
+	front_end_leaves
+	front_end blkd
+	second=$(stat -L -c '%d %i %h' "/proc/$child/fd/7")
+	echo "$first and $second"
+	[[ $first == *" 0" && $second == *" 0" && $first != "$second" ]]
+	printf evil | dd of=/proc/self/fd/8 conv=notrunc status=none
+	cmp -n 4 "/proc/$child/fd/7" /dev/zero
+	exec 8>&-
+	front_end_leaves
+}
+
+@test "blkd's ring holds the socket whose end lets the next front-end in" {
+	new_image disk 1
+	backend blkd --blk-file=disk --direct
+	front_end blkd
+	[[ -e /proc/$child/fd/9 ]] || skip "no io_uring here"
+	# The ring's first file is the image, its last the socket; the process has no other descriptor of them.
+	[[ $(sed -n 's/^UserFiles:[[:space:]]*//p' "/proc/$child/fdinfo/9") == 2 ]]
+	[[ ! -e /proc/$child/fd/3 ]]
+	front_end_leaves
+}
+
+@test "blkd does not write to a block device that the host has mounted" {
+	truncate -s 16M fs
+	command -v mkfs.ext4 > /dev/null || skip "no mkfs.ext4"
+	mkfs.ext4 -q fs
+	loop=$(losetup -f --show fs) || skip "no loop devices"
+	mkdir mnt
+	mount "$loop" mnt || skip "cannot mount here"
+	mounted=$PWD/mnt
+	run timeout 200 "$B/lguest-sep-blkd" --blk-file="$loop" --socket-path=blkd.sock
+	echo "$output"
+	[[ $status == 1 && ${#lines[@]} == 1 && $output == *"$loop: the host uses this device"*"--read-only"* ]]
+	backend blkd --blk-file="$loop" --read-only
+	umount "$mounted"
+	mounted=
+	kill "${backends##* }" && wait "${backends##* }" || true
+	backend blkd --blk-file="$loop"
 }

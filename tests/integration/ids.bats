@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Where the target user has subordinate ids, every role has an id of its own,
-# and everything works as without: the end, a reboot, a dead helper.
+# If the target user has subordinate IDs, every role has an ID of its own, and everything
+# works as without them: the end, a reboot, a dead helper.
 load lib
 
 setup_test()
@@ -28,12 +28,13 @@ ids() # PID: "uid gid"
 @test "roles have ids of their own from /etc/subuid, before and after a reboot" {
 	guest_script <<- 'EOF'
 		n=$(dd if=/dev/vda bs=1 count=1 2>/dev/null)
-		[ "$n" = 2 ] && { say second; sleep 2; poweroff -f; }
+		[ "$n" = 2 ] && { say second; read -r x; poweroff -f; }
 		say first
 		printf 2 | dd of=/dev/vda bs=1 conv=notrunc 2>/dev/null; sync
-		sleep 1
+		read -r x
 		reboot -f
 	EOF
+	guest_waits
 	boot_bg --rng --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.8.1/24
 	for turn in first second; do
 		wait_for "T: $turn"
@@ -48,7 +49,31 @@ ids() # PID: "uid gid"
 		[[ $(wc -w <<< "$seen") == 3 ]]
 		read -r uid _ <<< "$(ids "$pid")"
 		[[ $uid == "$(id -u nobody)" ]]
+		tell_guest
 	done
 	finish
 	is_status 0
+}
+
+@test "several lines and numeric names of /etc/subuid count together" {
+	printf '%s\n' "nobody:300000:1" "other:1:5" "$(id -u nobody):310000:2" > "$BATS_TEST_TMPDIR/ids"
+	guest_script <<< 'say ready; sleep 100'
+	boot_bg --strict --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.8.1/24
+	wait_for "T: ready"
+	for p in $(role_pids blkd) $(role_pids netd) $(vcpu_pids); do
+		read -r uid _ <<< "$(ids "$p")"
+		[[ $uid == 300000 || $uid == 31000[01] ]]
+	done
+	kill -9 "$pid"
+}
+
+@test "one user ID for all roles is a missing layer, which --strict refuses" {
+	echo "nobody:300000:1" > "$BATS_TEST_TMPDIR/ids"
+	guest_script <<< 'say ready'
+	boot --block="$BATS_TEST_TMPDIR/disk"
+	is_status 0
+	grep -a 'this host lacks user ID of its own (/etc/subuid): ' "$out.clean"
+	boot --strict --block="$BATS_TEST_TMPDIR/disk"
+	is_status 1
+	grep -a 'user ID of its own (/etc/subuid).*--strict: not started' "$out.clean"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The kvm engine with stock kernels, in the nested lab: one run of tests/lab/kvm,
-# looked at by each test here. Slow: a hypervisor inside an emulated CPU.
+# The kvm engine with distribution kernels, in the nested lab: tests/lab/kvm runs once, and
+# each test here evaluates a part of its output. Slow: a hypervisor inside an emulated CPU.
 load lib
 
 setup_file()
@@ -23,7 +23,7 @@ setup_test()
 	[[ -z $reason ]] || skip "$reason"
 }
 
-# section NAME: what that guest and its launcher said, to $out.clean; sets $status
+# section NAME: writes the output of that guest and its launcher to $out.clean; sets $status
 section()
 {
 	out=$BATS_TEST_TMPDIR/out
@@ -92,6 +92,15 @@ stats_of() # ROLE TEXT: the counter's value each time that they were printed
 	said "boot 2"
 }
 
+@test "kvm: run: a command's streams, its status, and a named port" {
+	section run
+	is_status 9
+	grep -qx 'error' "$out.clean"
+	grep -q -- '--port=mine:/tmp/mine: dropped 7 bytes beyond max=5' "$out.clean"
+	grep -qx 'same bytes' "$LAB_OUT"
+	grep -qx 'port by th' "$LAB_OUT"
+}
+
 @test "kvm: a panic has its status and reason" {
 	section panic
 	is_status 3
@@ -126,7 +135,7 @@ stats_of() # ROLE TEXT: the counter's value each time that they were printed
 	said "spinning"
 }
 
-# booted NAME: that kernel came up as a guest, with disk and network
+# booted NAME: checks that this kernel booted as a guest, with disk and network
 booted()
 {
 	[[ -e $top/.cache/lab/$1.vmlinuz ]] || skip "no such kernel to be had"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154,SC2030,SC2031 # lib.bash's; bats runs each test in a subshell
-# The kvm engine with a guest of our own (tests/guest), straight on /dev/kvm:
-# software KVM will do. The guest drives, or ill-treats, what it is given.
+# The kvm engine with a guest of our own (tests/guest), directly on /dev/kvm; software KVM
+# is sufficient. The guest uses its devices correctly, or attacks them.
 load lib
 
 setup_test()
@@ -28,7 +28,10 @@ run_guest() # KERNEL ARGUMENT [OPTION…]
 	shift 2
 	out=$BATS_TEST_TMPDIR/out
 	status=0
-	"$L" --engine=kvm "${user[@]}" --no-reboot --timeout=60 --stats "$@" 64 "$kernel" "$argument" \
+	# Do not give --timeout twice.
+	[[ " $*" == *" --timeout="* ]] || set -- --timeout=600 "$@"
+	# The guest reports on the serial port, whatever it writes to the virtio console.
+	"$L" --engine=kvm "${user[@]}" --no-reboot --stats "$@" 64 "$kernel" console=ttyS0 "$argument" \
 		< /dev/null > "$out" 2>&1 3>&- || status=$?
 	tr -d '\r' < "$out" > "$out.clean"
 	tail -n 40 "$out.clean"
@@ -63,7 +66,7 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	probe load "$(disk)"
 	passed
 	[[ $(count blk0 requests) == 1200 ]]
-	# one: it looks at the status register at its end
+	# One more: the guest reads the status register at its end.
 	[[ $(count vcpu 'exits: memory access') == $((few + 1)) ]]
 }
 
@@ -100,19 +103,38 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	grep -qx "emergency" "$out.clean"
 }
 
+@test "guest: an emergency write without an end of line is shown" {
+	probe prompt --timeout=5
+	is_status 5
+	grep -q '^login: ' "$out.clean"
+}
+
 @test "guest: input reaches the serial port and the console's ring" {
-	for how in serial ring; do
+	for how in serial ring late late-default serial-default; do
 		out=$BATS_TEST_TMPDIR/out
 		status=0
 		console=console=hvc0
-		[[ $how == ring ]] || console=console=ttyS0
+		case $how in
+		serial) console=console=ttyS0 ;;
+		late*) t=ring-late ;;&
+		# Without console=, the serial port gets it when the guest has been silent for 10 s.
+		*-default) console=word ;;&
+		serial-default) t=serial-in ;;
+		esac
+		[[ $how == *-* || $how == late ]] || t=$how-in
 		# At once: it waits for the driver of the console that is named.
 		echo "a line longer than sixteen bytes" |
-			"$L" --engine=kvm "${user[@]}" --timeout=30 64 "$guests/probe" "$console" "t=$how-in" > "$out" 2>&1 3>&- || status=$?
+			"$L" --engine=kvm "${user[@]}" --timeout=300 64 "$guests/probe" "$console" "t=$t" > "$out" 2>&1 3>&- || status=$?
 		tr -d '\r' < "$out" > "$out.clean"
 		cat "$out.clean"
-		passed
-		grep -qx "$how got a line longer than sixteen bytes" "$out.clean"
+		is_status 0
+		if [[ $how == late-default ]]; then
+			# Its report is on the serial port, which is no longer shown.
+			grep -qx up "$out.clean"
+		else
+			passed
+			grep -qx "${how%-*} got a line longer than sixteen bytes" "$out.clean"
+		fi
 	done
 }
 
@@ -136,7 +158,7 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	(($(awk '/MemTotal/ { print $2 }' /proc/meminfo) > 6000000)) || skip "this host has too little memory"
 	out=$BATS_TEST_TMPDIR/out
 	status=0
-	"$L" --engine=kvm "${user[@]}" --timeout=60 4096 "$guests/probe" t=high < /dev/null > "$out" 2>&1 3>&- || status=$?
+	"$L" --engine=kvm "${user[@]}" --timeout=600 4096 "$guests/probe" t=high < /dev/null > "$out" 2>&1 3>&- || status=$?
 	tr -d '\r' < "$out" > "$out.clean"
 	cat "$out.clean"
 	passed
@@ -148,12 +170,36 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	grep -q 'triple fault' "$out.clean"
 }
 
+another_size()
+{
+	wait_until grep -aq 'rows: 31' "$out"
+	stty -F "$(cat "$BATS_TEST_TMPDIR/tty")" cols 132 rows 50
+	wait_until test -e "$BATS_TEST_TMPDIR/status"
+}
+
+@test "guest: the terminal's size reaches the console, and so does a change of it" {
+	out=$BATS_TEST_TMPDIR/out
+	cat > "$BATS_TEST_TMPDIR/inside" <<-END
+		cd "$BATS_TEST_TMPDIR"
+		tty > tty
+		stty cols 97 rows 31
+		$L --engine=kvm ${user[*]} --no-reboot --timeout=600 64 $guests/probe console=ttyS0 t=size
+		echo \$? > status
+	END
+	another_size | timeout 600 script -qefc "bash $BATS_TEST_TMPDIR/inside" "$out" > /dev/null 2>&1 3>&-
+	tr -d '\r' < "$out" | tee "$out.clean"
+	status=$(cat "$BATS_TEST_TMPDIR/status")
+	passed
+	grep -A 1 -x 'columns: 97' "$out.clean" | grep -x 'rows: 31'
+	grep -A 1 -x 'columns: 132' "$out.clean" | grep -x 'rows: 50'
+}
+
 @test "guest: pvpanic and the reset port" {
 	probe panic
 	is_status 3
 	grep -qx "lguest-sep: the guest's kernel panicked: reported through pvpanic" "$out.clean"
 	probe reset
-	is_status 0
+	is_status 7
 	grep -q reboot "$out.clean"
 }
 
@@ -164,7 +210,7 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 
 @test "guest: blkd killed again and again under load: nothing is lost, the guest notices a pause only" {
 	out=$BATS_TEST_TMPDIR/out
-	"$L" --engine=kvm "${user[@]}" --timeout=120 --max-restarts=100 "$(disk)" 64 "$guests/probe" t=load \
+	"$L" --engine=kvm "${user[@]}" --timeout=1200 --max-restarts=100 "$(disk)" 64 "$guests/probe" t=load \
 		< /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
 	wait_for "round 1"
@@ -180,6 +226,53 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 	[[ $(grep -c 'it is started again' "$out.clean") -ge 5 ]]
 }
 
+# make_share: a directory with one file, for everybody to read
+make_share()
+{
+	mkdir "$BATS_TEST_TMPDIR/share"
+	echo "shared text" > "$BATS_TEST_TMPDIR/share/file"
+	chmod -R a+rX "$BATS_RUN_TMPDIR" "$BATS_TEST_TMPDIR"
+}
+
+@test "guest: a shared directory, with its tag" {
+	make_share
+	probe share --share="$BATS_TEST_TMPDIR/share,tag=a.tag-of_36-bytes-as-long-as-may-be-"
+	passed
+	grep -qx 'a.tag-of_36-bytes-as-long-as-may-be- has request queues: 1' "$out.clean"
+	grep -qx 'shared text' "$out.clean"
+	[[ $(count fs0 'bytes read') == 12 ]]
+}
+
+@test "guest: a file system of another program" {
+	make_share
+	"$B/lguest-sep-fsd" --socket-path="$BATS_TEST_TMPDIR/socket" --shared-dir="$BATS_TEST_TMPDIR/share" 2> /dev/null 3>&- &
+	server=$!
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	chmod 666 "$BATS_TEST_TMPDIR/socket"
+	probe share --vhost-user-fs="$BATS_TEST_TMPDIR/socket,tag=foreign"
+	kill "$server"
+	passed
+	grep -qx 'foreign has request queues: 1' "$out.clean"
+	grep -qx 'shared text' "$out.clean"
+}
+
+@test "guest: fsd is killed: open files stay open" {
+	make_share
+	out=$BATS_TEST_TMPDIR/out
+	"$L" --engine=kvm "${user[@]}" --timeout=600 --share="$BATS_TEST_TMPDIR/share" 64 "$guests/probe" t=share-killed \
+		< /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	wait_for "reading"
+	kill -9 "$(role_pids fsd)"
+	wait_for "it is started again"
+	printf 'other  text\n' 1<> "$BATS_TEST_TMPDIR/share/file"
+	finish 60
+	is_status 0
+	grep -qx passed "$out.clean"
+	grep -qx 'again: other  text' "$out.clean"
+	[[ $(grep -c 'it is started again' "$out.clean") == 1 ]]
+}
+
 # A qcow2 image of $1 bytes, by the storage daemon itself.
 make_qcow2() # FILE BYTES
 {
@@ -187,6 +280,7 @@ make_qcow2() # FILE BYTES
 	{
 		echo '{"execute":"qmp_capabilities"}'
 		echo '{"execute":"blockdev-create","arguments":{"job-id":"j","options":{"driver":"qcow2","file":"f","size":'"$2"'}}}'
+		wait_until test -s "$1"
 		sleep 1
 		echo '{"execute":"job-dismiss","arguments":{"id":"j"}}'
 		echo '{"execute":"quit"}'
@@ -202,13 +296,13 @@ make_qcow2() # FILE BYTES
 		--blockdev driver=qcow2,node-name=q,file=f \
 		--export "type=vhost-user-blk,id=e,node-name=q,addr.type=unix,addr.path=$sock,writable=on,num-queues=1" 3>&- &
 	daemon=$!
-	for _ in {1..50}; do
+	for _ in {1..600}; do
 		[[ -S $sock ]] && break
 		sleep 0.1
 	done
 	out=$BATS_TEST_TMPDIR/out
 	status=0
-	"$L" --engine=kvm "${user[@]}" --timeout=60 --vhost-user-blk="$sock" 64 "$guests/probe" t=again \
+	"$L" --engine=kvm "${user[@]}" --timeout=600 --vhost-user-blk="$sock" 64 "$guests/probe" t=again \
 		< /dev/null > "$out" 2>&1 3>&- || status=$?
 	tr -d '\r' < "$out" > "$out.clean"
 	cat "$out.clean"
@@ -221,8 +315,8 @@ make_qcow2() # FILE BYTES
 	[[ $(stat -c %s "$image") -gt 200000 ]]
 }
 
-# host DEV FLAG COMMAND…: on a host whose /dev/kvm is there (dev) or not (nodev), and
-# whose processors say FLAG. Root opens any device: no permission is for other users.
+# host DEV FLAG COMMAND…: runs COMMAND on a host that has /dev/kvm (dev) or not (nodev), and
+# whose CPUs have FLAG. Root may open any device, so missing permission is tested as another user.
 host()
 {
 	local dev=$1 flag=$2
@@ -245,10 +339,10 @@ host()
 }
 
 @test "guest: no device, no permission and no hardware support are three messages, and auto's reasons" {
-	local auto=("$L" "${user[@]}" --engine=auto --verbose --no-reboot --timeout=20 64 "$guests/probe" t=word)
-	local kvm=("$L" "${user[@]}" --engine=kvm --no-reboot --timeout=20 64 "$guests/probe" t=word)
+	local auto=("$L" "${user[@]}" --engine=auto --verbose --no-reboot --timeout=200 64 "$guests/probe" t=word)
+	local kvm=("$L" "${user[@]}" --engine=kvm --no-reboot --timeout=200 64 "$guests/probe" t=word)
 	local none='no /dev/kvm, and no hardware support' module='no /dev/kvm; load its module'
-	local useless='/dev/kvm is there, but the CPU.s flags have no hardware support'
+	local useless='this CPU does not offer VT-x or AMD-V; force it with --engine=kvm'
 
 	run host nodev none "${kvm[@]}"
 	[[ $status == 1 && $output == *"--engine=kvm: $none"* ]]
@@ -285,7 +379,7 @@ host()
 		grep -qE "^  ${mode#*:} +huge pages" <<< "$output"
 	done
 	[[ $output == *"-> echo advise > $sys"* ]]
-	# no guest of the kvm engine, no word of it
+	# Without the kvm engine, doctor does not mention huge pages.
 	run host dev none "$L" doctor
 	[[ $output != *"huge pages"* ]]
 }
@@ -302,15 +396,30 @@ host()
 	done
 }
 
+@test "guest: Multiboot 1 and 2 kernels get what their specifications say" {
+	echo "text of the module" > "$BATS_TEST_TMPDIR/module"
+	for k in 1 2 1.flat; do
+		[[ -e $guests/multiboot/$k ]] || skip "no Multiboot guests: make guests"
+		run_guest "$guests/multiboot/$k" word --exit-port --verbose --initrd="$BATS_TEST_TMPDIR/module"
+		is_status 0
+		grep -q ": entered at 0x20.* by Multiboot ${k%.flat}$" "$out.clean"
+		lacks WRONG "$out.clean"
+		grep -qx "magic $([[ $k == 2 ]] && echo 36d76289 || echo 2badb002)" "$out.clean"
+		grep -qx 'lower 27f upper fc00' "$out.clean"
+		grep -qx 'map 100000 3f00000 1' "$out.clean"
+		grep -qx 'module bytes 13 aligned name initrd' "$out.clean"
+		grep -qx 'text of the module' "$out.clean"
+		grep -q '^command line: .*word$' "$out.clean"
+		[[ $k == 1.flat ]] || grep -qx 'symtab entry 10' "$out.clean"
+		[[ $k != 2 ]] || grep -qx ACPI "$out.clean"
+	done
+}
+
 @test "guest: in the loop the vCPU process is confined in every thread" {
 	out=$BATS_TEST_TMPDIR/out
-	"$L" --engine=kvm "${user[@]}" --smp=2 --timeout=60 64 "$guests/probe" t=spin < /dev/null > "$out" 2>&1 3>&- &
+	"$L" --engine=kvm "${user[@]}" --smp=2 --verbose --timeout=600 64 "$guests/probe" t=spin < /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
-	for _ in {1..50}; do
-		[[ -n $(role_pids vcpu) ]] && break
-		sleep 0.1
-	done
-	sleep 0.3
+	wait_for "the guest runs"
 	p=$(role_pids vcpu)
 	n=0
 	for t in /proc/"$p"/task/*; do
@@ -323,6 +432,20 @@ host()
 	# /dev/kvm itself is closed
 	readlink "/proc/$p/fd/"* > "$out.fds"
 	lacks '^/dev/kvm$' "$out.fds"
-	kill "$pid"
-	wait "$pid" || true
+	stop_now
+}
+
+@test "guest: the ports of run carry a command's streams, whatever control messages it sends before" {
+	local dir=$BATS_TEST_TMPDIR
+	mkdir "$dir/modules"
+	: > "$dir/modules/modules.order"
+	head -c 1000 /dev/zero > "$dir/initrd"
+	head -c 20000 /dev/urandom > "$dir/in"
+	status=0
+	"$L" run --engine=kvm "${user[@]}" --timeout=600 --modules="$dir/modules" --initrd="$dir/initrd" 64 "$guests/probe" \
+		console=ttyS0 t=run -- command < "$dir/in" > "$dir/got" 2> "$dir/err" 3>&- || status=$?
+	cat "$dir/err"
+	is_status 7
+	cmp "$dir/in" "$dir/got"
+	grep -qx 'to standard error' "$dir/err"
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034,SC2154,SC2119,SC2120 # variables and arguments are the tests'
 #
-# What the whole-program tests share. tools/run-bats gives them, as root, pid and
-# network namespaces of their own: what is seen there is the test's alone.
+# Shared by the whole-program tests. As root, tools/run-bats runs each file in new PID and
+# network namespaces, so that all processes and interfaces there belong to the test.
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 L=${LGUEST_SEP:-$top/build/bin/lguest-sep}
@@ -18,12 +18,25 @@ need_root()
 	[[ $EUID == 0 && -n $own_namespaces ]] || skip "needs root, and namespaces of its own (tools/run-bats)"
 }
 
-# A user namespace of root's or of an ordinary user's own; not to be had in a chroot.
+# Skips the test if no user namespace can be made, for example in a chroot.
 need_user_namespaces()
 {
 	unshare --user --map-root-user true 2> /dev/null &&
 		setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all unshare --user --mount true 2> /dev/null ||
 		skip "this host (or a chroot) gives no user namespaces"
+}
+
+# Mounts a /dev/net/tun that all users may open over the host's; without udev only root may open
+# that. The mount exists only in the tests' mount namespace.
+need_tun_for_everybody()
+{
+	local node=$BATS_TEST_TMPDIR/tun
+	[[ -c /dev/net/tun ]] || skip "no /dev/net/tun (modprobe tun)"
+	mknod "$node" c 10 200 && chmod 666 "$node" && mount --bind "$node" /dev/net/tun ||
+		skip "cannot mount a node of our own over /dev/net/tun"
+	setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all test -r /dev/net/tun -a -w /dev/net/tun
+	true < /dev/net/tun || skip "device nodes cannot be opened on $BATS_TEST_TMPDIR (nodev)"
+	own_tun=1
 }
 
 need_kernel()
@@ -32,7 +45,7 @@ need_kernel()
 	command -v qemu-system-x86_64 > /dev/null || [[ -e /dev/kvm ]] || skip "no QEMU"
 }
 
-# guest_script: standard input becomes /test.sh of the guest; sets $initrd.
+# guest_script: copies standard input to /test.sh of the guest; sets $initrd.
 guest_script()
 {
 	local dir
@@ -44,7 +57,7 @@ guest_script()
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR" "$dir"
 }
 
-# boot [OPTION…]: run a guest to its end; sets $status, and $out, the file with all it said.
+# boot [OPTION…]: runs a guest to its end; sets $status, and $out, the file with all output.
 boot()
 {
 	boot_bg "$@"
@@ -56,14 +69,41 @@ boot_bg()
 {
 	out=$BATS_TEST_TMPDIR/out
 	# shellcheck disable=SC2086 # $append is words
-	"$L" "${user[@]}" --initrd="$initrd" "$@" "$mem" "$K" console=hvc0 quiet $append \
-		< /dev/null > "$out" 2>&1 3>&- &
+	"$L" "${user[@]}" --initrd="$initrd" "$@" "$mem" "$K" console=hvc0 quiet no_timer_check $append \
+		< "${input:-/dev/null}" > "$out" 2>&1 3>&- 7>&- &
 	pid=$!
 }
 
-finish() # [SECONDS]
+# Guests that boot_bg starts from now on wait at each "read x" for tell_guest, so that they are
+# still running when the test needs them, however slow it is.
+guest_waits()
 {
-	local end=$((SECONDS + ${1:-60}))
+	input=$BATS_TEST_TMPDIR/input
+	mkfifo "$input"
+	exec 7<> "$input"
+}
+
+tell_guest()
+{
+	echo go >&7
+}
+
+# wait_until COMMAND...: waits until COMMAND succeeds, and discards its output
+wait_until()
+{
+	local end=$((SECONDS + BUSY * 10))
+	until "$@" > /dev/null 2>&1; do
+		((SECONDS < end)) || { echo "did not come true: $*"; return 1; }
+		sleep 0.1
+	done
+}
+
+# Factor for the time limits of finish() and wait_for(), because the machine may be busy.
+BUSY=10
+
+finish() # [SECONDS on a quiet machine]
+{
+	local end=$((SECONDS + BUSY * ${1:-60}))
 	while kill -0 "$pid" 2>/dev/null && ((SECONDS < end)); do
 		sleep 0.1
 	done
@@ -79,10 +119,19 @@ finish() # [SECONDS]
 	cat "$out.clean" # seen only when the test fails
 }
 
-# wait_for TEXT [SECONDS]: until the guest or lguest-sep has said it.
+# Ends the guest without waiting for its power-off, by a second SIGTERM.
+stop_now()
+{
+	while kill -TERM "$pid" 2> /dev/null; do
+		sleep 0.2
+	done
+	finish
+}
+
+# wait_for TEXT [SECONDS]: waits until the guest or lguest-sep has printed TEXT
 wait_for()
 {
-	local end=$((SECONDS + ${2:-30}))
+	local end=$((SECONDS + BUSY * ${2:-30}))
 	until grep -aqF -- "$1" "$out"; do
 		if ((SECONDS >= end)) || ! kill -0 "$pid" 2>/dev/null; then
 			echo "never said: $1; but:"
@@ -93,12 +142,12 @@ wait_for()
 	done
 }
 
-said() # TEXT: as a whole line of the guest, "T: TEXT"
+said() # TEXT: true if the guest has printed the line "T: TEXT"
 {
 	grep -aqxF -- "T: $1" "$out.clean" || { echo "not said: $1"; return 1; }
 }
 
-lacks() # PATTERN FILE: which has no such line
+lacks() # PATTERN FILE: true if no line of FILE matches
 {
 	if grep -- "$1" "$2"; then
 		return 1
@@ -110,7 +159,7 @@ is_status() # NUMBER
 	[[ $status == "$1" ]] || { echo "status $status, not $1"; return 1; }
 }
 
-# role_pids NAME: processes that run lguest-sep-NAME (or qemu), spawners not among them
+# role_pids NAME: prints the processes that run lguest-sep-NAME (or qemu), without spawners
 role_pids()
 {
 	local p exe
@@ -138,12 +187,12 @@ our_pids()
 	done
 }
 
-# Nothing may be left of a guest that has ended: no process, tap, or temporary file.
+# Checks that nothing is left of a guest that has ended: no process, tap, or temporary file.
 nothing_left()
 {
 	local i left=
 	[[ -n $own_namespaces ]] || return 0
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	for i in {1..100}; do
 		left=$(our_pids)
 		[[ -n $left ]] || break
 		sleep 0.1
@@ -173,6 +222,7 @@ teardown()
 	if declare -F teardown_test > /dev/null; then
 		teardown_test
 	fi
+	[[ -z ${own_tun:-} ]] || umount /dev/net/tun
 	nothing_left
 }
 
@@ -192,7 +242,7 @@ sum() # FILE [BYTES FROM THE START]
 	fi
 }
 
-one_line() # the only line of $output, or says what there is
+one_line() # true if $output is one line; otherwise prints it
 {
 	[[ ${#lines[@]} == 1 ]] || { echo "not one line: $output"; return 1; }
 }
@@ -205,9 +255,9 @@ never() # COMMAND...
 	fi
 }
 
-# on_terminal COMMAND…: run a guest on a terminal of its own, with COMMAND (whose
-# output is what is typed) from the moment it says "ready". Leaves $out, $status, and the
-# terminal's settings in $before and $after. $inside: what the shell does when the guest stops.
+# on_terminal COMMAND…: runs a guest on a terminal of its own. When the guest prints "ready",
+# the output of COMMAND is typed. Sets $out, $status, and the terminal's settings in $before
+# and $after. $inside: what the shell does when lguest-sep stops (SIGTSTP).
 on_terminal()
 {
 	out=$BATS_TEST_TMPDIR/out
@@ -215,19 +265,20 @@ on_terminal()
 	cat > "$BATS_TEST_TMPDIR/inside" <<-END
 		${inside:+set -m}
 		cd "$BATS_TEST_TMPDIR"
+		tty > tty
 		stty -g > before
-		$L ${user[*]} --initrd=$initrd $mem $K console=hvc0 quiet
+		$L ${user[*]} --initrd=$initrd $mem $K console=hvc0 quiet no_timer_check ${background:+&}
 		${inside:-}
 		echo \$? > status
 		stty -g > after
 	END
 	{
-		for _ in $(seq 300); do
+		for _ in {1..3000}; do
 			sleep 0.1
 			grep -aq 'T: ready' "$out" && break
 		done
 		"$@"
-	} | timeout 60 script -qefc "bash $BATS_TEST_TMPDIR/inside" "$out" > /dev/null 2>&1 3>&-
+	} | timeout 600 script -qefc "bash $BATS_TEST_TMPDIR/inside" "$out" > /dev/null 2>&1 3>&-
 	cat "$out"
 	status=$(cat "$BATS_TEST_TMPDIR/status")
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Rate limits hold under a load that would go a hundred times faster, and let
-# through what they promise; segments pass whole.
+# Rate limits hold under a load that would be a hundred times faster, and allow as much as
+# they state; large segments pass whole.
 load lib
 
 setup_test()
@@ -26,7 +26,7 @@ backend() # NAME OPTION…
 {
 	"$B/lguest-sep-$1" --socket-path="$PWD/sock" "${@:2}" > log 2>&1 3>&- &
 	backend=$!
-	for _ in $(seq 50); do
+	for _ in {1..600}; do
 		[[ -S sock ]] && return
 		sleep 0.1
 	done
@@ -38,9 +38,14 @@ backend() # NAME OPTION…
 per_second()
 {
 	local got
-	got=$("$load_dir/$3" --socket="$PWD/sock" --ms=1000 "${@:4}" | sed 's/.*"ops_per_s": \([0-9]*\).*/\1/')
-	echo "$got a second, wanted $1 to $2"
-	((got >= $1 && got <= $2))
+	# The limit must hold always. It is reached only in a second in which other programs leave us the CPU, so retry.
+	for _ in {1..20}; do
+		got=$("$load_dir/$3" --socket="$PWD/sock" --ms=1000 "${@:4}" | sed 's/.*"ops_per_s": \([0-9]*\).*/\1/')
+		echo "$got a second, wanted $1 to $2"
+		((got <= $2)) || return 1
+		((got < $1)) || return 0
+	done
+	return 1
 }
 
 @test "netd: --rate holds in both directions" {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 # The guest's part of tests/lab/kvm.sh: /test.sh of its initramfs. "case=NAME" on
-# the command line says what to do; lines for the test begin with "T: ".
+# the kernel command line selects the case; lines for the test begin with "T: ".
 net=0
 for w in $(cat /proc/cmdline); do
 	[ "${w#case=}" = "$w" ] || what=${w#case=}

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
-# Runs on the lab host (busybox sh): guests on the kvm engine, one after the other,
-# as the file cases names them. What each said stands between "== begin NAME" and
-# "== end NAME STATUS", all of a case between "== case NAME" and "== ended NAME".
-# Kernels and initial RAM disks are here as NAME.vmlinuz and NAME.initrd.
+# Runs on the lab host (busybox sh): starts guests on the kvm engine one after the other, as
+# listed in the file cases. The output of each guest is between "== begin NAME" and "== end
+# NAME STATUS", that of a case between "== case NAME" and "== ended NAME". Kernels and
+# initial RAM disks are files NAME.vmlinuz and NAME.initrd here.
 
-# launch NAME KERNEL "OPTIONS" "KERNEL ARGUMENTS": to its end; the supervisor is in /tmp/pid-NAME
+# launch NAME KERNEL "OPTIONS" "KERNEL ARGUMENTS": to its end, or for $limit seconds (100); the supervisor is in /tmp/pid-NAME
 launch() {
 	echo "== begin $1 at $(cut -d ' ' -f 1 /proc/uptime)"
 	# shellcheck disable=SC2086
-	lguest-sep --engine=kvm --drop-to nobody --timeout=100 $3 \
+	lguest-sep --engine=kvm --drop-to nobody --timeout="${limit:-100}" $3 \
 		--initrd="${2%%-elf*}.initrd" 256 "$2.vmlinuz" console=hvc0 quiet $4 < /dev/null 2>&1 &
 	echo $! > "/tmp/pid-$1"
 	wait $!
@@ -26,7 +26,7 @@ disk() {
 	dd if=/dev/zero of="/tmp/disk-$1" bs=1M count="$2" 2>/dev/null
 	chmod 666 "/tmp/disk-$1"
 }
-# says LINE NAME: wait for it
+# says LINE NAME: wait until guest NAME prints LINE
 says() {
 	for _ in $(seq 500); do
 		grep -q "^$1.\?\$" "/tmp/out-$2" && return
@@ -42,14 +42,14 @@ nothing_left() {
 	echo "left $(left | tr '\n' ' ')"
 }
 
-# disk, NIC, rng, and the counters before and after a stretch of nothing but requests
+# Disk, NIC, rng, and the counters before and after a series of requests.
 case_main() {
 	mkdir /tmp/www
 	dd if=/dev/urandom of=/tmp/www/tcp bs=1M count=8 2>/dev/null
 	echo "tcp $(md5sum < /tmp/www/tcp | cut -d ' ' -f 1)"
 	httpd -p 8080 -h /tmp/www
 	disk main 64
-	guest main cloud "--stats --block=/tmp/disk-main --tunnet=10.99.0.1/24 --rng --smp=2" "mitigations=off case=main"
+	guest main cloud "--stats --block=/tmp/disk-main --tunnet=10.99.0.1/24,reach=tcp:8080 --rng --smp=2" "mitigations=off case=main"
 	for line in "T: steady" "T: steady no more"; do
 		says "$line" main
 		kill -USR1 "$(cat /tmp/pid-main)"
@@ -78,6 +78,24 @@ case_panic() {
 	launch panic cloud "" "mitigations=off case=panic"
 }
 
+# A command in a guest that returns its input, and a port that the user named.
+case_run() {
+	mkdir -p /tmp/modules
+	tar -xf modules.tar -C /tmp/modules
+	dd if=/dev/urandom of=/tmp/in bs=64k count=32 2>/dev/null
+	echo "== begin run at $(cut -d ' ' -f 1 /proc/uptime)"
+	# shellcheck disable=SC2016
+	lguest-sep run --engine=kvm --drop-to nobody --timeout=100 --modules=/tmp/modules --port=mine:/tmp/mine,max=5 \
+		256 cloud.vmlinuz mitigations=off -- sh -c 'cat; echo error >&2
+		for p in /sys/class/virtio-ports/*; do
+			[ "$(cat "$p/name")" = mine ] && echo "by the port" > "/dev/${p##*/}"
+		done
+		exit 9' < /tmp/in 2>&1 > /tmp/run-out
+	echo "== end run $?"
+	cmp /tmp/in /tmp/run-out && echo "same bytes"
+	echo "port $(cat /tmp/mine)"
+}
+
 # SIGTERM to the supervisor presses the power button
 case_button() {
 	guest button cloud "" "mitigations=off case=button"
@@ -87,9 +105,9 @@ case_button() {
 	cat /tmp/out-button
 }
 
-# a guest that spins is ended all the same
+# --timeout ends a guest that spins
 case_spin() {
-	launch spin cloud "--timeout=30" "mitigations=off case=spin"
+	limit=30 launch spin cloud "" "mitigations=off case=spin"
 }
 
 case_nomsi() {
@@ -97,14 +115,14 @@ case_nomsi() {
 	launch nomsi cloud "--block=/tmp/disk-nomsi --tunnet=10.99.2.1/24" "mitigations=off case=nomsi net=2 pci=nomsi"
 }
 
-# disk and NIC of other programs, by path: our own helpers as such
+# A disk and a NIC of other programs, by socket path; our own helpers play these programs.
 case_foreign() {
 	disk foreign 16
 	lguest-sep-blkd --socket-path=/tmp/b.sock --blk-file=/tmp/disk-foreign > /tmp/blkd.log 2>&1 &
 	blkd=$!
 	lguest-sep-netd --socket-path=/tmp/n.sock --tap=ft0 --spoof-check=off > /tmp/netd.log 2>&1 &
 	netd=$!
-	for _ in $(seq 50); do
+	for _ in $(seq 1000); do
 		[ -S /tmp/b.sock ] && [ -S /tmp/n.sock ] && break
 		sleep 0.1
 	done
@@ -118,7 +136,7 @@ case_foreign() {
 
 # boot NAME: that kernel
 boot() {
-	# this QEMU's nested paging does not know the page tables of PAE guests
+	# this QEMU's nested paging does not support the page tables of PAE guests
 	case $1 in i686*)
 		rmmod kvm_amd
 		insmod /modules/kvm-amd.ko npt=0

@@ -3,8 +3,8 @@
 # Read by lguest-host.sh: the classic launcher (/classic) and lguest-sep in turn, same
 # kernel, same guest, same disk. One line per number, in hundredths of a second:
 # time from start to the guest's init, and what dd takes inside the guest.
-# No process is started while the guest boots: there may be one CPU for all. For the
-# same reason what lguest-sep says of itself is not read here, byte by byte, meanwhile.
+# Starts no process and does not read the output of lguest-sep while the guest boots,
+# because there may be only one CPU.
 now() {
 	read -r up _ < /proc/uptime
 	echo "${up%.*}${up#*.}"

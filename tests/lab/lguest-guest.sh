@@ -3,7 +3,7 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2013,SC2018 # words of the command line; plain letters
 # /init of the lguest guest (tests/lab/lguest). "case=NAME" on the command line
-# says what to do; lines for the test begin with "T: ".
+# selects the case; lines for the test begin with "T: ".
 /bin/busybox --install -s /bin
 mkdir -p /proc /sys /dev /tmp
 mount -t proc proc /proc
@@ -23,7 +23,7 @@ say "init $(uname -r)"
 case $what in
 main)
 	up
-	# 32 MiB less 4 KiB of a pattern, then 4 KiB that are new: these kernels' urandom is slow
+	# 32 MiB minus 4 KiB of a pattern, then 4 KiB of random data: urandom is slow in these kernels
 	dd if=/dev/urandom of=/tmp/data bs=64k count=1 2>/dev/null
 	for _ in 1 2 3; do
 		cat /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data /tmp/data > /tmp/more
@@ -48,7 +48,7 @@ main)
 	say "waiting"
 	read -r line
 	say "typed $line"
-	# the host pings and fetches meanwhile
+	# meanwhile the host pings and downloads
 	read -r line
 	say "complaints $(dmesg | grep -ciE 'warning:|bug:|call trace')"
 	;;
@@ -68,7 +68,7 @@ idle)
 	cat > /dev/null
 	;;
 kills)
-	# the host kills the disk's process meanwhile: what was written is there
+	# meanwhile the host kills blkd; written data must not be lost
 	dd if=/dev/urandom of=/tmp/data bs=64k count=4 2>/dev/null
 	want=$(md5sum < /tmp/data)
 	end=$(($(cut -d . -f 1 /proc/uptime) + 6))

@@ -1,10 +1,10 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=dash
-# The lguest host under QEMU (tests/lab/lguest): its initramfs becomes a tmpfs,
-# since a root that is "rootfs" cannot be left, and the same kernel runs as guest.
+# The lguest host under QEMU (tests/lab/lguest). It moves its initramfs to a tmpfs, because
+# the kernel cannot unmount "rootfs", and runs the same kernel as guest.
 # shellcheck disable=SC2016,SC2086,SC1091 # sh -c expands; /proc has no odd names; compare is put there
-# What is a test's result begins with "ok" or "not ok".
+# Lines with test results begin with "ok" or "not ok".
 if [ ! -e /second ]; then
 	/bin/busybox mkdir /second /new
 	/bin/busybox mount -t tmpfs -o size=75% root /new
@@ -26,7 +26,7 @@ ifconfig lo up
 printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' > /etc/passwd
 printf 'root:x:0:\nnogroup:x:65534:\n' > /etc/group
 
-# what the kernel said of itself while it booted is not ours
+# drop the kernel's boot messages
 dmesg -c > /dev/null
 
 n=0
@@ -75,7 +75,7 @@ main() {
 	printf '%-512s' second > /tmp/disk2
 	mkfifo /tmp/in
 	: > /tmp/out
-	lguest-sep --engine=lguest --drop-to nobody --rng --tunnet=10.98.0.1/24:02:00:00:00:00:01 \
+	lguest-sep --engine=lguest --drop-to nobody --rng --tunnet=10.98.0.1/24:02:00:00:00:00:01,reach=tcp:8080 \
 		--block=/tmp/disk --block=/tmp/disk2,ro --tunnet=10.97.0.1/24:02:00:00:00:00:02 \
 		--initrd=/guest.gz --stats 96 /kernel quiet rdinit=/init case=main < /tmp/in > /tmp/out 2>&1 &
 	pid=$!
@@ -104,7 +104,7 @@ main() {
 	check "nothing is left" nothing_left
 }
 
-# What /proc says of each process while the guest runs.
+# Checks in /proc the confinement of each process while the guest runs.
 confined() {
 	for role in vcpu blkd netd; do
 		for p in $(pidof lguest-sep-$role); do

@@ -3,8 +3,6 @@
  * The echo device. Runs in a child of a test program, with the descriptor table
  * of a helper and nothing else open.
  */
-#include "echo.h"
-
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -18,7 +16,10 @@
 #include <unistd.h>
 
 #include "common/backend.h"
+#include "common/iov.h"
 #include "common/log.h"
+#include "tests/lib/echo.h"
+#include "tests/lib/sanitized.h"
 
 static struct backend be;
 static struct echo_config config;
@@ -76,7 +77,7 @@ static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
 			config.held++;
 		} else {
 			vq_push(vq, c.head, (uint32_t)len);
-			/* One by one, so that a driver can keep ahead for ever. */
+			/* Answer one chain at a time, so that a driver can stay ahead of the device for ever. */
 			backend_flush(b, vq);
 		}
 	}
@@ -111,16 +112,7 @@ static void reset(struct backend *b)
 	config.resets++;
 }
 
-/* A sanitizer's own calls come on top of the loop's. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#else
-#define SANITIZED 0
-#endif
-
-/* The calls that the loop promises to keep to once it is sealed, and no other. */
+/* Install a filter that allows only the calls which the loop may make once it is sealed. */
 static void seal(struct backend *b)
 {
 #define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A tiny device on the back-end loop, in a child process: answers each chain
- * with the bytes that it brought. For tests of the loop; runs nowhere else.
+ * A small device on the back-end loop, in a child process. It answers each chain with
+ * the bytes of that chain. For tests of the loop only.
  */
 #ifndef TESTS_LIB_ECHO_H
 #define TESTS_LIB_ECHO_H
 
-#include "front.h"
+#include "tests/lib/front.h"
 
 #define ECHO_QUEUES  2
 #define ECHO_FEATURE 5 /* the device's one feature bit */
@@ -28,8 +28,8 @@ struct echo_config {
 };
 
 /*
- * Start the device on a socket pair (f->sock, f->pid); *@ctl is the supervisor's
- * end, or NULL for none.
+ * Start the device on a socket pair; sets f->sock and f->pid. @ctl: NULL, or gets the
+ * supervisor's end of a control channel.
  */
 bool echo_start(struct front *f, const struct echo_options *o, int *ctl);
 

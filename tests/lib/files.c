@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Files made for tests: see files.h. Test programs alone. */
+/* Files made for tests: see files.h. For test programs only. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "files.h"
+#include "tests/lib/files.h"
 
 static void put(int fd, const void *p, size_t n)
 {

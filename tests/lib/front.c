@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A vhost-user front-end for tests: the socket's side. Runs in test programs
- * alone; never judges what it is told to send.
+ * The part of the tests' vhost-user front-end that uses the socket. Runs in test
+ * programs only; sends messages unchecked.
  */
-#include "front.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +12,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/lib/front.h"
 
 int front_memfd(uint64_t size, bool sealed)
 {
@@ -222,7 +222,7 @@ static struct vhu_mem_region whole(const struct front *f)
 	return (struct vhu_mem_region){ .gpa = f->gpa, .size = f->mem_size, .uva = (uintptr_t)f->mem };
 }
 
-/* Acknowledged where that was negotiated; else only sent. */
+/* Send a message, and wait for its acknowledgement if that was negotiated. */
 static bool say(struct front *f, uint32_t request, const void *payload, uint32_t size, const int *fds, unsigned nfds)
 {
 	if (f->protocol_features & (1ull << VHU_PF_REPLY_ACK))

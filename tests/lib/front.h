@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A vhost-user front-end for tests, fuzzers and the load generator: says what it
- * is told to, right or wrong, and builds rings that keep or break the rules.
- * Runs in test programs alone; checks little, and asserts nothing.
+ * A vhost-user front-end for tests, fuzzers and the load generator. It can send valid and
+ * invalid messages, and build rings that follow or break the rules. Runs in test programs
+ * only; checks little, and asserts nothing.
  */
 #ifndef TESTS_LIB_FRONT_H
 #define TESTS_LIB_FRONT_H
@@ -16,8 +16,10 @@
 #include "common/vhost_user.h"
 
 #define FRONT_MAX_QUEUES 16
+/* How long to wait for an answer that must come (ms). It takes milliseconds, but the machine may be busy. */
+#define PATIENCE_MS 60000
 
-/* One queue, in the front-end's memory: descriptors at @desc, all within one 64 KiB window. */
+/* One queue in the front-end's memory, with all of its parts in one window of 64 KiB. */
 struct front_queue {
 	struct front *f;
 	unsigned index;
@@ -52,41 +54,41 @@ struct front_buf {
 	bool writable;
 };
 
-/* Memory: a memfd of @size, with or without its seals, mapped; the guest sees it at @gpa. */
+/* Create and map a memfd of @size bytes, with or without seals. Its guest physical address is @gpa. */
 bool front_memory(struct front *f, uint64_t size, uint64_t gpa, bool sealed);
 int front_memfd(uint64_t size, bool sealed);
 bool front_connect(struct front *f, const char *path);
-/* Closes, unmaps, waits for the child if there is one; returns its exit status (-signal), or 0. */
+/* Close and unmap everything and wait for the child, if any. Returns its exit status, -signal, or 0. */
 int front_close(struct front *f);
 void *front_ptr(struct front *f, uint64_t gpa);
 
 /* ---- messages ---- */
 
-/* Any bytes with any descriptors. */
+/* Send any bytes with any descriptors. */
 bool front_raw(struct front *f, const void *bytes, size_t len, const int *fds, unsigned nfds);
-/* A message with a good header. @flags is ORed to the version. */
+/* Send a message with a correct header. @flags are added to the version. */
 bool front_send(struct front *f, uint32_t request, uint32_t flags, const void *payload, uint32_t size, const int *fds,
 		unsigned nfds);
-/* The next message from the back-end within @ms. False: none, or the connection ended. */
+/* Receive the next message from the back-end. Returns false if none arrives within @ms or the connection ended. */
 bool front_recv(struct front *f, struct vhu_msg *m, int ms);
-/* Has the back-end closed the connection (waits for up to @ms)? */
+/* Returns true if the back-end closes the connection within @ms. */
 bool front_closed(struct front *f, int ms);
 /*
- * Send with NEED_REPLY and return the acknowledgement: 0 good, other values
- * refused, UINT64_MAX none came.
+ * Send a message with NEED_REPLY. Returns the acknowledgement: 0 accepted, UINT64_MAX no
+ * answer, any other value refused.
  */
 uint64_t front_ack(struct front *f, uint32_t request, const void *payload, uint32_t size, const int *fds,
 		   unsigned nfds);
 uint64_t front_ack_u64(struct front *f, uint32_t request, uint64_t v);
 uint64_t front_ack_state(struct front *f, uint32_t request, uint32_t index, uint32_t num);
 uint64_t front_ack_fd(struct front *f, uint32_t request, unsigned q, int fd);
-/* A GET_ that answers with one u64; UINT64_MAX if none came. */
+/* Send a GET_ request that is answered with one u64. Returns that, or UINT64_MAX without an answer. */
 uint64_t front_get(struct front *f, uint32_t request);
 bool front_get_config(struct front *f, uint32_t offset, uint32_t size, void *to);
 
 /* ---- the usual order ---- */
 
-/* Features (those offered of @want), protocol features, owner. */
+/* Negotiate those features of @want and @want_protocol that are offered, and set the owner. */
 bool front_negotiate(struct front *f, uint64_t want, uint64_t want_protocol);
 bool front_send_memory(struct front *f); /* ADD_MEM_REG of all of it */
 bool front_send_table(struct front *f);	 /* the same by SET_MEM_TABLE */
@@ -97,28 +99,28 @@ bool front_queue_fds(struct front_queue *q);
 /* NUM, BASE, ADDR. */
 bool front_queue_setup(struct front_queue *q, uint16_t base);
 bool front_queue_enable(struct front_queue *q, bool on);
-/* All three of the above in the order of QEMU: NUM, BASE, ADDR, KICK, CALL, ENABLE. */
+/* Do all of the above in the order of QEMU: NUM, BASE, ADDR, KICK, CALL, ENABLE. */
 bool front_queue_start(struct front_queue *q);
-/* GET_VRING_BASE; -1 if there was no answer. */
+/* Stop the queue with GET_VRING_BASE. Returns the base, or -1 without an answer. */
 int front_queue_stop(struct front_queue *q);
 
 /* ---- rings ---- */
 
-/* Write one descriptor, as it is. */
+/* Write one descriptor unchecked. */
 void front_desc(struct front_queue *q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next);
-/* Write a good chain from the next free descriptors; returns its head. Not yet available. */
+/* Write a valid chain to the next free descriptors, without making it available. Returns its head. */
 uint16_t front_chain(struct front_queue *q, const struct front_buf *b, unsigned n);
 /* Put a head on the available ring and publish it. */
 void front_offer(struct front_queue *q, uint16_t head);
-/* Publish avail->idx = @idx, whatever it is. */
+/* Publish avail->idx = @idx, valid or not. */
 void front_set_avail(struct front_queue *q, uint16_t idx);
 void front_kick(struct front_queue *q);
-/* Kick only if the device has asked for it since the last @added chains (2.7.10). */
+/* Kick only if the device asked for it within the last @added chains (virtio 1.2, 2.7.10). */
 void front_notify(struct front_queue *q, uint16_t added);
-/* Wait for the call eventfd; false after @ms. */
+/* Wait for the call eventfd. Returns false after @ms. */
 bool front_wait_call(struct front_queue *q, int ms);
 bool front_wait_err(struct front_queue *q, int ms);
-/* Take the next used entry, if there is one. */
+/* Take the next used entry. Returns false if there is none. */
 bool front_used(struct front_queue *q, uint32_t *id, uint32_t *len);
 /* The same, waiting for calls for up to @ms. */
 bool front_wait_used(struct front_queue *q, uint32_t *id, uint32_t *len, int ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A vhost-user front-end for tests: the rings' side, the driver's part of
- * virtio 1.2, clause 2.7. Runs in test programs alone; breaks any rule on demand.
+ * The part of the tests' vhost-user front-end that handles rings: the driver's side of
+ * virtio 1.2, clause 2.7. Runs in test programs only; breaks any rule on demand.
  */
 #include <poll.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "front.h"
+#include "tests/lib/front.h"
 
 #define AVAIL_AT 0x4000 /* behind 1024 descriptors */
 #define USED_AT	 0x6000

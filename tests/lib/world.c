@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest's memory with one queue in it. Runs in test programs alone.
+ * A guest's memory with one queue in it. Runs in test programs only.
  */
-#include "world.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/lib/world.h"
 
 static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 {

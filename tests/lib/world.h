@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest's memory of two adjacent regions, a hole and a third region, with one
- * queue in it and no process around it. For tests of what walks rings.
+ * A guest's memory (two adjacent regions, a hole and a third region) with one queue in it,
+ * without any process. For tests of the code that walks rings.
  */
 #ifndef TESTS_LIB_WORLD_H
 #define TESTS_LIB_WORLD_H
@@ -31,14 +31,14 @@ struct world {
 	enum guest_fault last;
 };
 
-/* Each region is an allocation of its own, so that a sanitizer sees a step over its end. */
+/* Each region is a separate allocation, so that a sanitizer detects an access behind its end. */
 struct world *world_new(void);
 void world_free(struct world *w);
 /* (Re)start the queue. */
 bool world_start(struct world *w, bool event_idx, bool indirect);
-/* Entry @i of the table at @table. */
+/* Write entry @i of the descriptor table at @table. */
 void world_put(struct world *w, uint64_t table, unsigned i, struct vring_desc d);
-/* One more chain on the available ring. */
+/* Add a chain to the available ring. */
 void world_offer(struct world *w, uint16_t head);
 
 #endif

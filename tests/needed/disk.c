@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What disks are asked for: all requests in every way of doing them, under our own
- * front-end and under a foreign one, which hands things over at any time. Runs in
- * tests/needed/work alone.
+ * Everything that a guest can ask of a disk: all requests in all ways of performing them,
+ * under our own front-end and under a foreign one, which may pass descriptors at any time. Part of
+ * tests/needed/work.
  */
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
@@ -14,7 +14,7 @@
 
 #include "common/shm.h"
 #include "common/snapmap.h"
-#include "work.h"
+#include "tests/needed/work.h"
 
 static char image_name[] = "/var/tmp/needed.XXXXXX";
 
@@ -55,7 +55,7 @@ static void all_requests(struct front_queue *q, bool discard)
 	MUST(request(q, VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(*range), false) == VIRTIO_BLK_S_OK);
 }
 
-static void describe_disk(bool own_front)
+void describe_disk(bool own_front)
 {
 	memset(&rc, 0, sizeof(rc));
 	rc.role = ROLE_BLKD;
@@ -94,7 +94,7 @@ static void remove_image(void)
 	unlink(image_name);
 }
 
-static void make_images(void)
+void make_images(void)
 {
 	char name[] = "/var/tmp/needed.XXXXXX";
 	bool sealed;
@@ -119,7 +119,7 @@ int blkd(const char *program)
 
 /* ---- a foreign front-end ---- */
 
-/* Memory comes and goes beside the rings, and is sealed where its owner has not. */
+/* Add and remove memory while rings run; the back-end seals it if the front-end has not. */
 static void lend_memory(void)
 {
 	struct vhu_mem_reg r = { .region = { .gpa = MEM, .size = 4096, .uva = 4096 } };
@@ -132,7 +132,7 @@ static void lend_memory(void)
 	close(fd);
 }
 
-/* The area is the back-end's to make and the front-end's to keep. */
+/* The back-end creates the inflight area, and the front-end keeps it. */
 static void keep_inflight(void)
 {
 	struct vhu_inflight i = { .num_queues = 1, .queue_size = 64 };
@@ -165,7 +165,7 @@ static void foreign(const char *program, bool listening)
 	end();
 }
 
-/* Without a supervisor: what is wrong is said to the user. */
+/* Run stand-alone, where errors are printed to the user. */
 static void stand_alone(const char *program)
 {
 	char file[64], said[512] = "";
@@ -187,7 +187,7 @@ static void stand_alone(const char *program)
 	}
 	close(front[1]);
 	close(diag[1]);
-	MUST(front_negotiate(&f, ~0ull & ~(1ull << VIRTIO_F_RING_RESET), BIT(VHU_PF_REPLY_ACK)));
+	MUST(front_negotiate(&f, ~0ull & ~(1ull << VIRTIO_F_RING_RESET), BIT64(VHU_PF_REPLY_ACK)));
 	MUST(front_ack_u64(&f, VHU_SET_FEATURES, ~0ull) == 1);
 	got = read(diag[0], said, sizeof(said) - 1);
 	MUST(got > 0 && strstr(said, "SET_FEATURES"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What NICs are asked for: frames both ways over a tap of the test's own, a driver
- * that comes back with other offloads, a rate. Runs in tests/needed/work alone.
+ * Everything that a guest can ask of a NIC: frames in both directions over a tap of the
+ * test, a driver that restarts with other offloads, a rate limit, a capture. Part of tests/needed/work.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -14,10 +14,12 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "work.h"
+#include "tests/needed/work.h"
 
 static const uint8_t guest_mac[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
 static unsigned offloads;
@@ -65,7 +67,7 @@ static bool on_the_wire(void)
 	return false;
 }
 
-/* One frame of @pieces parts, header in front. */
+/* Send one frame in @pieces buffers, after the header. */
 static void transmit(struct front_queue *tx, unsigned pieces)
 {
 	struct front_buf b[8];
@@ -83,7 +85,7 @@ static void transmit(struct front_queue *tx, unsigned pieces)
 	MUST(on_the_wire());
 }
 
-/* What the host's network code says of itself on a new link may come first. */
+/* Skip frames that the host's network stack sends on a new link. */
 static void receive(struct front_queue *rx)
 {
 	struct front_buf b = { DATA + 0x40000, 4096, true };
@@ -107,7 +109,7 @@ static void receive(struct front_queue *rx)
 
 static void nic(const char *program, uint64_t rate)
 {
-	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES);
+	uint64_t features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHU_F_PROTOCOL_FEATURES);
 	struct front_queue *rx, *tx;
 
 	memset(&rc, 0, sizeof(rc));
@@ -120,7 +122,8 @@ static void nic(const char *program, uint64_t rate)
 				      .spoof_check = true,
 				      .vnet_hdr = true,
 				      .tap_offloads = offloads,
-				      .rate_packets = rate };
+				      .rate_packets = rate,
+				      .capture_max = rate ? 1 << 20 : 0 };
 	memcpy(rc.net.mac, guest_mac, ETH_ALEN);
 	begin(program, features);
 	rx = ring(0);
@@ -132,13 +135,16 @@ static void nic(const char *program, uint64_t rate)
 	for (unsigned i = 0; rate && i < rate; i++)
 		transmit(tx, 1);
 	if (rate) {
+		struct stat st;
+
 		end();
+		MUST(fstat(capture, &st) == 0 && st.st_size > 100);
 		return;
 	}
-	/* The guest's next driver takes other offloads. */
+	/* The guest loads another driver, which negotiates other offloads. */
 	MUST(front_queue_stop(rx) >= 0 && front_queue_stop(tx) >= 0);
 	MUST(front_ack_u64(&f, VHU_SET_FEATURES,
-			   features | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4)) == 0);
+			   features | BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO4)) == 0);
 	rx = front_queue(&f, 0, 64, 0x10000);
 	tx = front_queue(&f, 1, 64, 0x20000);
 	MUST(front_queue_setup(rx, 0) && front_queue_setup(tx, 0));
@@ -153,6 +159,8 @@ static void nic(const char *program, uint64_t rate)
 int netd(const char *program)
 {
 	make_tap();
+	capture = memfd_create("capture", MFD_CLOEXEC);
+	MUST(capture >= 0 && fcntl(capture, F_SETFL, O_APPEND) == 0);
 	nic(program, 0);
 	nic(program, 5);
 	return 0;

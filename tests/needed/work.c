@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * work blkd|netd PROGRAM: starts PROGRAM as the supervisor does, with our own
- * front-end, and has it do everything that a guest can ask of it, confined to
- * its tight filter. work handover PROGRAM: the same of a foreign front-end, which
- * hands memory and eventfds over while the rings run, to a PROGRAM that serves
- * disks. Status 0: all was done. tests/needed/run takes a line out of the filter
- * and expects another status. Runs as a test alone.
+ * work blkd|netd|fsd PROGRAM: starts PROGRAM as the supervisor does, with our own front-end,
+ * and makes it do everything that a guest can ask of it, under its tight filter. work
+ * handover PROGRAM: the same with a foreign front-end, which passes memory and eventfds
+ * while the rings run, for a PROGRAM that serves disks. work blkd-nbd PROGRAM: a disk
+ * for a client of the NBD protocol. Status 0: everything was done.
+ * tests/needed/run removes a line of the filter and expects another status. For tests only.
  */
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
@@ -18,11 +18,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "work.h"
+#include "tests/needed/work.h"
 
 struct front f;
 struct role_config rc;
-int image = -1, delta = -1, map = -1, tap = -1;
+int image = -1, delta = -1, map = -1, tap = -1, capture = -1, shared = -1;
 static int ctl;
 
 /* ---- starting and ending ---- */
@@ -34,7 +34,9 @@ static int above(int fd)
 
 static void become(const char *program, int front, int channel)
 {
-	int disk = above(image), changes = above(delta), clusters = above(map), t = tap >= 0 ? above(tap) : -1;
+	int disk = above(image), changes = above(delta), clusters = map >= 0 ? above(map) : -1,
+	    t = tap >= 0 ? above(tap) : -1;
+	int file = capture >= 0 ? above(capture) : -1, root = shared >= 0 ? above(shared) : -1;
 
 	front = above(front);
 	channel = above(channel);
@@ -48,16 +50,24 @@ static void become(const char *program, int front, int channel)
 		dup2(changes, HFD_DELTA);
 		dup2(clusters, HFD_SNAPMAP);
 	}
+	if (rc.role == ROLE_FSD) {
+		dup2(root, HFD_ROOT);
+		if (rc.fs.read_write)
+			dup2(clusters, HFD_ADDED);
+		umask(0);
+	}
 	if (rc.role == ROLE_NETD)
 		dup2(t, HFD_TAP0);
-	/* The supervisor gives nothing there. */
+	if (rc.role == ROLE_NETD && rc.net.capture_max)
+		dup2(file, HFD_CAPTURE);
+	/* The supervisor passes no descriptors 0 and 1. */
 	close(0);
 	close(1);
 	execl(program, program, "--supervised", NULL);
 	_exit(127);
 }
 
-/* Two connected sockets, or the connection to come and the socket that listens for it. */
+/* Make two connected sockets, or a listening socket and a connection to it. */
 static void make_front(int front[2])
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -69,13 +79,13 @@ static void make_front(int front[2])
 	}
 	front[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	front[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* A name of the kernel's choice. */
+	/* The kernel chooses an abstract name. */
 	MUST(bind(front[1], (struct sockaddr *)&a, sizeof(a.sun_family)) == 0 && listen(front[1], 1) == 0);
 	MUST(getsockname(front[1], (struct sockaddr *)&a, &len) == 0);
 	MUST(connect(front[0], (struct sockaddr *)&a, len) == 0);
 }
 
-void begin(const char *program, uint64_t features)
+void start_role(const char *program)
 {
 	int front[2], channel[2];
 	struct ctl_msg m;
@@ -104,13 +114,18 @@ void begin(const char *program, uint64_t features)
 			fprintf(stderr, "work: it says: %.200s\n", m.text);
 	} while (m.type == CTL_LOG);
 	MUST(m.type == CTL_READY);
+}
+
+void begin(const char *program, uint64_t features)
+{
+	start_role(program);
 	MUST(front_negotiate(&f, features,
-			     BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_CONFIG) |
-				     BIT(VHU_PF_INFLIGHT_SHMFD)));
+			     BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT64(VHU_PF_CONFIG) |
+				     BIT64(VHU_PF_INFLIGHT_SHMFD)));
 	MUST(front_send_memory(&f));
 }
 
-/* Counters are asked for and come; the end is an orderly one. */
+/* Ask for the counters, receive them, and stop the helper in order. */
 void end(void)
 {
 	struct ctl_msg m = { .type = CTL_GET_STATS };
@@ -153,10 +168,19 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 3 && !strcmp(argv[1], "blkd"))
 		return blkd(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "blkd-nbd"))
+		return blkd_nbd(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "netd"))
 		return netd(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "handover"))
 		return handover(argv[2]);
-	fputs("usage: work blkd|netd|handover PROGRAM\n", stderr);
+	if (argc == 3 && (!strcmp(argv[1], "fsd") || !strcmp(argv[1], "fsd-foreign")))
+		return fsd(argv[2], !strcmp(argv[1], "fsd"), false);
+	if (argc == 3 && (!strcmp(argv[1], "fsd-rw") || !strcmp(argv[1], "fsd-rw-foreign")))
+		return fsd(argv[2], !strcmp(argv[1], "fsd-rw"), true);
+	if (argc == 3 && !strcmp(argv[1], "controld"))
+		return controld(argv[2]);
+	fputs("usage: work blkd|blkd-nbd|netd|fsd|fsd-foreign|fsd-rw|fsd-rw-foreign|handover|controld PROGRAM\n",
+	      stderr);
 	return 2;
 }

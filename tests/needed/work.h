@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between the parts of tests/needed/work: starting and ending a helper (work.c),
- * what disks are asked for (disk.c) and what NICs are (net.c).
+ * what disks are asked for (disk.c, nbd.c) and what NICs are (net.c).
  */
 #ifndef TESTS_NEEDED_WORK_H
 #define TESTS_NEEDED_WORK_H
@@ -12,7 +12,6 @@
 #include "common/ctl.h"
 #include "tests/lib/front.h"
 
-#define BIT(n)	(UINT64_C(1) << (n))
 #define MEM	(8u << 20)
 #define DISK	(1u << 20)
 #define HDR	0x80000u
@@ -30,20 +29,32 @@
 
 extern struct front f;
 extern struct role_config rc;
-/* What the helper gets at its number, where it is of that kind; -1: nothing. */
-extern int image, delta, map, tap;
+/* Descriptors that the helper gets at their numbers; -1: none. */
+extern int image, delta, map, tap, capture, shared;
 
-/* Start @program as @rc says, with memory and its features agreed on; end it in good order. */
+/*
+ * start_role() starts @program with the configuration @rc; begin() also shares memory and negotiates @features; end() stops
+ * the program.
+ */
+void start_role(const char *program);
 void begin(const char *program, uint64_t features);
 void end(void);
-/* Queue @q of 64 entries, with its descriptors, not yet enabled. */
+/* Set up queue @q with 64 entries and its descriptors, without enabling it. */
 struct front_queue *ring(unsigned q);
-/* A chain that points nowhere stops the queue, and the front-end hears of it. */
+/* Offer a chain with an invalid address: the queue stops, and the front-end is notified. */
 void break_ring(struct front_queue *q);
+
+/* For disks: create the files; describe a disk in @rc. */
+void make_images(void);
+void describe_disk(bool own_front);
 
 /* 0: everything was done. */
 int blkd(const char *program);
+int blkd_nbd(const char *program);
 int handover(const char *program);
 int netd(const char *program);
+int controld(const char *program);
+/* @own_front: under the tight filter; otherwise under a foreign front-end. */
+int fsd(const char *program, bool own_front, bool read_write);
 
 #endif

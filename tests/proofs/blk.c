@@ -8,24 +8,24 @@
 
 #define BUFFERS 3
 
-/* The list of pieces, as long as the proof's chains: its length is the walker's affair. */
+/* Make the list of pieces as long as the proof's chains. (walker.c proves the bounds of its length.) */
 #undef VQ_MAX_SIZE
 #define VQ_MAX_SIZE (2 * BUFFERS)
 
 #include "blkd/request.h"
 
-/* Segments are judged one by one: two stand for sixteen. */
+/* Segments are checked one by one, so two are enough to represent sixteen. */
 #undef BLK_MAX_SEGS
 #define BLK_MAX_SEGS 2
 
 #include "blkd/request.c"
 
-#include "proof.h"
+#include "tests/proofs/proof.h"
 
 static struct blk_req r;
 static uint8_t last_buffer[16];
 
-/* In place of the copy out of guest memory: any bytes. */
+/* Replaces the copy from guest memory: returns any bytes. */
 size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t off, void *buf, size_t len)
 {
 	(void)iov;
@@ -66,7 +66,7 @@ int main(void)
 	enum guest_fault f;
 
 	ASSUME(c.nout <= BUFFERS && c.nin <= BUFFERS && (c.nin || c.nout));
-	/* What the walker promises: no empty pieces, lengths are sums. */
+	/* walker.c proves this: no piece is empty, and the lengths are sums. */
 	ASSUME((c.nin == 0) == (c.in_len == 0) && c.in_len >= c.nin && c.out_len >= c.nout);
 	if (c.nin) {
 		size_t len = nondet_size();

@@ -12,22 +12,22 @@
 #include "common/inflight.c"
 #include "common/vring.c"
 
-#include "walk.h"
+#include "tests/proofs/walk.h"
 
-/* Room that is left in the list: pieces that one buffer can have. */
+/* Free entries of the list: how many pieces one buffer can have. */
 #define PIECES 4
 
 static struct iovec iov[CAP + 1];
 static struct vring_desc d;
 static struct vq q;
 
-/* One entry of the list, any one: what holds of it holds of each. */
+/* Any one entry of the list: what is proved for it holds for each entry. */
 static unsigned chosen, pieces, cap;
 static void *chosen_ptr;
 static uint64_t chosen_span, chosen_len, at, left;
 static bool hole, full;
 
-/* In place of shm.c: some bytes of one region from @gpa on, or none. */
+/* Replaces shm.c: some bytes of one region, starting at @gpa, or none. */
 uint64_t shm_span(const struct guest_mem *m, uint64_t gpa, void **ptr)
 {
 	uint64_t span = nondet_u64();

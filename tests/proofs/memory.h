@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory for a proof: two regions of any size up to 1 MiB at any two
- * guest addresses that do not overlap (shm_add() refuses others), adjacent ones
- * included. Each is an object of its own, so a pointer that leaves one is seen.
+ * Guest memory for a proof: two regions of any size up to 1 MiB at any two guest
+ * addresses that do not overlap (shm_add() refuses others); they may be adjacent. Each is
+ * an object of its own, so that CBMC detects a pointer that leaves it.
  */
 #ifndef TESTS_PROOF_MEMORY_H
 #define TESTS_PROOF_MEMORY_H
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "common/shm.h"
-#include "proof.h"
+#include "tests/proofs/proof.h"
 
 #define PROOF_REGIONS	 2
 #define PROOF_REGION_MAX (1u << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the proofs share: unconstrained values, and a model of guest memory.
+ * Shared by the proofs: unconstrained values, and a model of guest memory.
  *
  * Everything that the guest can write is modelled as unconstrained *at each
  * read*: load_desc() and load16() are replaced by functions that check the

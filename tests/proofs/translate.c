@@ -6,7 +6,7 @@
  */
 #include "common/shm.c"
 
-#include "memory.h"
+#include "tests/proofs/memory.h"
 
 int main(void)
 {

@@ -7,7 +7,7 @@
 #include "common/inflight.c"
 #include "common/vring.c"
 
-#include "proof.h"
+#include "tests/proofs/proof.h"
 
 #define QUEUE 8
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What buffer.c proves of add_buffer(), and walker.c takes from it. Included
- * after common/vring.c, whose struct walk it speaks about.
+ * The contract of add_buffer(), which buffer.c proves and walker.c assumes. Include it
+ * after common/vring.c, which defines struct walk.
  */
 #ifndef TESTS_PROOF_WALK_H
 #define TESTS_PROOF_WALK_H
 
-#include "proof.h"
+#include "tests/proofs/proof.h"
 
 #define QUEUE 8
-/* Room in the list; buffers in several pieces make it fill before the queue's length. */
+/* Size of the list. It can fill before the queue's length, because a buffer can have several pieces. */
 #define CAP (QUEUE + 2)
 
-/* A state that a walk can be in, between two buffers. */
+/* True if @w is a possible state of a walk between two buffers. */
 static bool proof_walk_ok(const struct walk *w)
 {
 	return w->cap <= CAP && w->niov <= w->cap && w->nout <= w->niov && w->out_len + w->in_len <= UINT32_MAX &&
@@ -20,7 +20,7 @@ static bool proof_walk_ok(const struct walk *w)
 	       w->writable_seen == (w->in_len > 0) && (w->nout > 0) == (w->out_len > 0);
 }
 
-/* Any of these states. */
+/* Returns any such state. */
 static struct walk proof_any_walk(const struct vq *vq, struct iovec *list)
 {
 	struct walk w = { .vq = vq,

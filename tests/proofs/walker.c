@@ -10,13 +10,13 @@
 #include "common/inflight.c"
 #include "common/vring.c"
 
-#include "walk.h"
+#include "tests/proofs/walk.h"
 
 static struct vring_desc table[QUEUE], indirect[QUEUE];
 static struct iovec iov[CAP];
 static struct vq q;
 
-/* A second opinion of the walk, from the values that were read alone. */
+/* An independent model of the walk, computed only from the values that were read. */
 static enum guest_fault want;
 static struct vring_desc last;
 static uint32_t seen[2]; /* a bit for each entry: the indirect table, the queue's */
@@ -51,7 +51,7 @@ static enum guest_fault judge_next(void)
 	return FAULT_NONE;
 }
 
-/* In place of load_desc(): any descriptor, once per entry, from a table that may be read. */
+/* Replaces load_desc(): returns any descriptor. Checks that each entry is read once and lies in its table. */
 static struct vring_desc proof_load_desc(const void *p)
 {
 	bool in_table = __CPROVER_same_object(p, table);
@@ -79,7 +79,7 @@ static struct vring_desc proof_load_desc(const void *p)
 	return last;
 }
 
-/* In place of add_buffer(): anything that buffer.c allows. */
+/* Replaces add_buffer(): does anything that the contract proved by buffer.c allows. */
 static enum guest_fault proof_add_buffer(struct walk *w, const struct vring_desc *d)
 {
 	struct walk before = *w;
@@ -89,7 +89,7 @@ static enum guest_fault proof_add_buffer(struct walk *w, const struct vring_desc
 		      !(d->flags & VRING_DESC_F_INDIRECT),
 	      "the buffer is the descriptor that was read");
 	PROVE(proof_walk_ok(w), "what a buffer relies on");
-	/* What was proved until here is what the rest begins with. */
+	/* The rest of the proof assumes what was proved so far. */
 	PROVE(w->out_len == sum_out && w->in_len == sum_in, "the lengths are the sums of the buffers");
 	PROVE(w->niov == pieces && w->nout == readable, "counts are those of the pieces");
 	ASSUME(f < FAULT_COUNT);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * blkd killed under load: every block carries its number and a version, so that
- * what is lost, comes twice or comes late is seen. While no process of the disk
- * lives, the image must hold each block's last acknowledged version, or that
- * of the write that is under way; and each request is answered exactly once.
+ * Kills blkd under load. Every block contains its number and a version, so that lost,
+ * repeated and late writes are detected. While blkd is dead, the image must contain each
+ * block's last acknowledged version, or that of a write in flight. Each request must be
+ * answered exactly once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "common/inflight.h"
-#include "restart.h"
+#include "tests/restart/restart.h"
 
 #define BLOCK	  4096u
 #define BLOCKS	  2048u
@@ -107,7 +107,7 @@ static void put_chain(unsigned s)
 	front_offer(q, d);
 }
 
-/* One more request, if a slot and blocks for it are free. */
+/* Submit one more request, if a slot and blocks for it are free. */
 static bool submit(void)
 {
 	unsigned s = 0, kind = (unsigned)rnd(20);
@@ -167,7 +167,7 @@ static void reap(void)
 		complete(id);
 }
 
-/* Submit, wait for calls, work off answers, for @us; @drain: no new ones, until none is left. */
+/* Submit requests and handle answers for @us microseconds. @drain: submit nothing, until none is in flight. */
 static void load(uint64_t us, bool drain)
 {
 	uint64_t until = now_us() + us;
@@ -188,7 +188,7 @@ static void load(uint64_t us, bool drain)
 	}
 }
 
-/* No process of the disk lives: what is on it now? */
+/* Check the image while blkd is dead. */
 static void check_image(int fd)
 {
 	static uint64_t buf[BLOCK / 8];
@@ -205,7 +205,7 @@ static void check_image(int fd)
 	}
 }
 
-/* The driver's choice of write-through outlives blkd: without it what is answered is not durable. */
+/* The driver's choice of write-through must outlive blkd; otherwise answered writes would not be durable. */
 static void check_cache(void)
 {
 	uint8_t wce = 0xff;
@@ -227,7 +227,7 @@ static void attach(void)
 	check_cache();
 	if (!front_queue_start(q))
 		fail("the queue of generation %u does not start", h.rc.generation);
-	/* Nobody kicks for what is in the ring already: the successor looks by itself. */
+	/* There is no kick for requests already in the ring: the successor must look for them itself. */
 }
 
 static void open_disk(const char *exe, const char *image, bool direct, bool sync_io, int *check)

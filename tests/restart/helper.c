@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A helper as the supervisor starts it, kills it and starts it again: descriptors
- * at their numbers, configuration, the connection that outlives it. Test alone.
+ * Starts, kills and restarts a helper as the supervisor does: with descriptors at their
+ * numbers, its configuration, and the connection that outlives it. For tests only.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "restart.h"
+#include "tests/restart/restart.h"
 
 #define OUT_OF_TABLE 200
 
@@ -117,7 +117,7 @@ void helper_start(struct helper *h)
 	h->ctl = sv[0];
 }
 
-/* One message; false: none there, or the end of the channel (then *@ended). */
+/* Receive one message. Returns false if there is none, or at the end of the channel, which sets *@ended. */
 static bool hear(struct helper *h, bool *ended)
 {
 	struct ctl_msg m;
@@ -155,7 +155,7 @@ void helper_kill(struct helper *h)
 		fail("%s (generation %u) had ended before it was killed, with status 0x%x", h->rc.name,
 		     h->rc.generation, status);
 	while (!ended) {
-		if (poll(&p, 1, 10000) != 1)
+		if (poll(&p, 1, 60000) != 1)
 			fail("%s: its ring does not end", h->rc.name);
 		while (hear(h, &ended))
 			;
@@ -174,7 +174,7 @@ static void resume(struct helper *h)
 	if (!generation)
 		return;
 	do
-		if (!front_recv(h->f, &m, 5000))
+		if (!front_recv(h->f, &m, 60000))
 			fail("%s (generation %u) does not resume", h->rc.name, h->rc.generation);
 	while (m.request != VHU_RESUME || m.u64 != generation);
 	if (!front_send(h->f, VHU_RESUME, 0, &generation, sizeof(generation), NULL, 0))
@@ -188,7 +188,7 @@ void helper_attach(struct helper *h, uint64_t features, uint64_t protocol)
 		fail("%s (generation %u) cannot be attached", h->rc.name, h->rc.generation);
 }
 
-/* Words of a front-end that nobody will answer. */
+/* Send the first messages of a front-end, which will not be answered. */
 static void half_attach(struct helper *h)
 {
 	uint64_t generation = h->rc.generation;
@@ -197,7 +197,7 @@ static void half_attach(struct helper *h)
 	front_send(h->f, VHU_RESUME, 0, &generation, sizeof(generation), NULL, 0);
 	front_send(h->f, VHU_GET_FEATURES, 0, NULL, 0, NULL, 0);
 	front_send(h->f, VHU_SET_OWNER, 0, NULL, 0, NULL, 0);
-	/* A message that its reader may be killed in the middle of. */
+	/* The reader may be killed in the middle of this message. */
 	if (rnd(2))
 		front_raw(h->f, half, 4 + rnd(5), &h->f->memfd, 1);
 }

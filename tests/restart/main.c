@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * restart blkd EXE KILLS IMAGE [direct|sync] | restart netd EXE KILLS: kill the
- * helper that often under a load that verifies, and start it again as the
- * supervisor does. Prints one line; exit status 1: something was lost, came
- * twice, came late or not at all. Test alone.
+ * restart blkd EXE KILLS IMAGE [direct|sync] | restart netd EXE KILLS: kills the helper
+ * KILLS times under a load that checks all data, and restarts it each time as the
+ * supervisor does. Prints one line; exit status 1 if something was lost, repeated, or
+ * late. For tests only.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "restart.h"
+#include "tests/restart/restart.h"
 
 int main(int argc, char **argv)
 {

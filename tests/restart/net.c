@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netd killed under load, on a real tap in a network namespace of the test's own.
- * To the wire: a frame whose buffer came back was sent, frames come in order, and
- * only those that were not answered at a kill come again. From the wire: frames
- * come whole, in order and once; only what was under way at a kill may be lost.
+ * Kills netd under load, on a real tap in a network namespace of the test. From the guest:
+ * a frame whose buffer was returned was sent, frames arrive in order, and only frames that
+ * were not answered at a kill are repeated. To the guest: frames arrive whole, in order and
+ * once; only frames in flight at a kill may be lost.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,10 +20,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "restart.h"
+#include "tests/restart/restart.h"
 
-#define BIT(n)	  (1ull << (n))
-#define FEATURES  (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
+#define FEATURES  (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHU_F_PROTOCOL_FEATURES))
 #define SLOTS	  32u
 #define SLOT_SIZE 2048u
 #define RX_AT	  0x100000u
@@ -127,7 +126,7 @@ static void from_guest(void)
 			fail("a frame of %zd bytes came damaged", n);
 		if (f.seq > tx_next || f.seq < tx_floor)
 			fail("frame %u came after %u (answered at the last kill: %u)", f.seq, tx_next, tx_floor);
-		/* Frames come again from where the successor began, and in order. */
+		/* After a kill, frames are repeated in order, starting where the successor begins. */
 		tx_next = f.seq + 1;
 		verified++;
 	}
@@ -182,7 +181,7 @@ static void load(uint64_t us)
 	} while (now_us() < until);
 }
 
-/* Both directions move again: frames that were made after the kill arrive. */
+/* Check that both directions work again: frames that were made after the kill arrive. */
 static void must_flow(void)
 {
 	uint32_t made = tx_made, sent = rx_sent;
@@ -190,7 +189,7 @@ static void must_flow(void)
 
 	while ((int32_t)(tx_next - made) <= 0 || (int32_t)(rx_next - sent) <= 0) {
 		load(500);
-		/* All that was sent before the kill may have been under way. */
+		/* Everything that was sent before the kill may have been in flight. */
 		if (killed && now_us() > give_up && rx_sent - rx_next >= WINDOW) {
 			rx_next = sent;
 			give_up = limit;
@@ -203,14 +202,14 @@ static void must_flow(void)
 
 static void attach(void)
 {
-	helper_attach(&h, FEATURES, BIT(VHU_PF_REPLY_ACK));
+	helper_attach(&h, FEATURES, BIT64(VHU_PF_REPLY_ACK));
 	if (!rx) {
 		rx = front_queue(&front, 0, 64, 0x10000);
 		tx = front_queue(&front, 1, 64, 0x20000);
 		for (unsigned s = 0; s < SLOTS; s++)
 			offer_rx(s);
 	}
-	/* Every descriptor before the first ring starts: that seals. */
+	/* Pass all descriptors before the first ring starts, because that seals the back-end. */
 	if (!front_queue_setup(rx, 0) || !front_queue_fds(rx) || !front_queue_setup(tx, 0) || !front_queue_fds(tx) ||
 	    !front_queue_enable(rx, true) || !front_queue_enable(tx, true))
 		fail("the queues of generation %u do not start", h.rc.generation);

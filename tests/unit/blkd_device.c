@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promises of the whole block device over its socket: every request is answered
- * once and rightly, whatever it looks like, with io_uring and without.
+ * The whole block device over its socket: it answers every request once and correctly,
+ * whatever the request looks like, with io_uring and without.
  */
-#include "blkd_rig.h"
+#include "tests/unit/blkd_rig.h"
 
 static void reads_and_writes(void **state)
 {
@@ -51,6 +51,26 @@ static void bad_requests_are_errors(void **state)
 	assert_int_equal(lseek(w.image, 0, SEEK_END), DISK);
 }
 
+/* 2.7.8.2: the used length covers only what was written, counted from the first byte. */
+static void a_refused_read_wrote_no_data(void **state)
+{
+	static const struct {
+		uint64_t sector;
+		uint32_t bytes;
+	} refused[] = { { SECTORS, 512 }, { SECTORS - 1, 1024 }, { 0, 511 }, { UINT64_MAX, 4096 } };
+	uint32_t id, len;
+
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++) {
+		offer(w.q, 0, VIRTIO_BLK_T_IN, refused[i].sector, DATA, refused[i].bytes);
+		front_kick(w.q);
+		assert_true(front_wait_used(w.q, &id, &len, PATIENCE_MS));
+		assert_int_equal(status(0), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(len, 0);
+	}
+}
+
 static void any_layout(void **state)
 {
 	struct front_buf b[12];
@@ -71,7 +91,7 @@ static void any_layout(void **state)
 	b[n++] = (struct front_buf){ DATA + 9001, 513, true };
 	front_offer(w.q, front_chain(w.q, b, n));
 	front_kick(w.q);
-	assert_true(front_wait_used(w.q, &id, &len, 5000));
+	assert_true(front_wait_used(w.q, &id, &len, PATIENCE_MS));
 	assert_int_equal(len, 1537);
 	data_is(DATA + 1, 9 * 512, 1000);
 	data_is(DATA + 5001, 9 * 512 + 1000, 24);
@@ -86,12 +106,12 @@ static void any_layout(void **state)
 	b[1] = (struct front_buf){ STATUS + 1, 1, true };
 	front_offer(w.q, front_chain(w.q, b, 2));
 	front_kick(w.q);
-	assert_true(front_wait_used(w.q, &id, &len, 5000));
+	assert_true(front_wait_used(w.q, &id, &len, PATIENCE_MS));
 	assert_int_equal(status(1), VIRTIO_BLK_S_OK);
 	image_is(20 * 512, p, 512);
 }
 
-/* The chain in @b breaks a rule: the queue stops, the other one goes on, and a new start heals it. */
+/* Offer the chain @b, which breaks a rule: its queue stops, the other one keeps working, and a restart repairs it. */
 static void one_fault(struct front_buf *b, unsigned n)
 {
 	struct front_queue *other = &w.f.q[1];
@@ -99,11 +119,11 @@ static void one_fault(struct front_buf *b, unsigned n)
 
 	front_offer(w.q, front_chain(w.q, b, n));
 	front_kick(w.q);
-	assert_true(front_wait_err(w.q, 5000));
+	assert_true(front_wait_err(w.q, PATIENCE_MS));
 	assert_false(front_wait_used(w.q, &id, &len, 20));
 	offer(other, 7, VIRTIO_BLK_T_IN, 0, DATA, 512);
 	front_kick(other);
-	assert_true(front_wait_used(other, &id, &len, 5000));
+	assert_true(front_wait_used(other, &id, &len, PATIENCE_MS));
 	assert_int_equal(status(7), VIRTIO_BLK_S_OK);
 	assert_true(front_queue_stop(w.q) >= 0);
 	start_queue(0);
@@ -179,7 +199,7 @@ static void discard_and_write_zeroes(void **state)
 	assert_int_equal(ask(VIRTIO_BLK_T_DISCARD, 0, 0, 0), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(ask_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 0, 0), VIRTIO_BLK_S_OK);
 	assert_int_equal(lseek(w.image, 0, SEEK_END), DISK);
-	/* What lies beside is untouched. */
+	/* Neighbouring sectors are unchanged. */
 	assert_int_equal(ask(VIRTIO_BLK_T_IN, 10, DATA, 512), VIRTIO_BLK_S_OK);
 	data_is(DATA, 10 * 512, 512);
 	assert_int_equal(ask(VIRTIO_BLK_T_IN, 2, DATA, 512), VIRTIO_BLK_S_OK);
@@ -227,7 +247,7 @@ static void configuration_space(void **state)
 	assert_int_equal(c.wce, 1);
 	assert_int_equal(c.max_discard_seg, BLK_MAX_SEGS);
 	assert_true(front_get_config(&w.f, 0, sizeof(more), more));
-	/* What a newer front-end knows of beyond ours is zero. */
+	/* Fields that only a newer front-end knows are zero. */
 	assert_memory_equal(more + sizeof(c), (uint8_t[128]){ 0 }, sizeof(more) - sizeof(c));
 	assert_true(front_get_config(&w.f, 20, 4, more));
 	assert_memory_equal(more, &c.blk_size, 4);
@@ -238,7 +258,7 @@ static void configuration_space(void **state)
 	assert_int_not_equal(front_ack(&w.f, VHU_SET_CONFIG, &wce, 13, NULL, 0), 0);
 	wce.offset = 0;
 	assert_int_not_equal(front_ack(&w.f, VHU_SET_CONFIG, &wce, 13, NULL, 0), 0);
-	/* Write-through works like write-back, but for its price. */
+	/* Write-through gives the same results as write-back. */
 	assert_int_equal(ask(VIRTIO_BLK_T_OUT, 0, DATA, 4096), VIRTIO_BLK_S_OK);
 	assert_int_equal(ask_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 1), VIRTIO_BLK_S_OK);
 }
@@ -248,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(reads_and_writes),
 		T(bad_requests_are_errors),
+		T(a_refused_read_wrote_no_data),
 		T(any_layout),
 		T(no_status_and_short_headers_are_faults),
 		T(read_only_disk),

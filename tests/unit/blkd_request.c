@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promises of blkd/request.c, blkd/limit.c and blkd/options.c: what is judged, and how. */
+/* Tests the checks of blkd/request.c and blkd/options.c, and common/bucket.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 
-#include "blkd/limit.h"
+#include <cmocka.h>
+
 #include "blkd/options.h"
 #include "blkd/request.h"
+#include "common/bucket.h"
 
 #define DISK (1024 * SECTOR_SIZE)
 
@@ -84,7 +85,7 @@ static void ranges_cannot_wrap(void **state)
 		verdict_is(&writable, VIRTIO_BLK_T_IN, bad[i], 0, 513, VIRTIO_BLK_S_IOERR);
 		verdict_is(&writable, VIRTIO_BLK_T_OUT, bad[i], 512, 1, VIRTIO_BLK_S_IOERR);
 	}
-	/* Nothing at the very end is fine, nothing beyond it is not. */
+	/* A request of no bytes at the very end is valid, one beyond the end is not. */
 	verdict_is(&writable, VIRTIO_BLK_T_IN, 1024, 0, 1, VIRTIO_BLK_S_OK);
 	verdict_is(&writable, VIRTIO_BLK_T_IN, 1025, 0, 1, VIRTIO_BLK_S_IOERR);
 }
@@ -126,7 +127,7 @@ static void header_of_any_length(void **state)
 			r.iov[0] = r.iov[1];
 		assert_int_equal(blk_judge(&writable, &chain, &r), FAULT_SHORT_HEADER);
 	}
-	/* One byte more is a byte of data: not a sector. */
+	/* One byte behind the header is data, but not a whole sector. */
 	verdict_is(&writable, VIRTIO_BLK_T_OUT, 0, 1, 1, VIRTIO_BLK_S_IOERR);
 	verdict_is(&writable, VIRTIO_BLK_T_IN, 0, 1, 513, BLK_GO);
 }
@@ -286,12 +287,14 @@ static void limits_let_through_what_they_say(void **state)
 	assert_true(limit_ready(&l, UINT64_MAX));
 }
 
+static const char *why; /* of the last parse() */
+
 static int parse(struct blkd_options *o, const char *a, const char *b, const char *c)
 {
-	char prog[] = "blkd", why[LOG_LINE_MAX];
+	char prog[] = "blkd";
 	char *argv[] = { prog, (char *)(uintptr_t)a, (char *)(uintptr_t)b, (char *)(uintptr_t)c, NULL };
 
-	return blkd_options(o, c ? 4 : b ? 3 : 2, argv, why, sizeof(why));
+	return blkd_options(o, c ? 4 : b ? 3 : 2, argv, &why);
 }
 
 static void command_lines(void **state)
@@ -323,6 +326,11 @@ static void command_lines(void **state)
 	assert_int_equal(parse(&o, "--fd=3", "--blk-file=/i", "--unknown"), -1);
 	assert_int_equal(parse(&o, "--fd=3", "--blk-file=/i", "image"), -1);
 	assert_int_equal(parse(&o, "--fd=3", "--blk-file=/i", "--io"), -1);
+	assert_string_equal(why, "--io: a value is missing: --io=auto|uring|sync");
+	assert_int_equal(parse(&o, "--fd=3", "--blk-file=/i", "--blk-file=/j"), -1);
+	assert_string_equal(why, "--blk-file=/j: given twice; give it once");
+	assert_int_equal(parse(&o, "--fd=3", "--blk-file=/i", "--bandwidth=20M"), 0);
+	assert_int_equal(o.blk.rate_bytes, 20 << 20);
 }
 
 int main(void)

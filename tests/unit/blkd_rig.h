@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The whole block device behind a socket, for the tests of its promises: an
- * image, a queue or several, and a front-end that asks and waits.
+ * The whole block device behind a socket, for tests: an image, one or more queues, and a
+ * front-end that sends requests and waits for the answers.
  */
 #ifndef TESTS_BLKD_RIG_H
 #define TESTS_BLKD_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -22,6 +21,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "blkd/device.h"
 #include "tests/lib/front.h"
@@ -41,7 +42,14 @@ struct world {
 	struct blk_config cfg;
 	uint64_t want;
 	bool small_files, unprivileged;
+	/*
+	 * The child's image is one end of a socket pair and w.image is the other: its
+	 * reads stay in the ring until the test writes, and its writes finish at once.
+	 */
+	bool stalls;
 	int image, delta;
+	int served; /* what the child has as its image */
+	int ctl[2]; /* supervisor's end, child's end */
 };
 
 static struct world w;
@@ -54,12 +62,13 @@ static inline int move_high(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 200);
 }
 
-/* The child: what blkd's main does, less the confinement. */
+/* In the child: do what main() of blkd does, without confinement. */
 static inline void serve(int sock)
 {
 	struct rlimit small = { 1u << 16, 1u << 16 }, none = { 0, 0 };
 	struct backend_config bc = { .poll_us = 0 };
-	int disk = move_high(w.image), delta = move_high(w.delta), front = move_high(sock);
+	int disk = move_high(w.served), delta = move_high(w.delta), front = move_high(sock);
+	int ctl = move_high(w.ctl[1]);
 	char why[LOG_LINE_MAX];
 
 	log_to_fd(2, "blkd", LOG_ERROR);
@@ -68,6 +77,8 @@ static inline void serve(int sock)
 	dup2(disk, HFD_DISK);
 	dup2(delta, HFD_DELTA);
 	dup2(front, HFD_FRONT);
+	dup2(ctl, HFD_CTL);
+	close(ctl);
 	close(disk);
 	close(delta);
 	close(front);
@@ -104,7 +115,15 @@ static inline int new_file(void)
 static inline void open_image(void)
 {
 	static uint8_t content[DISK];
+	int pair[2];
 
+	if (w.stalls) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		w.image = pair[0];
+		w.served = pair[1];
+		w.delta = new_file();
+		return;
+	}
 	for (unsigned i = 0; i < DISK; i++)
 		content[i] = expected(i);
 	w.image = new_file();
@@ -121,6 +140,19 @@ static inline void open_image(void)
 		dup2(fd, w.image);
 		close(fd);
 	}
+	w.served = w.image;
+}
+
+/* Returns the device's counters. */
+static inline struct stats stats(void)
+{
+	struct ctl_msg m = { .type = CTL_GET_STATS };
+
+	assert_true(send(w.ctl[0], &m, sizeof(m), 0) == (ssize_t)sizeof(m));
+	do
+		assert_true(recv(w.ctl[0], &m, sizeof(m), 0) == (ssize_t)sizeof(m));
+	while (m.type != CTL_STATS);
+	return m.stats;
 }
 
 static inline void start_queue(unsigned q)
@@ -139,6 +171,7 @@ static inline void begin(void)
 	w.cfg.discard = true;
 	w.cfg.queues = MAX(w.cfg.queues, 1);
 	open_image();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, w.ctl), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	w.f.pid = fork();
 	if (!w.f.pid) {
@@ -146,6 +179,9 @@ static inline void begin(void)
 		serve(pair[1]);
 	}
 	close(pair[1]);
+	close(w.ctl[1]);
+	if (w.stalls)
+		close(w.served);
 	w.f.sock = pair[0];
 	assert_true(front_memory(&w.f, MEM, 0, true));
 	assert_true(front_negotiate(&w.f, w.want ? w.want : ALL, ALL));
@@ -164,11 +200,16 @@ static inline int fresh(void **state)
 
 static inline int finish(void **state)
 {
+	int status;
+
 	(void)state;
+	/* With w.stalls this is also the end of every read that still waits. */
 	close(w.image);
 	close(w.delta);
-	/* The device process has not died of anything. */
-	return front_close(&w.f) ? -1 : 0;
+	status = front_close(&w.f);
+	close(w.ctl[0]);
+	/* Fails if the device process did not exit in order. */
+	return status ? -1 : 0;
 }
 
 static inline void header(unsigned i, uint32_t type, uint64_t sector)
@@ -202,14 +243,14 @@ static inline uint16_t offer(struct front_queue *q, unsigned i, uint32_t type, u
 	return head;
 }
 
-/* One request from beginning to end: its status. */
+/* Send one request and wait for its answer. Returns its status. */
 static inline uint8_t ask(uint32_t type, uint64_t sector, uint64_t gpa, uint32_t len)
 {
 	uint32_t id, used;
 	uint16_t head = offer(w.q, 0, type, sector, gpa, len);
 
 	front_kick(w.q);
-	assert_true(front_wait_used(w.q, &id, &used, 5000));
+	assert_true(front_wait_used(w.q, &id, &used, PATIENCE_MS));
 	assert_int_equal(id, head);
 	return status(0);
 }
@@ -239,7 +280,7 @@ static inline uint8_t ask_range(uint32_t type, uint64_t sector, uint32_t count, 
 	return ask(type, 0, DATA, sizeof(s));
 }
 
-/* @n reads of different sectors at once; all come back once, rightly, with few calls. */
+/* Send @n reads of different sectors at once; each must be answered once, correctly, with few notifications. */
 static inline void burst(struct front_queue *q, unsigned n)
 {
 	uint8_t seen[64] = { 0 };
@@ -249,7 +290,7 @@ static inline void burst(struct front_queue *q, unsigned n)
 		offer(q, i, VIRTIO_BLK_T_IN, i * 5, DATA + i * 4096, 1024);
 	front_kick(q);
 	for (unsigned i = 0; i < n; i++) {
-		assert_true(front_wait_used(q, &id, &len, 5000));
+		assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
 		assert_int_equal(len, 1025);
 		assert_true(id % 3 == 0 || q->size % 3);
 		seen[i % 64]++;
@@ -263,10 +304,15 @@ static inline void burst(struct front_queue *q, unsigned n)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, finish)
 
-/* The tests, once on each data plane. */
-#define RUN_ON_BOTH(tests)                                                        \
-	(plane = BLK_IO_SYNC,                                                     \
-	 cmocka_run_group_tests_name("preadv2 and pwritev2", tests, NULL, NULL) + \
-		 (plane = BLK_IO_AUTO, cmocka_run_group_tests_name("io_uring where it is there", tests, NULL, NULL)))
+/* Run the tests once with each kind of I/O. These are statements, because operands of a sum have no order. */
+#define RUN_ON_BOTH(tests)                                                                             \
+	({                                                                                             \
+		int failed;                                                                            \
+                                                                                                       \
+		plane = BLK_IO_SYNC;                                                                   \
+		failed = cmocka_run_group_tests_name("preadv2 and pwritev2", tests, NULL, NULL);       \
+		plane = BLK_IO_AUTO;                                                                   \
+		failed + cmocka_run_group_tests_name("io_uring where it is there", tests, NULL, NULL); \
+	})
 
 #endif

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promises of blkd/snapshot.c: the base never changes, and reads give what was written last. */
+/* Tests blkd/snapshot.c: the base never changes, and a read returns the last write. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "blkd/snapshot.h"
 #include "common/shm.h"
@@ -47,7 +48,7 @@ static int begin(void **state)
 static int end(void **state)
 {
 	(void)state;
-	snapshot_end(&s);
+	munmap(s.bits, s.bits_len);
 	close(base.fd);
 	close(delta.fd);
 	return 0;
@@ -186,7 +187,7 @@ static void the_map_outlives_the_process(void **state)
 	int map = shm_create(4096, &sealed), other = memory_file(NULL);
 
 	(void)state;
-	/* Too small, or able to become so: refused, and the private map stays. */
+	/* A map that is too small, or can be truncated, is refused; the private map stays in use. */
 	assert_int_equal(ftruncate(other, 1), 0);
 	assert_false(snapshot_share(&s, other));
 	assert_int_equal(ftruncate(other, 4096), 0);
@@ -196,7 +197,7 @@ static void the_map_outlives_the_process(void **state)
 	put(5 * 4096 + 512, 512, 0x32);
 	assert_int_equal(snapshot_zero(&s, 8 * 4096, 4096, false), 0);
 	memset(model + 8 * 4096, 0, 4096);
-	snapshot_end(&s);
+	munmap(s.bits, s.bits_len);
 
 	assert_int_equal(snapshot_init(&s, &base, &delta, SIZE), 0);
 	assert_ptr_equal(snapshot_map(&s, false, 4096, &part), &base);

@@ -1,45 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: the back-end loop serves every order of messages that real front-ends
- * use, starts and stops rings exactly, survives its front-end, and keeps to its
- * few system calls once it is sealed.
+ * The back-end loop serves every order of messages that real front-ends use, starts and stops
+ * rings exactly, outlives its front-end, and makes only its few system calls once it is
+ * sealed.
  */
+#include <linux/virtio_config.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <linux/virtio_config.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
 #include "common/ctl.h"
-#include "tests/lib/echo.h"
+#include "tests/unit/common_backend_rig.h"
 
-#define MEM	 (1u << 20)
-#define GPA	 0x40000000ull
-#define Q0	 GPA
-#define Q1	 (GPA + 0x10000)
-#define DATA	 (GPA + 0x40000)
-#define BIT64(n) (1ull << (n))
-#define BASIC	 (BIT64(VIRTIO_F_VERSION_1) | BIT64(VHU_F_PROTOCOL_FEATURES))
-#define ALL	 UINT64_MAX
-
-static struct front f;
-
-static void begin(const struct echo_options *o, uint64_t features, int *ctl)
-{
-	assert_true(front_memory(&f, MEM, GPA, true));
-	assert_true(echo_start(&f, o, ctl));
-	assert_true(front_negotiate(&f, features, ALL));
-	assert_true(front_send_memory(&f));
-}
+#define Q0    GPA
+#define Q1    (GPA + 0x10000)
+#define BASIC (BIT64(VIRTIO_F_VERSION_1) | BIT64(VHU_F_PROTOCOL_FEATURES))
 
 static struct front_queue *start(unsigned q, uint16_t size)
 {
@@ -62,7 +47,7 @@ static void expect_text(struct front_queue *q, const char *text)
 {
 	uint32_t id, len;
 
-	assert_true(front_wait_used(q, &id, &len, 5000));
+	assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
 	assert_int_equal(len, strlen(text) + 1);
 	assert_string_equal(front_ptr(&f, q->desc[(id + 1) % q->size].addr), text);
 }
@@ -94,7 +79,7 @@ static void features_of_every_kind(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++) {
 		struct front_queue *q;
 
-		begin(&(struct echo_options){ 0 }, sets[i], NULL);
+		begin_with(&(struct echo_options){ 0 }, sets[i], NULL);
 		q = start(0, 8);
 		for (unsigned n = 0; n < 50; n++)
 			echo(q, n % 2 ? "odd" : "even");
@@ -146,7 +131,7 @@ static void order_of_dpdk(void **state)
 		memcpy(f.mem + 0x40000, "dpdk!", 6);
 		front_offer(q, front_chain(q, b, 2));
 		front_kick(q);
-		assert_true(front_wait_used(q, &id, &len, 5000));
+		assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
 		assert_string_equal((const char *)f.mem + 0x50000, "dpdk!");
 	}
 	assert_int_equal(front_close(&f), 0);
@@ -159,7 +144,7 @@ static void stop_is_exact_and_start_goes_on(void **state)
 	uint16_t size = 8;
 
 	(void)state;
-	begin(&(struct echo_options){ 0 }, ALL, NULL);
+	begin_with(&(struct echo_options){ 0 }, ALL, NULL);
 	assert_int_equal(front_ack_u64(&f, VHU_SET_FEATURES, f.features), 0);
 	q = start(0, size);
 	for (unsigned n = 0; n < 11; n++)
@@ -169,7 +154,7 @@ static void stop_is_exact_and_start_goes_on(void **state)
 	assert_int_equal(counters().starts, 1);
 	assert_int_equal(counters().stops, 1);
 
-	/* What was offered meanwhile is served at the start, without a kick. */
+	/* Chains that were offered meanwhile are served at the start, without a kick. */
 	offer_text(q, "meanwhile");
 	assert_true(front_queue_start(q));
 	expect_text(q, "meanwhile");
@@ -189,7 +174,7 @@ static void a_disabled_ring_waits(void **state)
 	uint32_t id, len;
 
 	(void)state;
-	begin(&(struct echo_options){ 0 }, ALL, NULL);
+	begin_with(&(struct echo_options){ 0 }, ALL, NULL);
 	q = start(0, 8);
 	echo(q, "one");
 	assert_true(front_queue_enable(q, false));
@@ -208,7 +193,7 @@ static void memory_comes_and_goes_while_rings_run(void **state)
 	int fd = front_memfd(0x2000, true);
 
 	(void)state;
-	begin(&(struct echo_options){ 0 }, ALL, NULL);
+	begin_with(&(struct echo_options){ 0 }, ALL, NULL);
 	q = start(0, 8);
 	echo(q, "before");
 	assert_int_equal(front_ack(&f, VHU_ADD_MEM_REG, &r, sizeof(r), &fd, 1), 0);
@@ -219,7 +204,7 @@ static void memory_comes_and_goes_while_rings_run(void **state)
 	echo(q, "table");
 	assert_int_equal(counters().mappings, 1);
 	assert_int_equal(front_queue_stop(q), 4);
-	/* The ring's own memory goes: it cannot run, and says so; nothing breaks. */
+	/* The ring's own memory is removed: the ring cannot run, and reports that; nothing else breaks. */
 	q = start(0, 8);
 	r.region = (struct vhu_mem_region){ GPA, MEM, (uintptr_t)f.mem, 0 };
 	assert_int_equal(front_ack(&f, VHU_REM_MEM_REG, &r, sizeof(r), NULL, 0), 1);
@@ -234,7 +219,7 @@ static void reset_device_and_status_zero(void **state)
 	struct front_queue *q;
 
 	(void)state;
-	begin(&(struct echo_options){ 0 }, ALL, NULL);
+	begin_with(&(struct echo_options){ 0 }, ALL, NULL);
 	for (unsigned i = 0; i < 2; i++) {
 		uint32_t id, len;
 
@@ -260,7 +245,7 @@ static void sealed_it_takes_nothing_and_still_restarts(void **state)
 	struct front_queue *q[ECHO_QUEUES];
 
 	(void)state;
-	begin(&(struct echo_options){ .own_front = true, .same_inode = true }, ALL, NULL);
+	begin_with(&(struct echo_options){ .own_front = true, .same_inode = true }, ALL, NULL);
 	for (unsigned i = 0; i < ECHO_QUEUES; i++) {
 		q[i] = front_queue(&f, i, 8, Q0 + i * 0x10000);
 		assert_true(front_queue_fds(q[i]));
@@ -277,7 +262,7 @@ static void sealed_it_takes_nothing_and_still_restarts(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(front_queue_stop(q[0]), i ? 1 : 2);
 		q[0] = front_queue(&f, 0, 16, Q0);
-		/* Nothing starts of itself before the set-up is whole. */
+		/* No ring starts before its set-up is complete. */
 		front_kick(q[0]);
 		assert_true(front_queue_setup(q[0], 0));
 		assert_true(front_queue_enable(q[0], true));
@@ -310,7 +295,7 @@ static void one_front_end_after_the_other(void **state)
 		assert_true(front_send_memory(&f));
 		echo(start(0, 8), "hello");
 		start(1, 8);
-		/* The third one breaks the protocol; the fourth one finds nothing of it. */
+		/* The third connection breaks the protocol; the fourth one is not affected. */
 		if (i == 2)
 			front_raw(&f, "not a header, surely", 20, &f.memfd, 1);
 		front_close(&f);
@@ -327,12 +312,12 @@ static void supervisor_asks_and_stops(void **state)
 	int ctl, got = 0;
 
 	(void)state;
-	begin(&(struct echo_options){ 0 }, BASIC, &ctl);
+	begin_with(&(struct echo_options){ 0 }, BASIC, &ctl);
 	q = start(0, 8);
 	for (unsigned i = 0; i < 5; i++)
 		echo(q, "count");
 	assert_int_equal(ctl_send(ctl, &m), 0);
-	for (unsigned i = 0; i < 500 && !got; i++, usleep(2000))
+	for (unsigned i = 0; i < PATIENCE_MS && !got; i++, usleep(1000))
 		got = ctl_recv(ctl, &m);
 	assert_int_equal(got, 1);
 	assert_int_equal(m.type, CTL_STATS);
@@ -341,7 +326,7 @@ static void supervisor_asks_and_stops(void **state)
 	assert_in_range(m.stats.kicks, 1, 6);
 	m.type = CTL_STOP;
 	assert_int_equal(ctl_send(ctl, &m), 0);
-	assert_true(front_closed(&f, 5000));
+	assert_true(front_closed(&f, PATIENCE_MS));
 	close(ctl);
 	assert_int_equal(front_close(&f), 0);
 }
@@ -356,14 +341,14 @@ static void no_kick_is_lost(void **state)
 		unsigned offered = 0, done = 0;
 		uint32_t id, len;
 
-		begin(&o, i < 2 ? BASIC : ALL, NULL);
+		begin_with(&o, i < 2 ? BASIC : ALL, NULL);
 		q = start(0, 64);
 		while (done < (o.slow ? 3000 : 20000)) {
 			for (; offered - done < 1 + done % 3; offered++) {
 				offer_text(q, "x");
 				front_notify(q, 1);
 			}
-			assert_true(front_wait_used(q, &id, &len, 5000));
+			assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
 			done++;
 		}
 		assert_int_equal(front_close(&f), 0);
@@ -375,11 +360,11 @@ static void polling_serves_and_sleeps(void **state)
 	struct front_queue *q;
 
 	(void)state;
-	begin(&(struct echo_options){ .poll_us = 200 }, ALL, NULL);
+	begin_with(&(struct echo_options){ .poll_us = 200 }, ALL, NULL);
 	q = start(0, 8);
 	for (unsigned i = 0; i < 2000; i++)
 		echo(q, "poll");
-	/* Long enough for it to sleep; then a kick must be asked for again. */
+	/* Wait until the device sleeps; then it must ask for a kick again. */
 	for (unsigned i = 0; i < 5; i++) {
 		usleep(20000);
 		echo(q, "after a pause");
@@ -394,7 +379,7 @@ static int inflight_from(struct vhu_inflight *want)
 	struct vhu_msg m;
 
 	assert_true(front_send(&f, VHU_GET_INFLIGHT_FD, 0, want, sizeof(*want), NULL, 0));
-	assert_true(front_recv(&f, &m, 5000));
+	assert_true(front_recv(&f, &m, PATIENCE_MS));
 	assert_int_equal(m.size, sizeof(*want));
 	assert_int_equal(m.nfds, 1);
 	*want = m.inflight;
@@ -417,7 +402,7 @@ static void a_successor_takes_what_was_unfinished(void **state)
 	int area;
 
 	(void)state;
-	begin(&(struct echo_options){ 0 }, ALL, NULL);
+	begin_with(&(struct echo_options){ 0 }, ALL, NULL);
 	area = inflight_from(&i);
 	assert_int_equal(front_ack(&f, VHU_SET_INFLIGHT_FD, &i, sizeof(i), &area, 1), 0);
 	q = start(0, 8);
@@ -427,8 +412,8 @@ static void a_successor_takes_what_was_unfinished(void **state)
 	for (unsigned n = 0; n < 3; n++)
 		offer_text(q, text[n]);
 	front_kick(q);
-	for (unsigned n = 0; n < 500 && counters().held < 3; n++)
-		usleep(2000);
+	for (unsigned n = 0; n < PATIENCE_MS && counters().held < 3; n++)
+		usleep(1000);
 	assert_int_equal(counters().held, 3);
 	kill(f.pid, SIGKILL);
 	waitpid(f.pid, NULL, 0);

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: no message, descriptor, ring or kick of a hostile front-end ends a
- * back-end, leaks in it, or keeps it from its other queue.
+ * No message, descriptor, ring or kick of a hostile front-end ends a back-end, causes a leak
+ * in it, or blocks its other queue.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,26 +20,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
 #include "common/ctl.h"
-#include "tests/lib/echo.h"
+#include "tests/unit/common_backend_rig.h"
 
-#define MEM	 (1u << 20)
-#define GPA	 0x40000000ull
-#define PAGE	 0x1000ull
-#define DATA	 (GPA + 0x40000)
-#define BIT64(n) (1ull << (n))
-#define ALL	 UINT64_MAX
+#define PAGE 0x1000ull
 
-static struct front f;
 static int ctl;
 
 static int setup(void **state)
 {
 	(void)state;
-	assert_true(front_memory(&f, MEM, GPA, true));
-	assert_true(echo_start(&f, &(struct echo_options){ 0 }, &ctl));
-	assert_true(front_negotiate(&f, ALL, ALL));
-	assert_true(front_send_memory(&f));
+	begin_with(&(struct echo_options){ 0 }, ALL, &ctl);
 	return 0;
 }
 
@@ -60,7 +51,7 @@ static struct front_queue *start(unsigned q)
 	return fq;
 }
 
-/* The proof of life: one request through queue @q. */
+/* Check that the device works: one request through queue @q. */
 static void alive(struct front_queue *q)
 {
 	const struct front_buf b[] = { { DATA, 4, false }, { DATA + 16, 4, true } };
@@ -70,7 +61,7 @@ static void alive(struct front_queue *q)
 	memset(front_ptr(&f, DATA + 16), 0, 4);
 	front_offer(q, front_chain(q, b, 2));
 	front_kick(q);
-	assert_true(front_wait_used(q, &id, &len, 5000));
+	assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
 	assert_int_equal(len, 4);
 	assert_memory_equal(front_ptr(&f, DATA + 16), "ping", 4);
 }
@@ -89,7 +80,7 @@ static struct stats stats(void)
 	int got = 0;
 
 	assert_int_equal(ctl_send(ctl, &m), 0);
-	for (unsigned i = 0; i < 1000 && (got == 0 || m.type != CTL_STATS); i++, usleep(1000)) {
+	for (unsigned i = 0; i < PATIENCE_MS && (got == 0 || m.type != CTL_STATS); i++, usleep(1000)) {
 		got = ctl_recv(ctl, &m);
 		assert_true(got >= 0);
 	}
@@ -110,8 +101,8 @@ static void a_fault_stops_its_queue_alone(void **state)
 	front_desc(a, 0, 0, 16, 0, 0);
 	front_offer(a, 0);
 	front_kick(a);
-	assert_true(front_wait_err(a, 5000));
-	for (unsigned i = 0; i < 1000 && !got; i++, usleep(1000))
+	assert_true(front_wait_err(a, PATIENCE_MS));
+	for (unsigned i = 0; i < PATIENCE_MS && !got; i++, usleep(1000))
 		got = ctl_recv(ctl, &m);
 	assert_int_equal(got, 1);
 	assert_int_equal(m.type, CTL_FAULT);
@@ -121,7 +112,7 @@ static void a_fault_stops_its_queue_alone(void **state)
 		front_kick(a);
 		alive(b);
 	}
-	/* Not even a new enable starts it: only a stop and a new set-up. */
+	/* Enabling does not start the ring again; only a stop and a new set-up do. */
 	assert_true(front_queue_enable(a, false));
 	assert_true(front_queue_enable(a, true));
 	assert_int_equal(counters().starts, 2);
@@ -144,7 +135,7 @@ static void bad_indexes_from_the_driver(void **state)
 
 		front_set_avail(a, idx[i]);
 		front_kick(a);
-		assert_true(front_wait_err(a, 5000));
+		assert_true(front_wait_err(a, PATIENCE_MS));
 		alive(b);
 		assert_int_equal(front_queue_stop(a), 0);
 		assert_int_equal(stats().faults, i + 1);
@@ -177,7 +168,7 @@ static void a_full_ring_does_not_starve_the_other(void **state)
 	}
 	flooding = true;
 	assert_int_equal(pthread_create(&t, NULL, flood_ring, a), 0);
-	for (unsigned i = 0; i < 2000 && stats().requests < 1000; i++)
+	for (unsigned i = 0; i < PATIENCE_MS && stats().requests < 1000; i++)
 		usleep(1000);
 	for (unsigned i = 0; i < 200; i++)
 		alive(b);
@@ -215,9 +206,9 @@ static void ring_messages_out_of_bounds(void **state)
 	assert_int_equal(front_ack(&f, VHU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0), 1);
 	assert_int_equal(front_ack_fd(&f, VHU_SET_VRING_KICK, 2, f.memfd), 1);
 	assert_int_equal(front_ack_fd(&f, VHU_SET_VRING_CALL, 255, f.memfd), 1);
-	/* Where a value is due, nothing comes. */
+	/* A request without its payload is not answered. */
 	assert_true(front_send(&f, VHU_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0));
-	assert_true(front_recv(&f, &m, 5000));
+	assert_true(front_recv(&f, &m, PATIENCE_MS));
 	assert_int_equal(m.size, 0);
 	assert_int_equal(stats().bad_messages, ARRAY_SIZE(bad) + 4);
 	alive(start(0));
@@ -301,7 +292,7 @@ static void only_eventfds_kick_and_call(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		for (unsigned r = 0; r < 3; r++)
 			assert_int_equal(front_ack_fd(&f, requests[r], 0, fds[i]), 1);
-	/* The ones from before are still there. */
+	/* The earlier descriptors are still in use. */
 	alive(q);
 	assert_int_equal(counters().open_fds, before);
 	for (unsigned i = 0; i < 9; i++)
@@ -345,7 +336,7 @@ static double cpu_seconds(void)
 	return (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* A kick that stays readable for ever is one wake-up, not a spin. */
+/* A kick that stays readable for ever causes one wake-up, not a busy loop. */
 static void a_kick_that_never_drains_costs_nothing(void **state)
 {
 	const uint64_t many = UINT64_MAX / 2;
@@ -385,7 +376,7 @@ static void a_message_flood_does_not_starve_rings(void **state)
 	(void)state;
 	flooding = true;
 	assert_int_equal(pthread_create(&t, NULL, flood_socket, NULL), 0);
-	for (unsigned i = 0; i < 2000 && sent < 1000; i++)
+	for (unsigned i = 0; i < PATIENCE_MS && sent < 1000; i++)
 		usleep(1000);
 	for (unsigned i = 0; i < 500; i++)
 		alive(q);
@@ -395,7 +386,7 @@ static void a_message_flood_does_not_starve_rings(void **state)
 	assert_true(stats().bad_messages > 1000);
 }
 
-/* Whatever waits in the socket, a kicked ring has its turn after a few messages. */
+/* However many messages wait in the socket, a kicked ring is served after a few of them. */
 static void a_queue_of_messages_is_not_served_in_one_go(void **state)
 {
 	const struct vhu_vring_state bad = { .index = 99 }, off = { .index = 0, .num = 0 };
@@ -412,7 +403,7 @@ static void a_queue_of_messages_is_not_served_in_one_go(void **state)
 	front_offer(q, front_chain(q, &b, 1));
 	front_kick(q);
 	assert_int_equal(kill(f.pid, SIGCONT), 0);
-	assert_true(front_wait_used(q, &id, &len, 2000));
+	assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
 }
 
 static void descriptors_never_leak(void **state)
@@ -425,17 +416,17 @@ static void descriptors_never_leak(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = f.memfd;
 	for (unsigned i = 0; i < 100000; i++) {
-		/* Every request with every count; each region overlaps the one that is there. */
+		/* Every request with every number of descriptors; each region overlaps the existing one. */
 		static const unsigned counts[] = { 0, 1, 2, 8, 9, 16, 253 };
 		uint32_t request = i % VHU_REQUEST_MAX;
 		unsigned n = counts[i / VHU_REQUEST_MAX % ARRAY_SIZE(counts)];
 		struct vhu_msg m;
 
-		/* Those that would be obeyed are for the other tests. */
+		/* Other tests cover the valid ones. */
 		if (n == 0 || (n == 1 && request == VHU_REM_MEM_REG))
 			continue;
 		assert_true(front_send(&f, request, VHU_NEED_REPLY, &r, sizeof(r), fds, n));
-		assert_true(front_recv(&f, &m, 5000));
+		assert_true(front_recv(&f, &m, PATIENCE_MS));
 		assert_true(m.size == 0 || m.u64 != 0);
 	}
 	assert_int_equal(counters().open_fds, before);

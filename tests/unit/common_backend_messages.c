@@ -1,35 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: a message that breaks a rule is refused and counted, and changes
- * nothing; the connection ends only where the stream cannot be followed.
+ * A message that breaks a rule is refused and counted, and changes nothing. The connection
+ * ends only if message boundaries are lost.
  */
+#include <fcntl.h>
+#include <linux/virtio_config.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <fcntl.h>
-#include <linux/virtio_config.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/lib/echo.h"
+#include <cmocka.h>
 
-#define MEM  (1u << 20)
-#define GPA  0x40000000ull
+#include "tests/unit/common_backend_rig.h"
+
 #define PAGE 0x1000ull
-#define DATA (GPA + 0x40000)
-#define ALL  UINT64_MAX
-
-static struct front f;
 
 static void begin(const struct echo_options *o)
 {
-	assert_true(front_memory(&f, MEM, GPA, true));
-	assert_true(echo_start(&f, o, NULL));
-	assert_true(front_negotiate(&f, ALL, ALL));
-	assert_true(front_send_memory(&f));
+	begin_with(o, ALL, NULL);
 }
 
 static int setup(void **state)
@@ -52,7 +43,7 @@ static void alive(struct front_queue *q)
 
 	front_offer(q, front_chain(q, b, 2));
 	front_kick(q);
-	assert_true(front_wait_used(q, &id, &len, 5000));
+	assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
 	assert_int_equal(len, 4);
 }
 
@@ -72,7 +63,7 @@ static struct echo_config counters(void)
 	return c;
 }
 
-/* Every request at every size that it does not have; none is obeyed, the ring runs on. */
+/* Every request at every wrong size: none is accepted, and the ring keeps running. */
 static void every_message_at_every_wrong_size(void **state)
 {
 	struct front_queue *q = start(0);
@@ -87,7 +78,7 @@ static void every_message_at_every_wrong_size(void **state)
 			if (vhu_shape_ok(&shape) || request == VHU_GET_CONFIG || request == VHU_SET_CONFIG)
 				continue;
 			assert_true(front_send(&f, request, VHU_NEED_REPLY, bytes, size, NULL, 0));
-			assert_true(front_recv(&f, &m, 5000));
+			assert_true(front_recv(&f, &m, PATIENCE_MS));
 			assert_int_equal(m.request, request);
 			assert_true(m.flags & VHU_REPLY);
 			assert_true(m.size == 0 || (m.size == 8 && m.u64 == 1));
@@ -112,7 +103,7 @@ static void a_stream_that_cannot_be_followed_ends(void **state)
 		begin(&(struct echo_options){ 0 });
 		start(0);
 		assert_true(front_raw(&f, bad[i], 12, &f.memfd, 1));
-		assert_true(front_closed(&f, 5000));
+		assert_true(front_closed(&f, PATIENCE_MS));
 		assert_int_equal(front_close(&f), 1);
 	}
 	begin(&(struct echo_options){ 0 });
@@ -142,7 +133,7 @@ static void config_is_read_and_written_within_bounds(void **state)
 
 		memset(c.data, 0xff, sizeof(c.data));
 		assert_true(front_send(&f, VHU_GET_CONFIG, 0, &c, 12 + MIN(c.size, 256u), NULL, 0));
-		assert_true(front_recv(&f, &m, 5000));
+		assert_true(front_recv(&f, &m, PATIENCE_MS));
 		assert_int_equal(m.size, reads[i].ok ? 12 + c.size : 0);
 		for (uint32_t b = 0; b + 12 < m.size; b++)
 			assert_true(c.offset + b < sizeof(struct echo_config) || !m.config.data[b]);
@@ -227,7 +218,7 @@ static void memory_that_is_none_is_refused(void **state)
 	close(pipes[1]);
 }
 
-/* Under the supervisor only the memory that the parent made will do. */
+/* Under the supervisor, only the memory that the parent made is accepted. */
 static void memory_of_another_guest_is_refused(void **state)
 {
 	struct vhu_mem_reg r = { .region = { .gpa = 0, .size = PAGE, .uva = 0x1000 } };
@@ -261,12 +252,12 @@ static void bad_inflight_areas_are_refused(void **state)
 	for (unsigned k = 0; k < ARRAY_SIZE(bad); k++)
 		assert_int_equal(front_ack(&f, VHU_SET_INFLIGHT_FD, &bad[k], 24, &fd, 1), 1);
 	assert_true(front_send(&f, VHU_GET_INFLIGHT_FD, 0, &i, 24, NULL, 0));
-	assert_true(front_recv(&f, &m, 5000));
+	assert_true(front_recv(&f, &m, PATIENCE_MS));
 	assert_int_equal(m.size, 0);
 	for (unsigned k = 0; k < 200; k++) {
 		i = (struct vhu_inflight){ .num_queues = 2, .queue_size = 8 };
 		assert_true(front_send(&f, VHU_GET_INFLIGHT_FD, 0, &i, 20, NULL, 0));
-		assert_true(front_recv(&f, &m, 5000));
+		assert_true(front_recv(&f, &m, PATIENCE_MS));
 		assert_int_equal(m.size, 20);
 		assert_int_equal(m.nfds, 1);
 		close(m.fds[0]);
@@ -277,7 +268,7 @@ static void bad_inflight_areas_are_refused(void **state)
 	assert_int_equal(front_ack(&f, VHU_SET_INFLIGHT_FD, &i, 20, &fd, 1), 0);
 	q = start(0);
 	alive(q);
-	/* Not while rings run; and no ring that it does not have room for. */
+	/* Refused while rings run, and for a ring larger than the area. */
 	assert_int_equal(front_ack(&f, VHU_SET_INFLIGHT_FD, &i, 20, &fd, 1), 1);
 	assert_int_equal(front_queue_stop(q), 1);
 	q = front_queue(&f, 0, 16, GPA);
@@ -296,9 +287,9 @@ static void acknowledgements_only_where_they_were_agreed(void **state)
 	assert_int_equal(front_ack_u64(&f, VHU_SET_PROTOCOL_FEATURES, none), 0);
 	assert_true(front_send(&f, VHU_SET_OWNER, VHU_NEED_REPLY, NULL, 0, NULL, 0));
 	assert_true(front_send(&f, VHU_SET_FEATURES, VHU_NEED_REPLY, &none, 8, NULL, 0));
-	/* The next answer is that of the next question. */
+	/* The next answer belongs to the next request: the refused one got none. */
 	assert_true(front_send(&f, VHU_GET_QUEUE_NUM, VHU_NEED_REPLY, NULL, 0, NULL, 0));
-	assert_true(front_recv(&f, &m, 5000));
+	assert_true(front_recv(&f, &m, PATIENCE_MS));
 	assert_int_equal(m.request, VHU_GET_QUEUE_NUM);
 	assert_int_equal(m.u64, ECHO_QUEUES);
 	assert_false(front_recv(&f, &m, 50));

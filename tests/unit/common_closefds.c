@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: a table of descriptors is emptied, with close_range and without. */
-#include <errno.h>
+/* A range of descriptors is closed, with close_range(2) and without. */
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/closefds.h"
+#include "tests/unit/hide_call.h"
 
 #define HIGHEST 900
 
@@ -24,21 +21,7 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-static void hide(unsigned call)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { ARRAY_SIZE(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-		_exit(1);
-}
-
-/* Descriptors here and there, in a child; @hidden calls are not in its kernel. */
+/* In a child: open descriptors at several numbers, hide the system calls @hidden, and close the range. */
 static int emptied(unsigned hidden)
 {
 	static const int numbers[] = { 9, 10, 11, 73, 74, 75, 137, 138, 139, 700, HIGHEST - 1 };

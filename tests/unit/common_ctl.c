@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the control channel promises: only whole packets of a known kind pass,
- * with their strings ended and printable, and never a descriptor.
+ * The control channel accepts only whole packets of a known type, with NUL-terminated and
+ * printable strings, and never a descriptor.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -58,6 +58,12 @@ static void refused(const void *packet, size_t size)
 	assert_int_equal(errno, EPROTO);
 }
 
+static void accepted(struct ctl_msg *m)
+{
+	assert_int_equal(ctl_send(s[1], m), 0);
+	assert_int_equal(ctl_recv(s[0], m), 1);
+}
+
 static void test_hostile_packets(void **state)
 {
 	struct ctl_msg m = { .type = CTL_LOG };
@@ -77,13 +83,90 @@ static void test_hostile_packets(void **state)
 	refused(&m, sizeof(m));
 	m = (struct ctl_msg){ .type = CTL_GUEST_END, .value = 0 };
 	refused(&m, sizeof(m));
-	m.value = GUEST_ENGINE_FAILED + 1;
+	m.value = GUEST_REPORTED + 1;
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_GUEST_END, .value = GUEST_REPORTED, .detail = 256 };
 	refused(&m, sizeof(m));
 	m = (struct ctl_msg){ .type = CTL_LOG };
 	memset(m.text, 'a', sizeof(m.text)); /* without its NUL */
 	refused(&m, sizeof(m));
 	m.type = CTL_FAULT;
 	refused(&m, sizeof(m));
+	m.type = CTL_OVER;
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_COMMAND, .value = CONTROL_NONE };
+	refused(&m, sizeof(m));
+	m.value = CONTROL_COUNT;
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_ANSWER, .value = CONTROL_BUSY + 1 };
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_SYSRQ, .value = 'a' + 256 };
+	refused(&m, sizeof(m));
+	m.value = '\0';
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_CONSOLE, .count = sizeof(m.text) + 1 };
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_STATE, .state.phase = GUEST_PHASES_COUNT };
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_STATE, .state.engine = ENGINE_QEMU + 1 };
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_STATE };
+	memset(m.state.name, 'a', sizeof(m.state.name));
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_STATE };
+	memset(m.state.kernel, 'a', sizeof(m.state.kernel));
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_ROLE_STATS, .queue = 1, .count = 1 };
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_ROLE_STATS, .queue = 1, .count = MAX_STATS_ROLES + 1 };
+	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_ROLE_STATS, .count = 1 };
+	memset(m.role_stats.name, 'a', sizeof(m.role_stats.name));
+	refused(&m, sizeof(m));
+}
+
+static void test_hostile_parts(void **state)
+{
+	const struct ctl_msg good = { .type = CTL_PART, .count = 1 };
+	struct ctl_msg m = good;
+
+	(void)state;
+	accepted(&m);
+	m.part.kind = PART_KINDS;
+	refused(&m, sizeof(m));
+	m = good;
+	m.part.detail = NET_KIND_COUNT;
+	refused(&m, sizeof(m));
+	m = good;
+	m.queue = 1;
+	refused(&m, sizeof(m));
+	m.count = MAX_PARTS + 1;
+	refused(&m, sizeof(m));
+	m.count = MAX_PARTS;
+	accepted(&m);
+	/* Strings that do not end; and control characters. */
+	m = good;
+	memset(m.part.name, 'a', sizeof(m.part.name));
+	refused(&m, sizeof(m));
+	m = good;
+	memset(m.part.what, 'a', sizeof(m.part.what));
+	refused(&m, sizeof(m));
+	m = good;
+	memset(m.part.ifname, 'a', sizeof(m.part.ifname));
+	refused(&m, sizeof(m));
+	m = good;
+	memset(m.part.where, 'a', sizeof(m.part.where));
+	refused(&m, sizeof(m));
+	m = good;
+	memcpy(m.part.name, "a\x1b", 3);
+	memcpy(m.part.what, "b\x07", 3);
+	memcpy(m.part.ifname, "c\x9b", 3);
+	memcpy(m.part.where, "/d\n", 4);
+	accepted(&m);
+	assert_string_equal(m.part.name, "a?");
+	assert_string_equal(m.part.what, "b?");
+	assert_string_equal(m.part.ifname, "c?");
+	assert_string_equal(m.part.where, "/d?");
 }
 
 static void test_text_is_made_printable(void **state)
@@ -160,13 +243,16 @@ static struct role_config good(enum role role)
 
 	if (role == ROLE_VCPU) {
 		rc.vcpu.smp = 1;
+		rc.vcpu.exit_base = EXIT_PORT;
 		rc.vcpu.ndevices = 1;
 		rc.vcpu.dev[0].queues = 1;
 	} else if (role == ROLE_NETD) {
 		rc.net.queue_pairs = 1;
-	} else {
+	} else if (role == ROLE_BLKD) {
 		rc.blk.queues = 1;
 		rc.blk.capacity = 1 << 20;
+	} else if (role == ROLE_FSD) {
+		rc.fs.inodes = FSD_MIN_INODES;
 	}
 	return rc;
 }
@@ -189,25 +275,48 @@ static int take(const struct role_config *rc, size_t size, enum role role)
 static void test_configurations(void **state)
 {
 	(void)state;
-	for (enum role r = ROLE_VCPU; r < ROLE_COUNT; r++) {
+	for (enum role r = ROLE_VCPU; r < ROLE_PASST; r++) {
 		struct role_config whole = good(r);
 
 		assert_int_equal(take(&whole, sizeof(whole), r), 0);
 		assert_int_equal(take(&whole, sizeof(whole) - 1, r), -1);
-		assert_int_equal(take(&whole, sizeof(whole), (r + 1) % ROLE_COUNT), -1);
+		assert_int_equal(take(&whole, sizeof(whole), (r + 1) % ROLE_PASST), -1);
 		WRONG(r, rc.type = CTL_STOP);
 		WRONG(r, memset(rc.name, 'x', sizeof(rc.name)));
 		WRONG(r, rc.log_level = LOG_DEBUG + 1);
 	}
 	WRONG(ROLE_VCPU, rc.vcpu.ndevices = MAX_DEVICES + 1);
+	WRONG(ROLE_VCPU, rc.vcpu.nports = MAX_PORTS + 1);
+	WRONG(ROLE_VCPU, (rc.vcpu.nports = 1, memset(rc.vcpu.port[0], 'x', PORT_NAME_MAX)));
+	WRONG(ROLE_VCPU, rc.vcpu.exit_port = EXIT_PORT_SIFIVE_TEST + 1);
+	WRONG(ROLE_VCPU, rc.vcpu.exit_base = EXIT_PORT_QEMU + 1);
+	WRONG(ROLE_VCPU, rc.vcpu.exit_base = 0);
+	WRONG(ROLE_VCPU, rc.vcpu.machine = MACHINE_COUNT);
+	WRONG(ROLE_VCPU, rc.vcpu.machine_type = MACHINE_TYPES);
+	WRONG(ROLE_VCPU, (rc.vcpu.machine = MACHINE_ARM, rc.vcpu.machine_type = 1));
+	WRONG(ROLE_VCPU, (rc.vcpu.ndevices = 1, rc.vcpu.dev[0].queues = 1, rc.vcpu.dev[0].bus = BUS_VIRTIO + 1));
+	WRONG(ROLE_VCPU, rc.vcpu.firmware = FIRMWARE_FILE + 1);
+	WRONG(ROLE_VCPU, memset(rc.vcpu.cpu, 'x', sizeof(rc.vcpu.cpu)));
+	WRONG(ROLE_VCPU, strcpy(rc.vcpu.cpu, "max -device"));
 	WRONG(ROLE_VCPU, rc.vcpu.smp = 0);
 	WRONG(ROLE_VCPU, rc.vcpu.smp = MAX_VCPUS + 1);
 	WRONG(ROLE_VCPU, rc.vcpu.dev[0].queues = MAX_QUEUES + 1);
-	WRONG(ROLE_VCPU, rc.vcpu.dev[0].kind = DEV_NET + 1);
+	WRONG(ROLE_VCPU, rc.vcpu.dev[0].kind = DEV_FS + 1);
+	WRONG(ROLE_VCPU, memset(rc.vcpu.dev[0].tag, 'x', sizeof(rc.vcpu.dev[0].tag)));
 	WRONG(ROLE_VCPU, memset(rc.vcpu.cmdline, 'x', sizeof(rc.vcpu.cmdline)));
 	WRONG(ROLE_VCPU, memset(rc.vcpu.kernel_name, 'x', sizeof(rc.vcpu.kernel_name)));
 	WRONG(ROLE_NETD, rc.net.queue_pairs = 0);
 	WRONG(ROLE_NETD, rc.net.queue_pairs = MAX_QUEUES / 2 + 1);
+	{
+		struct role_config whole = good(ROLE_FSD);
+
+		assert_int_equal(take(&whole, sizeof(whole), ROLE_FSD), 0);
+	}
+	WRONG(ROLE_FSD, rc.fs.inodes = FSD_MIN_INODES - 1);
+	WRONG(ROLE_FSD, rc.fs.inodes = FSD_MAX_INODES + 1);
+	WRONG(ROLE_FSD, rc.fs.cache = FS_CACHE_ALWAYS + 1);
+	WRONG(ROLE_FSD, memset(&rc.fs.tables_lent, 2, 1));
+	WRONG(ROLE_FSD, memset(&rc.fs.others_are_root, 255, 1));
 	WRONG(ROLE_BLKD, rc.blk.queues = 0);
 	WRONG(ROLE_BLKD, rc.blk.capacity = 511);
 	WRONG(ROLE_BLKD, rc.blk.cache = BLK_CACHE_UNSAFE + 1);
@@ -229,6 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_good, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_packets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hostile_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_text_is_made_printable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_descriptor_comes_in, setup, teardown),
 		cmocka_unit_test(test_peer_gone),

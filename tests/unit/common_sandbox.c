@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the sandbox promises, each in a child of its own: after sandbox_enter()
- * no file, no network and no executable memory; a filter on old kernels too.
+ * The sandbox, tested in child processes: after sandbox_enter() there is no access to files,
+ * no network and no executable memory; filters work on old kernels as well.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,9 +27,10 @@
 
 #include "common/ctl.h"
 #include "policy/policies.h"
+#include "tests/unit/hide_call.h"
 
 #define SKIPPED 77
-/* In a child: the line of the first expectation that does not hold is said. */
+/* In a child: report the line of the first expectation that fails. */
 #define EXPECT(x)                                                                          \
 	do {                                                                               \
 		if (!(x)) {                                                                \
@@ -44,11 +45,11 @@ static int in_child(void (*what)(void))
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct rlimit none = { 0, 0 };
+		struct rlimit none = { 1, 1 };
 
 		setrlimit(RLIMIT_CORE, &none);
 		signal(SIGSYS, SIG_DFL); /* cmocka has one for it */
-		alarm(20);
+		alarm(200);
 		what();
 		_exit(0);
 	}
@@ -74,6 +75,11 @@ static void enter(enum layer need)
 		print_message("skipped: this host lacks %s\n", layer_text(need));
 		_exit(SKIPPED);
 	}
+}
+
+static bool is_sigsys(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
 }
 
 static void flags_child(void)
@@ -219,26 +225,12 @@ static void filter_child(void)
 		syscall(__NR_getppid);
 }
 
-/* A kernel before 4.14, played by a filter of its own: no seccomp(2) at all. */
-static void old_kernel(void)
-{
-	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_seccomp, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog p = { ARRAY_SIZE(f), f };
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p, 0, 0) == 0);
-}
-
+/* Simulate a kernel before Linux 4.14, whose filters cannot end a whole process: hide seccomp(2). */
 static void old_kernel_child(void)
 {
 	uint32_t missing = 0;
 
-	old_kernel();
+	hide(__NR_seccomp);
 	EXPECT(sandbox_filter(&policy_netd, &missing) == 0);
 	if (missing == LAYER_BIT(LAYER_KILL_PROCESS))
 		syscall(__NR_getppid);
@@ -254,12 +246,12 @@ static void *forbidden(void *arg)
 	return NULL;
 }
 
-/* One thread of two makes the call; the other one, with no filter yet, must not go on. */
+/* One of two threads makes the forbidden call; the other one, which has no filter yet, must end as well. */
 static void old_kernel_threads_child(void)
 {
 	pthread_t t;
 
-	old_kernel();
+	hide(__NR_seccomp);
 	EXPECT(pthread_create(&t, NULL, forbidden, NULL) == 0);
 	pthread_join(t, NULL);
 	_exit(1);
@@ -270,13 +262,13 @@ static void handler(int sig)
 	_exit(sig);
 }
 
-/* Nobody may be told of a forbidden call in place of being ended by it. */
+/* A forbidden call must end the process; no handler may catch SIGSYS. */
 static void old_kernel_handler_child(void)
 {
 	struct sigaction a = { .sa_handler = handler };
 	uint32_t missing = 0;
 
-	old_kernel();
+	hide(__NR_seccomp);
 	EXPECT(sandbox_filter(&policy_start, &missing) == 0);
 	EXPECT(sigaction(SIGUSR1, &a, NULL) == 0);
 	EXPECT(sigaction(SIGSYS, &a, NULL) < 0);
@@ -308,6 +300,57 @@ static void no_privileges_child(void)
 	EXPECT(sandbox_filter(&policy_netd, NULL) < 0 && errno == EACCES);
 }
 
+/* SELF in a policy: the supervisor stops itself, and QEMU aborts itself. */
+static void stops_another_child(void)
+{
+	pid_t other = getppid();
+
+	EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	EXPECT(sandbox_filter(&policy_supervisor, NULL) == 0);
+	syscall(__NR_kill, other, SIGSTOP);
+}
+
+static void aborts_another_child(void)
+{
+	pid_t other = getppid();
+
+	EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	EXPECT(sandbox_filter(&policy_vcpu_qemu, NULL) == 0);
+	syscall(__NR_tgkill, other, other, SIGABRT);
+}
+
+static void aborts_itself_child(void)
+{
+	pid_t self = getpid();
+
+	EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	EXPECT(sandbox_filter(&policy_vcpu_qemu, NULL) == 0);
+	syscall(__NR_tgkill, self, self, SIGABRT);
+}
+
+static void test_only_itself(void **state)
+{
+	pid_t self, pid;
+	int status;
+
+	(void)state;
+	assert_true(is_sigsys(in_child(stops_another_child)));
+	assert_true(is_sigsys(in_child(aborts_another_child)));
+	status = in_child(aborts_itself_child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	pid = fork();
+	if (pid == 0) {
+		self = getpid();
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && sandbox_filter(&policy_supervisor, NULL) == 0)
+			syscall(__NR_kill, self, SIGSTOP);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
 static void test_filter_is_refused(void **state)
 {
 	(void)state;
@@ -321,9 +364,9 @@ static void limits_child(void)
 	EXPECT(sandbox_rlimits(64, 1 << 20, 1ULL << 36) == 0);
 	EXPECT(getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur == 64 && l.rlim_max == 64);
 	EXPECT(getrlimit(RLIMIT_NPROC, &l) == 0 && l.rlim_cur == 0 && l.rlim_max == 0);
-	EXPECT(getrlimit(RLIMIT_CORE, &l) == 0 && l.rlim_cur == 0 && l.rlim_max == 0);
+	EXPECT(getrlimit(RLIMIT_CORE, &l) == 0 && l.rlim_cur == 1 && l.rlim_max == 1);
 	EXPECT(getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_max == 1 << 20);
-	/* Never up again, not even with the right to. */
+	/* A limit is never raised again, even with the privilege to do so. */
 	EXPECT(sandbox_rlimits(128, 1ULL << 40, 0) == 0);
 	EXPECT(getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_max == 64);
 	EXPECT(getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_max == 1 << 20);
@@ -350,17 +393,12 @@ static void test_missing_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_no_files),
-		cmocka_unit_test(test_no_network),
-		cmocka_unit_test(test_no_signals_or_sockets_outside),
-		cmocka_unit_test(test_readable_folder),
-		cmocka_unit_test(test_no_executable_memory),
-		cmocka_unit_test(test_mseal),
-		cmocka_unit_test(test_filter),
-		cmocka_unit_test(test_filter_is_refused),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_missing_text),
+		cmocka_unit_test(test_flags),		cmocka_unit_test(test_no_files),
+		cmocka_unit_test(test_no_network),	cmocka_unit_test(test_no_signals_or_sockets_outside),
+		cmocka_unit_test(test_readable_folder), cmocka_unit_test(test_no_executable_memory),
+		cmocka_unit_test(test_mseal),		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_only_itself),	cmocka_unit_test(test_filter_is_refused),
+		cmocka_unit_test(test_limits),		cmocka_unit_test(test_missing_text),
 	};
 
 	return cmocka_run_group_tests_name("common_sandbox", tests, NULL, NULL);

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: only sealed files of a memory file system become guest memory, and no
- * address becomes a pointer unless all of its length lies in one region.
+ * Only sealed files of a memory file system are accepted as guest memory, and an address is
+ * translated only if its whole range lies in one region.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "common/inflight.h"
 #include "common/shm.h"
@@ -65,7 +65,7 @@ static void other_files_are_refused(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
 		enum shm_error e = add(&m, fds[i], 0, PAGE, 0, 0);
 
-		/* A file on tmpfs has seals to ask for, and still no size that holds. */
+		/* A file on tmpfs supports F_GET_SEALS, but its size can change. */
 		assert_true(e == SHM_BAD_FD || (i >= 3 && e != SHM_OK));
 		assert_int_equal(m.nregions, 0);
 	}
@@ -241,7 +241,7 @@ static void mark_all(struct inflight_region *r)
 		r->desc[i] = (struct inflight_desc){ .inflight = 1, .counter = 100u - i, .next = i };
 }
 
-/* The area is shared with the front-end: whatever it holds, heads stay in range and come once. */
+/* The front-end shares the area: whatever it contains, heads stay in range and are returned once. */
 static void a_lying_inflight_area_is_harmless(void **state)
 {
 	static struct inflight_queue q;
@@ -264,7 +264,7 @@ static void a_lying_inflight_area_is_harmless(void **state)
 	assert_int_equal(inflight_start(&q, &a, 0, 16, 0, 0 + 8), -1);
 	assert_int_equal(inflight_start(&q, &a, 0, 8, 0, 0 + 8), 0);
 
-	/* Finished but not noted: settled by the list of the batch, which may lie. */
+	/* Completed but not recorded: decided by the list of the batch, which may be wrong. */
 	r = q.shared;
 	mark_all(r);
 	r->last_batch_head = 3;
@@ -276,7 +276,7 @@ static void a_lying_inflight_area_is_harmless(void **state)
 		assert_int_equal(head, want);
 	}
 	assert_false(inflight_resubmit(&q, &head));
-	/* More unfinished than the ring has chains: notes of an earlier ring. */
+	/* More unfinished requests than the ring has chains: records of an earlier ring. */
 	assert_int_equal(inflight_start(&q, &a, 0, 8, 2, 8), 0);
 	/* An index that is not the ring's: the same. */
 	mark_all(r);
@@ -305,7 +305,7 @@ static void a_lying_inflight_area_is_harmless(void **state)
 	close(fd);
 }
 
-/* Its flags of one mapping, "VmFlags: rd wr … dd": left out of core dumps. */
+/* True if core dumps omit the mapping at @at ("dd" in its VmFlags). */
 static bool left_out_of_dumps(const void *at)
 {
 	char line[512];

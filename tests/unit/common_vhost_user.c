@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: a vhost-user message is received whole or not at all, in whatever
- * pieces it comes, with no descriptor too many and none lost.
+ * A vhost-user message is received whole or not at all, in whatever pieces it arrives, with
+ * exactly its descriptors.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "common/vhost_user.h"
 #include "tests/lib/front.h"
@@ -86,7 +86,7 @@ static void whole_in_any_pieces(void **state)
 	w.f.sock = -1;
 }
 
-/* A peer that goes without having read our answer has only gone. */
+/* If the peer closes without having read our answer (ECONNRESET), that is an ordinary end. */
 static void a_reset_is_an_end(void **state)
 {
 	(void)state;
@@ -136,7 +136,7 @@ static void descriptors_are_counted_and_closed(void **state)
 			assert_true(fcntl(w.rx.msg.fds[k], F_GETFD) & FD_CLOEXEC);
 		vhu_rx_reset(&w.rx);
 		assert_int_equal(open_fds(), before);
-		/* Sealed: they never come in at all. */
+		/* Once sealed, descriptors are not even received. */
 		assert_true(front_send(&w.f, VHU_SET_OWNER, 0, NULL, 0, fds, n));
 		assert_int_equal(vhu_recv(w.in, &w.rx, false), VHU_OK);
 		assert_int_equal(w.rx.fds_truncated, n > 0);
@@ -186,7 +186,7 @@ static void what_is_sent_arrives(void **state)
 	m.size = 8;
 	m.nfds = VHU_MAX_FDS + 1;
 	assert_int_equal(vhu_send(w.f.sock, &m), VHU_BAD);
-	/* A peer that does not read is not waited for; one that went is no signal. */
+	/* Sending does not wait for a peer that does not read, and raises no SIGPIPE if the peer has closed. */
 	m.nfds = 0;
 	m.size = sizeof(m.bytes);
 	for (unsigned i = 0; i < 100000; i++)

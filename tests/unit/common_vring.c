@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: no content of a ring makes the walker read or write outside guest
- * memory and its own list, take a step too many, or use what it did not check.
+ * No content of a ring makes the walker read or write outside guest memory and its own
+ * list, take too many steps, or use a value that it did not check.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
+#include "tests/lib/chains.h"
 #include "tests/unit/common_vring_rig.h"
 
 #define N VRING_DESC_F_NEXT
@@ -36,16 +37,7 @@ static const struct walk_case cases[] = {
 	{ "readable then writable", .d = { { DATA, 16, N, 1 }, { DATA, 512, N | W, 2 }, { DATA, 1, W, 0 } }, .nout = 1,
 	  .nin = 2, .out_len = 16, .in_len = 513 },
 	{ "head at the end", .head = SIZE - 1, .d = { [SIZE - 1] = { DATA, 1, 0, 0 } }, .nout = 1, .out_len = 1 },
-	{ "exactly size",
-	  .d = { { DATA, 1, N, 1 },
-		 { DATA, 1, N, 2 },
-		 { DATA, 1, N, 3 },
-		 { DATA, 1, N, 4 },
-		 { DATA, 1, N, 5 },
-		 { DATA, 1, N, 6 },
-		 { DATA, 1, N, 7 },
-		 { DATA, 1, 0, 0 } },
-	  .nout = SIZE, .out_len = SIZE },
+	{ "exactly size", .d = EIGHT_LINKED(DATA, 1), .nout = SIZE, .out_len = SIZE },
 	{ "head out of the table", .head = SIZE, .want = FAULT_HEAD_RANGE },
 	{ "head 65535", .head = 65535, .want = FAULT_HEAD_RANGE },
 	{ "next out of the table", .d = { { DATA, 1, N, SIZE } }, .want = FAULT_NEXT_RANGE },
@@ -72,26 +64,10 @@ static const struct walk_case cases[] = {
 	  .out_len = 16, .in_len = 8 },
 	{ "direct, then indirect", .d = { { DATA, 1, N, 1 }, { TABLE, 16, I, 0 } }, .t = { { DATA, 8, W, 0 } },
 	  .nout = 1, .nin = 1, .out_len = 1, .in_len = 8 },
-	{ "indirect of exactly size", .d = { { TABLE, 16 * SIZE, I, 0 } },
-	  .t = { { DATA, 1, N, 1 },
-		 { DATA, 1, N, 2 },
-		 { DATA, 1, N, 3 },
-		 { DATA, 1, N, 4 },
-		 { DATA, 1, N, 5 },
-		 { DATA, 1, N, 6 },
-		 { DATA, 1, N, 7 },
-		 { DATA, 1, 0, 0 } },
-	  .nout = SIZE, .out_len = SIZE },
+	{ "indirect of exactly size", .d = { { TABLE, 16 * SIZE, I, 0 } }, .t = EIGHT_LINKED(DATA, 1), .nout = SIZE,
+	  .out_len = SIZE },
 	{ "direct and indirect together too long", .d = { { DATA, 1, N, 1 }, { TABLE, 16 * SIZE, I, 0 } },
-	  .t = { { DATA, 1, N, 1 },
-		 { DATA, 1, N, 2 },
-		 { DATA, 1, N, 3 },
-		 { DATA, 1, N, 4 },
-		 { DATA, 1, N, 5 },
-		 { DATA, 1, N, 6 },
-		 { DATA, 1, N, 7 },
-		 { DATA, 1, 0, 0 } },
-	  .want = FAULT_CHAIN_LONG },
+	  .t = EIGHT_LINKED(DATA, 1), .want = FAULT_CHAIN_LONG },
 	{ "loop in an indirect table", .d = { { TABLE, 32, I, 0 } }, .t = { { DATA, 1, N, 1 }, { DATA, 1, N, 0 } },
 	  .want = FAULT_CHAIN_LONG },
 	{ "next out of an indirect table", .d = { { TABLE, 32, I, 0 } },
@@ -145,7 +121,7 @@ static void every_chain_is_judged(void **state)
 	}
 }
 
-/* Taken from the ring, each bad chain is one fault, stops the queue, and a new start mends it. */
+/* Each invalid chain causes one fault and stops the queue; a restart repairs it. */
 static void a_fault_stops_the_queue_once(void **state)
 {
 	struct world *w = *state;
@@ -260,7 +236,7 @@ static volatile int flipping;
 
 static void *flipper(void *arg)
 {
-	/* Mostly good ones: a walk that comes to its end has read the most. */
+	/* Mostly valid values, so that walks read much before they end. */
 	static const uint64_t addr[] = { DATA, B_GPA - 8, 0,	    UINT64_MAX, TABLE, C_GPA + C_LEN - 1,
 					 DATA, DATA + 64, DATA + 8, TABLE };
 	static const uint32_t len[] = { 16, 0, 1, UINT32_MAX, 32, 16 * SIZE, 1, 2, 16, 32 };
@@ -315,7 +291,7 @@ static void what_is_used_is_what_was_checked(void **state)
 	assert_int_equal(pthread_create(&t, NULL, flipper, w), 0);
 	/* Long enough for the two to run side by side on a busy machine. */
 	until = now_ms() + 2500;
-	for (unsigned i = 0; now_ms() < until || (good < 3000 && now_ms() < until + 20000); i++) {
+	for (unsigned i = 0; now_ms() < until || (good < 3000 && now_ms() < until + 60000); i++) {
 		struct iovec iov[SIZE + 4];
 		struct vq_chain got;
 		uint64_t detail, sum = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the tests of rings share: a world whose queue runs, before each of them. */
+/* Shared by the tests of rings: a guest memory with a running queue before each test. */
 #ifndef TESTS_UNIT_COMMON_VRING_RIG_H
 #define TESTS_UNIT_COMMON_VRING_RIG_H
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: chains are taken and given back in good order, whatever the indexes
- * say; calls and kicks are neither lost nor made in vain.
+ * Chains are taken and returned in order, whatever the indexes contain; calls and kicks are
+ * neither lost nor unnecessary.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
 #include <string.h>
 
+#include <cmocka.h>
+
+#include "common/iov.h"
 #include "tests/unit/common_vring_rig.h"
 
 #define W VRING_DESC_F_WRITE
@@ -82,7 +83,7 @@ static void used_entries_are_published_at_once(void **state)
 	/* The one that was given back comes again. */
 	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
 	assert_int_equal(got.head, 3);
-	/* Completions after a fault or a stop touch nothing. */
+	/* Completions after a fault or a stop change nothing. */
 	guest_fault(&w->vq, FAULT_BAD_LAYOUT, 0);
 	vq_push(&w->vq, 3, 0);
 	assert_false(vq_publish(&w->vq));
@@ -160,7 +161,7 @@ static void kicks_are_asked_for_without_a_gap(void **state)
 	world_offer(w, 0);
 	assert_true(vq_has_news(&w->vq));
 	assert_true(vq_enable_kicks(&w->vq));
-	/* Seen but not taken is no news. */
+	/* A chain that was seen but not taken does not count as new. */
 	assert_int_equal(vq_pop(&w->vq, iov, SIZE, &got), VQ_POP_CHAIN);
 	assert_false(vq_enable_kicks(&w->vq));
 	assert_int_equal(*avail_event, 5);

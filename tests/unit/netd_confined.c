@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What netd promises once confined: with its filters on and a real tap, in a
- * network namespace of the test's own, it moves frames, survives a driver that
- * comes back with other features, and takes a front-end by path.
+ * The confined netd, with its filters on and a real tap in a network namespace of the test:
+ * it moves frames, works with a driver that restarts with other features, and accepts a
+ * front-end by path.
  */
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
+#include "netd/run.h"
+#include "netd/tap.h"
 // clang-format on
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -29,18 +33,11 @@
 
 #include "netd/netd.h"
 #include "tests/lib/front.h"
+#include "tests/lib/sanitized.h"
 
 #define BUFFERS 0x100000u
 #define LEN	100u
-#define MODERN	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
-
-#if defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
+#define MODERN	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHU_F_PROTOCOL_FEATURES))
 
 static const uint8_t guest[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
 
@@ -117,7 +114,7 @@ static NORETURN void child(bool own_front, int front, int ctl)
 		if (fd != HFD_TAP0)
 			close(fd);
 	log_to_fd(2, "net0", LOG_WARN);
-	_exit(netd_serve(&rc, true));
+	_exit(netd_run(&rc, true));
 }
 
 static void begin(bool own_front)
@@ -139,7 +136,7 @@ static void begin(bool own_front)
 		assert_int_equal(listen(front[1], 1), 0);
 		assert_int_equal(getsockname(front[1], (struct sockaddr *)&a, &len), 0);
 	}
-	/* Out of the way of the table, which the child puts together. */
+	/* Move it above the numbers of the table, which the child fills. */
 	front[1] = fcntl(front[1], F_DUPFD_CLOEXEC, 200);
 	ctl[1] = fcntl(ctl[1], F_DUPFD_CLOEXEC, 200);
 	t.pid = fork();
@@ -161,8 +158,8 @@ static void start(uint64_t features)
 {
 	t.rx = front_queue(&t.f, 0, 64, 0);
 	t.tx = front_queue(&t.f, 1, 64, 0x10000);
-	t.rx->event_idx = t.tx->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
-	/* Every descriptor before the first ring starts: that seals. */
+	t.rx->event_idx = t.tx->event_idx = features & BIT64(VIRTIO_RING_F_EVENT_IDX);
+	/* Pass all descriptors before the first ring starts, because that seals the back-end. */
 	assert_true(front_queue_setup(t.rx, 0) && front_queue_fds(t.rx));
 	assert_true(front_queue_setup(t.tx, 0) && front_queue_fds(t.tx));
 	assert_true(front_queue_enable(t.rx, true));
@@ -171,7 +168,7 @@ static void start(uint64_t features)
 
 static void negotiate(uint64_t features)
 {
-	assert_true(front_negotiate(&t.f, features, BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS)));
+	assert_true(front_negotiate(&t.f, features, BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS)));
 	assert_true(front_send_memory(&t.f));
 	start(features);
 }
@@ -223,8 +220,8 @@ static void frames_pass(uint8_t tag)
 	memcpy(front_ptr(&t.f, BUFFERS + TAP_HDR_LEN), want, LEN);
 	front_offer(t.tx, front_chain(t.tx, &b, 1));
 	front_kick(t.tx);
-	assert_true(front_wait_used(t.tx, &id, &len, 2000));
-	assert_true(wire_got(got, 2000));
+	assert_true(front_wait_used(t.tx, &id, &len, PATIENCE_MS));
+	assert_true(wire_got(got, PATIENCE_MS));
 	assert_memory_equal(got, want, LEN);
 
 	for (unsigned i = 0; i < 60; i++) {
@@ -234,8 +231,8 @@ static void frames_pass(uint8_t tag)
 	front_kick(t.rx);
 	fill(want, tag, host);
 	assert_int_equal(send(t.wire, want, LEN, 0), LEN);
-	/* The host's own stack may speak up first (router solicitations). */
-	while (!found && front_wait_used(t.rx, &id, &len, 2000)) {
+	/* Skip frames of the host's network stack (router solicitations). */
+	while (!found && front_wait_used(t.rx, &id, &len, PATIENCE_MS)) {
 		uint8_t *p = front_ptr(&t.f, BUFFERS + 4096 + id * 2048ul + TAP_HDR_LEN);
 
 		found = len == TAP_HDR_LEN + LEN && memcmp(p, want, LEN) == 0;
@@ -272,7 +269,7 @@ static void sealed_it_moves_frames(void **state)
 {
 	(void)state;
 	begin(true);
-	negotiate(MODERN | BIT(VIRTIO_RING_F_EVENT_IDX) | frame_offered(t.offloads));
+	negotiate(MODERN | BIT64(VIRTIO_RING_F_EVENT_IDX) | frame_offered(t.offloads));
 	it_is_confined(2);
 	frames_pass(1);
 	end();
@@ -331,7 +328,7 @@ int main(void)
 		cmocka_unit_test(a_front_end_may_come_by_path),
 	};
 
-	/* The sanitizer's own system calls are none of netd's. */
+	/* A sanitizer makes system calls that netd's filter forbids. */
 	if (SANITIZED) {
 		puts("1..1\nok 1 - netd_confined # SKIP filters are tested without sanitizers");
 		return 0;

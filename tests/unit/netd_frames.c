@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What netd promises about single frames: which headers pass, what they become,
- * which offloads are offered for which tap, and how fast frames may pass.
+ * netd's handling of single frames: which headers are accepted, how they are changed, which
+ * offloads are offered for which tap, and the rate limit.
  */
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 // clang-format on
 #include <string.h>
 
-#include "netd/netd.h"
+#include "common/options.h"
+#include "netd/options.h"
 
 #define ALL_TUN (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6)
 
@@ -156,13 +158,13 @@ static void segmentation_needs_its_feature(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct virtio_net_hdr_mrg_rxbuf h = tso4();
-		uint64_t with = BIT(VIRTIO_NET_F_CSUM) | BIT(kinds[i].bit);
+		uint64_t with = BIT64(VIRTIO_NET_F_CSUM) | BIT64(kinds[i].bit);
 
 		h.hdr.gso_type = kinds[i].type;
 		if (kinds[i].type == VIRTIO_NET_HDR_GSO_UDP_L4)
 			h.hdr.csum_offset = 6;
 		assert_int_equal(frame_judge_tx(&h, eth, 3000, with, mac), FRAME_OK);
-		assert_int_equal(frame_judge_tx(&h, eth, 3000, frame_offered(ALL_TUN) & ~BIT(kinds[i].bit), mac),
+		assert_int_equal(frame_judge_tx(&h, eth, 3000, frame_offered(ALL_TUN) & ~BIT64(kinds[i].bit), mac),
 				 FRAME_GSO);
 	}
 }
@@ -170,14 +172,14 @@ static void segmentation_needs_its_feature(void **state)
 static void the_guest_gets_only_what_it_took(void **state)
 {
 	struct virtio_net_hdr_mrg_rxbuf h = tso4();
-	uint64_t csum = BIT(VIRTIO_NET_F_GUEST_CSUM);
+	uint64_t csum = BIT64(VIRTIO_NET_F_GUEST_CSUM);
 
 	(void)state;
-	assert_int_equal(frame_judge_rx(&h, 3000, csum | BIT(VIRTIO_NET_F_GUEST_TSO4)), FRAME_OK);
-	assert_int_equal(frame_judge_rx(&h, 3000, csum | BIT(VIRTIO_NET_F_GUEST_TSO6)), FRAME_GSO);
-	assert_int_equal(frame_judge_rx(&h, 3000, BIT(VIRTIO_NET_F_GUEST_TSO4)), FRAME_CSUM);
+	assert_int_equal(frame_judge_rx(&h, 3000, csum | BIT64(VIRTIO_NET_F_GUEST_TSO4)), FRAME_OK);
+	assert_int_equal(frame_judge_rx(&h, 3000, csum | BIT64(VIRTIO_NET_F_GUEST_TSO6)), FRAME_GSO);
+	assert_int_equal(frame_judge_rx(&h, 3000, BIT64(VIRTIO_NET_F_GUEST_TSO4)), FRAME_CSUM);
 	h.hdr.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-	assert_int_equal(frame_judge_rx(&h, 3000, csum | BIT(VIRTIO_NET_F_GUEST_TSO4)), FRAME_GSO);
+	assert_int_equal(frame_judge_rx(&h, 3000, csum | BIT64(VIRTIO_NET_F_GUEST_TSO4)), FRAME_GSO);
 	h = (struct virtio_net_hdr_mrg_rxbuf){ .hdr.flags = VIRTIO_NET_HDR_F_DATA_VALID };
 	assert_int_equal(frame_judge_rx(&h, 60, 0), FRAME_OK);
 	assert_int_equal(h.hdr.flags, 0);
@@ -190,18 +192,18 @@ static void offers_follow_the_tap(void **state)
 	(void)state;
 	assert_int_equal(frame_offered(0), 0);
 	assert_int_equal(frame_offered(ALL_TUN & ~TUN_F_CSUM), 0);
-	assert_true(f & BIT(VIRTIO_NET_F_HOST_USO));
-	assert_false(frame_offered(ALL_TUN & ~TUN_F_USO6) & BIT(VIRTIO_NET_F_HOST_USO));
-	assert_false(frame_offered(TUN_F_CSUM | TUN_F_TSO_ECN) & BIT(VIRTIO_NET_F_HOST_ECN));
+	assert_true(f & BIT64(VIRTIO_NET_F_HOST_USO));
+	assert_false(frame_offered(ALL_TUN & ~TUN_F_USO6) & BIT64(VIRTIO_NET_F_HOST_USO));
+	assert_false(frame_offered(TUN_F_CSUM | TUN_F_TSO_ECN) & BIT64(VIRTIO_NET_F_HOST_ECN));
 	assert_int_equal(frame_tap_offloads(f, ALL_TUN), ALL_TUN);
 	assert_int_equal(frame_tap_offloads(f, TUN_F_CSUM), TUN_F_CSUM);
 	assert_int_equal(frame_tap_offloads(0, ALL_TUN), 0);
 	/* 5.1.3.1 */
-	assert_int_equal(frame_effective(f & ~BIT(VIRTIO_NET_F_CSUM)) & BIT(VIRTIO_NET_F_HOST_TSO4), 0);
-	assert_int_equal(frame_tap_offloads(frame_effective(f & ~BIT(VIRTIO_NET_F_GUEST_CSUM)), ALL_TUN), 0);
+	assert_int_equal(frame_effective(f & ~BIT64(VIRTIO_NET_F_CSUM)) & BIT64(VIRTIO_NET_F_HOST_TSO4), 0);
+	assert_int_equal(frame_tap_offloads(frame_effective(f & ~BIT64(VIRTIO_NET_F_GUEST_CSUM)), ALL_TUN), 0);
 	assert_int_equal(frame_hdr_len(0), LEGACY_HDR_LEN);
-	assert_int_equal(frame_hdr_len(BIT(VIRTIO_NET_F_MRG_RXBUF)), TAP_HDR_LEN);
-	assert_int_equal(frame_hdr_len(BIT(VIRTIO_F_VERSION_1)), TAP_HDR_LEN);
+	assert_int_equal(frame_hdr_len(BIT64(VIRTIO_NET_F_MRG_RXBUF)), TAP_HDR_LEN);
+	assert_int_equal(frame_hdr_len(BIT64(VIRTIO_F_VERSION_1)), TAP_HDR_LEN);
 	assert_int_equal(frame_rx_max(f, 1500), FRAME_MAX);
 	assert_int_equal(frame_rx_max(0, 0), 1518);
 	assert_int_equal(frame_rx_max(0, 65535), FRAME_MAX);
@@ -234,7 +236,7 @@ static void buckets_hold_the_rate(void **state)
 	assert_false(bucket_open(&b, 500));
 }
 
-static char err[LOG_LINE_MAX]; /* of the last parse() */
+static const char *err; /* of the last parse() */
 
 static int parse(struct netd_options *o, const char *args[], int n)
 {
@@ -242,7 +244,7 @@ static int parse(struct netd_options *o, const char *args[], int n)
 
 	for (int i = 0; i < n; i++)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
-	return netd_parse(n + 1, argv, o, err, sizeof(err));
+	return netd_parse(n + 1, argv, o, &err);
 }
 #define PARSE(o, ...) parse(o, (const char *[]){ __VA_ARGS__ }, (int)ARRAY_SIZE(((const char *[]){ __VA_ARGS__ })))
 
@@ -260,9 +262,19 @@ static void options_are_checked_whole(void **state)
 	assert_int_equal(o.tap_fd, 8);
 	assert_true(o.allow_unsealed);
 	assert_int_equal(PARSE(&o, "--tap-fd=8", "--fd"), -1);
-	assert_string_equal(err, "--fd: bad value");
+	assert_string_equal(err, "--fd: a value is missing: --fd=FDNUM");
 	assert_int_equal(PARSE(&o, "--fdx=8"), -1);
-	assert_string_equal(err, "--fdx=8: unknown option (see --help)");
+	assert_string_equal(err, "--fdx=8: there is no such option (did you mean --fd?)");
+	/* An error message always contains the reason. */
+	assert_int_equal(PARSE(&o, "--mac=53:54:00:01:02:03"), -1);
+	assert_string_equal(
+		err,
+		"--mac=53:54:00:01:02:03: is a multicast address; a NIC's own address has an even first byte, like 02:11:22:33:44:55");
+	assert_int_equal(PARSE(&o, "--tap=t0", "--tap=t1"), -1);
+	assert_string_equal(err, "--tap=t1: given twice; give it once");
+	assert_int_equal(PARSE(&o, "--fd=7", "--tap=t0", "--bandwidth=20M", "--rate=2k"), 0);
+	assert_int_equal(o.net.rate_bytes, 20 << 20);
+	assert_int_equal(o.net.rate_packets, 2048);
 	assert_int_equal(PARSE(&o, "--fd=7", "--tap-fd=8"), 0);
 	assert_false(o.net.spoof_check);
 	assert_int_equal(PARSE(&o, "--fd=7", "--socket-path=/s", "--tap=t0"), -1);
@@ -271,7 +283,9 @@ static void options_are_checked_whole(void **state)
 	assert_int_equal(PARSE(&o, "--fd=7", "--tap=t0", "--tap-fd=3"), -1);
 	assert_int_equal(PARSE(&o, "--fd=7", "--tap-fd=3", "--queue-pairs=2"), -1);
 	assert_int_equal(PARSE(&o, "--fd=7", "--tap=t0", "--spoof-check=on"), -1);
+	assert_int_equal(PARSE(&o, "--fd=7", "--tap=t0", "--spoof-check=off"), 0);
 	assert_int_equal(PARSE(&o, "--print-capabilities"), 0);
+	assert_int_equal(o.act, OPT_CAPABILITIES);
 	static const char *const bad[] = {
 		"--mac=52:54:00:01:02",
 		"--mac=52:54:00:01:02:03:04",

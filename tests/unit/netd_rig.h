@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For the tests of netd's queues: netd's device code and the common loop run in
- * a child process, the test is front-end, driver and supervisor, and a pair of
- * packet sockets stands in for each tap. Included by one test program at a time.
+ * For the tests of netd's queues: netd's device code and the common loop run in a child
+ * process; the test acts as front-end, driver and supervisor; a socket pair replaces each
+ * tap.
  */
 #ifndef TESTS_UNIT_NETD_RIG_H
 #define TESTS_UNIT_NETD_RIG_H
@@ -12,11 +12,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
+#include "netd/device.h"
+#include "netd/tap.h"
 // clang-format on
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,9 +32,9 @@
 #define MEM	 (32u << 20)
 #define BUFFERS	 0x100000u /* where frames and receive buffers lie */
 #define HDR	 TAP_HDR_LEN
-#define MODERN	 (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHU_F_PROTOCOL_FEATURES))
+#define MODERN	 (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHU_F_PROTOCOL_FEATURES))
 #define OFFLOADS (frame_offered(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
-#define PROTOCOL (BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_CONFIG) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT(VHU_PF_MQ))
+#define PROTOCOL (BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIG) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT64(VHU_PF_MQ))
 
 static const uint8_t mac[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
 
@@ -41,6 +46,16 @@ struct rig {
 	struct front_queue *rx, *tx;
 };
 static struct rig rig;
+/* The functions that the child's loop calls; a test may wrap them. */
+static const struct backend_ops *rig_ops = &netd_ops;
+/* Where the child's warnings go; -1: its errors go to standard error. */
+static int rig_log = -1;
+/* The file of a capture, 200 or higher; -1: none. */
+static int rig_capture = -1;
+/* SOCK_STREAM: what stands in for the tap is passt. */
+static int rig_tap_type = SOCK_SEQPACKET;
+/* RLIMIT_FSIZE of the child; NULL: as here. */
+static const struct rlimit *rig_file_limit;
 
 static inline struct net_config base_config(void)
 {
@@ -60,26 +75,35 @@ static inline NORETURN void child(const struct net_config *c, int front, int ctl
 	static struct backend be;
 	static struct netd netd;
 	struct backend_config bc = {
-		.ops = &netd_ops, .device = &netd, .device_name = "net0", .max_queues = 2u * c->queue_pairs
+		.ops = rig_ops, .device = &netd, .device_name = "net0", .max_queues = 2u * c->queue_pairs
 	};
 
-	log_to_fd(2, "net0", LOG_ERROR);
+	log_to_fd(2, "net0", rig_log < 0 ? LOG_ERROR : LOG_WARN);
+	if (rig_log >= 0 && dup2(rig_log, 2) < 0)
+		_exit(89);
 	if (dup2(front, HFD_FRONT) < 0 || dup2(ctl, HFD_CTL) < 0)
 		_exit(90);
 	for (int i = 0; i < c->queue_pairs; i++)
 		if (dup2(tap[i], HFD_TAP0 + i) < 0)
 			_exit(91);
+	if (rig_capture >= 0 && dup2(rig_capture, HFD_CAPTURE) < 0)
+		_exit(94);
+	if (rig_file_limit && setrlimit(RLIMIT_FSIZE, rig_file_limit) != 0)
+		_exit(95);
 	/* The test's ends too: the child must see them close. */
 	close_range(128, ~0u, 0);
 	if ((c->rate_packets || c->rate_bytes) && rate_timer_open() != 0)
 		_exit(92);
 	bc.features = netd_init(&netd, c);
+	bc.tick_ms = c->ra.on ? c->ra.interval_ms : 0;
 	if (backend_prepare(&be, &bc) != 0 || netd_watch(&netd, &be) != 0)
 		_exit(93);
+	if (c->capture_max && capture_begin(&netd.capture, "net0", c->capture_max) != 0)
+		_exit(96);
 	_exit(backend_run(&be));
 }
 
-/* High enough to be out of the table's way in the child. */
+/* Make a socket pair above the numbers of the child's table. */
 static inline void pair(int type, int fd[2])
 {
 	int low[2];
@@ -100,7 +124,7 @@ static inline void begin_with(const struct net_config *c, uint64_t features)
 	pair(SOCK_STREAM, front);
 	pair(SOCK_SEQPACKET, ctl);
 	for (int i = 0; i < 2; i++) {
-		pair(SOCK_SEQPACKET, tap[i]);
+		pair(rig_tap_type, tap[i]);
 		taps[i] = tap[i][1];
 		rig.tap[i] = tap[i][0];
 		assert_int_equal(fcntl(taps[i], F_SETFL, O_NONBLOCK), 0);
@@ -155,13 +179,13 @@ static inline struct stats stats(void)
 	return m.stats;
 }
 
-/* The next fault that the supervisor hears of; FAULT_NONE if there is none soon. */
+/* The next fault that the supervisor hears of; FAULT_NONE if there is none. */
 static inline enum guest_fault next_fault(void)
 {
 	struct pollfd p = { .fd = rig.ctl, .events = POLLIN };
 	struct ctl_msg m;
 
-	if (poll(&p, 1, 1000) != 1)
+	if (poll(&p, 1, PATIENCE_MS) != 1)
 		return FAULT_NONE;
 	assert_true(recv(rig.ctl, &m, sizeof(m), 0) == (ssize_t)sizeof(m));
 	return m.type == CTL_FAULT ? (enum guest_fault)m.value : FAULT_NONE;
@@ -231,21 +255,36 @@ static inline void expect_frame(const uint8_t *got, size_t len, uint32_t tag)
 	assert_memory_equal(got, want, len);
 }
 
-/* After a fault the queue is dead, the other one lives, and a restart heals. */
+/* Check that a frame of @len bytes, sent behind a header of @header bytes, comes out of the first tap as it was. */
+static inline void frame_passes(size_t header, size_t len, uint32_t tag)
+{
+	static uint8_t got[HDR + FRAME_MAX];
+
+	memset(at(BUFFERS), 0, header);
+	put_frame(at(BUFFERS + header), len, tag);
+	assert_true(send_frame(header, len));
+	assert_int_equal(tap_got(0, got, sizeof(got), PATIENCE_MS), HDR + len);
+	expect_frame(got + HDR, len, tag);
+}
+
+/* Begin with two queue pairs, of which only the first is started. */
+static inline void begin_two_pairs(void)
+{
+	struct net_config c = base_config();
+
+	c.queue_pairs = 2;
+	begin_with(&c, MODERN | BIT64(VIRTIO_NET_F_MQ));
+}
+
+/* Check that after a fault queue @q is stopped, the other queue works, and a restart repairs @q. */
 static inline void heals(struct front_queue *q)
 {
-	uint8_t got[2048];
-
 	assert_int_equal(stats().faults, 1);
-	assert_true(front_wait_err(q, 1000));
+	assert_true(front_wait_err(q, PATIENCE_MS));
 	assert_true(front_queue_stop(q) >= 0);
 	q = front_queue(&rig.f, q->index, 256, q->gpa);
 	assert_true(front_queue_start(q));
-	memset(at(BUFFERS), 0, HDR);
-	put_frame(at(BUFFERS + HDR), 60, 77);
-	assert_true(send_frame(HDR, 60));
-	assert_int_equal(tap_got(0, got, sizeof(got), 1000), HDR + 60);
-	expect_frame(got + HDR, 60, 77);
+	frame_passes(HDR, 60, 77);
 	assert_int_equal(stats().faults, 1);
 }
 

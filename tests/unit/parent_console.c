@@ -1,32 +1,33 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's console: three ^C, the panic line, and buffers that keep every
- * byte in order and never take more than they have room for.
+ * The guest's console: the escape key, the line of a panic, and buffers that keep all bytes in
+ * order and never accept more than fits.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "parent/console.h"
+#include <cmocka.h>
 
-static bool type(struct ctrl_c *c, const char *keys, uint64_t at)
+#include "parent/terminal/console.h"
+
+static bool type(struct escape *e, const char *keys, uint64_t at)
 {
-	return ctrl_c_feed(c, (const uint8_t *)keys, strlen(keys), at);
+	return escape_feed(e, ESCAPE_DEFAULT, (const uint8_t *)keys, strlen(keys), at);
 }
 
 static void three_within_a_second_leave(void **state)
 {
-	struct ctrl_c c = { 0 };
+	struct escape c = { 0 };
 
 	(void)state;
 	assert_true(type(&c, "\003\003\003", 5));
-	c = (struct ctrl_c){ 0 };
+	c = (struct escape){ 0 };
 	assert_false(type(&c, "\003", 1000));
 	assert_false(type(&c, "\003", 1500));
 	assert_true(type(&c, "\003", 2000));
@@ -34,12 +35,12 @@ static void three_within_a_second_leave(void **state)
 
 static void slower_ones_do_not(void **state)
 {
-	struct ctrl_c c = { 0 };
+	struct escape c = { 0 };
 
 	(void)state;
 	for (uint64_t t = 0; t < 20000; t += 501)
 		assert_false(type(&c, "\003", t));
-	c = (struct ctrl_c){ 0 };
+	c = (struct escape){ 0 };
 	assert_false(type(&c, "\003", 0));
 	assert_false(type(&c, "\003", 900));
 	assert_false(type(&c, "\003", 1001)); /* the first is too old by now */
@@ -48,13 +49,29 @@ static void slower_ones_do_not(void **state)
 
 static void other_keys_between_start_over(void **state)
 {
-	struct ctrl_c c = { 0 };
+	struct escape c = { 0 };
 
 	(void)state;
 	assert_false(type(&c, "\003\003x\003\003", 0));
 	assert_true(type(&c, "\003", 0));
-	c = (struct ctrl_c){ 0 };
+	c = (struct escape){ 0 };
 	assert_false(type(&c, "abc\003\003\r\003", 0));
+}
+
+static void another_key_or_none(void **state)
+{
+	static const uint8_t keys[] = { 3, 3, 3, 3 }, own[] = { 29, 29, 29 };
+	struct escape e = { 0 };
+
+	(void)state;
+	assert_false(escape_feed(&e, 29, keys, sizeof(keys), 5));
+	assert_true(escape_feed(&e, 29, own, sizeof(own), 5));
+	e = (struct escape){ 0 };
+	for (unsigned byte = 0; byte < 256; byte++) {
+		const uint8_t three[] = { (uint8_t)byte, (uint8_t)byte, (uint8_t)byte };
+
+		assert_false(escape_feed(&e, ESCAPE_OFF, three, sizeof(three), 5));
+	}
 }
 
 static bool panics(const char *text)
@@ -79,9 +96,10 @@ static void panic_lines_are_found(void **state)
 		panic_feed(&p, (const uint8_t *)s, 1);
 	assert_true(p.seen);
 	assert_string_equal(p.text, "VFS: Unable to mount? root");
-	/* The first counts. */
+	/* The last one counts: the first may be a program's, hours before. */
 	panic_feed(&p, (const uint8_t *)"Kernel panic - not syncing: two\n", 32);
-	assert_string_equal(p.text, "VFS: Unable to mount? root");
+	assert_string_equal(p.text, "two");
+	assert_int_equal(p.count, 2);
 }
 
 static void other_lines_are_not_panics(void **state)
@@ -165,7 +183,7 @@ static void full_and_gone_takers(void **state)
 	assert_int_equal(outbuf_put(&o, data, 1), 0);
 	assert_false(o.gone);
 	assert_int_equal(o.dropped, 0);
-	/* Nobody there: everything is dropped, and the giver is never held up. */
+	/* Without a descriptor everything is dropped, and the writer is not blocked. */
 	assert_false(outbuf_write(&o, -1, SIZE_MAX));
 	assert_true(o.gone);
 	assert_int_equal(o.error, 0);
@@ -173,7 +191,7 @@ static void full_and_gone_takers(void **state)
 	assert_int_equal(o.len, 0);
 	close(fd[0]);
 	close(fd[1]);
-	/* One that takes nothing any more: why, and how much it did not get. */
+	/* A descriptor that fails: the buffer records the error and the number of lost bytes. */
 	fd[0] = open("/dev/full", O_WRONLY);
 	o = (struct outbuf){ .buf = room, .size = sizeof(room) };
 	outbuf_put(&o, data, 10);
@@ -188,10 +206,11 @@ static void full_and_gone_takers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(three_within_a_second_leave),	    cmocka_unit_test(slower_ones_do_not),
-		cmocka_unit_test(other_keys_between_start_over),    cmocka_unit_test(panic_lines_are_found),
-		cmocka_unit_test(other_lines_are_not_panics),	    cmocka_unit_test(endless_lines_are_survived),
-		cmocka_unit_test(buffers_keep_every_byte_in_order), cmocka_unit_test(full_and_gone_takers),
+		cmocka_unit_test(three_within_a_second_leave),	 cmocka_unit_test(slower_ones_do_not),
+		cmocka_unit_test(other_keys_between_start_over), cmocka_unit_test(another_key_or_none),
+		cmocka_unit_test(panic_lines_are_found),	 cmocka_unit_test(other_lines_are_not_panics),
+		cmocka_unit_test(endless_lines_are_survived),	 cmocka_unit_test(buffers_keep_every_byte_in_order),
+		cmocka_unit_test(full_and_gone_takers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

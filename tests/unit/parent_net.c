@@ -1,13 +1,8 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Taps and bridges, in a network namespace of this test's own (root): what is
- * made, what is read back, what is gone at the end, and what is said when it
- * cannot be made.
+ * Taps and bridges in a network namespace of this test: how they are created and set up, that
+ * they disappear at the end, and the messages if they cannot be created. Needs root.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +10,9 @@
 #include <linux/if_tun.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +23,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "parent/setup.h"
+#include <cmocka.h>
+
+#include "parent/setup/link.h"
+#include "parent/setup/mac.h"
+#include "parent/setup/net.h"
+#include "parent/setup/setup.h"
 #include "tests/unit/said.h"
 
 static struct net_host host;
@@ -35,7 +38,7 @@ static int open_nic(const struct net_option *o)
 	int result;
 
 	said_begin();
-	result = net_open(o, &host);
+	result = net_open(o, &host, false);
 	link_done();
 	said_end();
 	return result;
@@ -130,9 +133,9 @@ static void bridges_are_joined_with_their_mtu(void **state)
 
 	(void)state;
 	memcpy(o.ifname, "nobridge", 9);
-	refused(&o, "nobridge: there is no such bridge; make it with ip link add nobridge type bridge");
+	refused(&o, "nobridge: there is no such bridge; create it with ip link add nobridge type bridge");
 	memcpy(o.ifname, "lo", 3);
-	refused(&o, "lo is no bridge");
+	refused(&o, "lo is not a bridge");
 	assert_int_equal(system("ip link add br9 mtu 1400 type bridge && ip link set br9 up"), 0);
 	memcpy(o.ifname, "br9", 4);
 	if (open_nic(&o) != 0)
@@ -181,15 +184,15 @@ static void existing_taps_are_taken_and_left(void **state)
 
 	(void)state;
 	memcpy(o.ifname, "tap99", 6);
-	refused(&o, "tap99: there is no such interface; make it with ip tuntap add");
+	refused(&o, "tap99: there is no such interface; create it with ip tuntap add");
 	assert_int_equal(system("ip tuntap add dev tap99 mode tap && ip link set tap99 mtu 1234"), 0);
 	assert_int_equal(open_nic(&o), 0);
 	assert_int_equal(host.config.mtu, 1234);
 	first = host;
-	refused(&o, "another program has this tap");
+	refused(&o, "another program is using this tap");
 	net_close(&first);
 	o.queues = 2;
-	refused(&o, "was made without several queues");
+	refused(&o, "was created without several queues");
 	assert_int_equal(ask("tap99", SIOCGIFFLAGS, &ifr), 0);
 	assert_int_equal(system("ip tuntap del dev tap99 mode tap"), 0);
 }
@@ -203,7 +206,7 @@ static void given_descriptors_are_judged(void **state)
 	o.fd = 999;
 	refused(&o, "--net=fd=999: no such descriptor is open");
 	o.fd = open("/dev/null", O_RDWR);
-	refused(&o, "this descriptor is no tap");
+	refused(&o, "this descriptor is not a tap");
 	close(o.fd);
 	o.fd = open("/dev/net/tun", O_RDWR);
 	assert_int_equal(ioctl(o.fd, TUNSETIFF, &ifr), 0);
@@ -230,11 +233,52 @@ static void without_privilege_the_way_out_is_named(void **state)
 	if (pid == 0) {
 		if (setgid(65534) || setuid(65534))
 			_exit(2);
+		if (access("/dev/net/tun", R_OK | W_OK) < 0)
+			_exit(open_nic(&o) != -1 || !strstr(said, "cannot open /dev/net/tun: Permission denied"));
 		_exit(open_nic(&o) != -1 || !strstr(said, "CAP_NET_ADMIN is missing") ||
 		      !strstr(said, "--net=tap=NAME"));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+}
+
+/* The tap gets the requested name; an existing interface of that name is left alone. */
+static void a_named_tap_is_made_and_never_taken_over(void **state)
+{
+	static const uint8_t mac[] = { 2, 0, 0, 0, 0, 9 };
+	struct net_option o = nic(NET_TUNNET_IP);
+	struct net_host first;
+	struct ifreq ifr;
+
+	(void)state;
+	o.ip.s_addr = htonl(0x0a630401);
+	o.queues = 2;
+	o.mac_from_name = true;
+	memcpy(o.mac, mac, ETH_ALEN);
+	memcpy(o.tap, "tap-web-0", 10);
+	assert_int_equal(open_nic(&o), 0);
+	assert_string_equal(said, "");
+	assert_string_equal(host.ifname, "tap-web-0");
+	assert_memory_equal(host.config.mac, mac, ETH_ALEN);
+	first = host;
+	/* A second guest of that name: it would have the first one's address too. */
+	o.ip.s_addr = htonl(0x0a630501);
+	assert_int_equal(open_nic(&o), 0);
+	said_one_line("there is an interface tap-web-0 already");
+	assert_string_not_equal(host.ifname, "tap-web-0");
+	assert_memory_not_equal(host.config.mac, mac, ETH_ALEN);
+	net_close(&host);
+	net_close(&first);
+	/* A user's own persistent tap would survive the guest, with our address on it. */
+	assert_int_equal(system("ip tuntap add dev tap-web-0 mode tap multi_queue"), 0);
+	o.have_mac = true;
+	o.mac_from_name = false;
+	assert_int_equal(open_nic(&o), 0);
+	assert_string_not_equal(host.ifname, "tap-web-0");
+	assert_memory_equal(host.config.mac, mac, ETH_ALEN);
+	assert_int_equal(ask("tap-web-0", SIOCGIFADDR, &ifr), -1);
+	net_close(&host);
+	assert_int_equal(system("ip tuntap del dev tap-web-0 mode tap multi_queue"), 0);
 }
 
 /* As on hosts before 3.17, and (EAGAIN) on those that have just started. */
@@ -251,7 +295,7 @@ static int without_getrandom(int error)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
 		return 1;
-	if (random_mac(mac[0]) < 0 || random_mac(mac[1]) < 0)
+	if (mac_random(mac[0]) < 0 || mac_random(mac[1]) < 0)
 		return 2;
 	if ((mac[0][0] & 3) != 2 || (mac[1][0] & 3) != 2 || !memcmp(mac[0], mac[1], ETH_ALEN))
 		return 3;
@@ -294,6 +338,7 @@ int main(void)
 		cmocka_unit_test(settings_are_passed_on),
 		cmocka_unit_test(existing_taps_are_taken_and_left),
 		cmocka_unit_test(given_descriptors_are_judged),
+		cmocka_unit_test(a_named_tap_is_made_and_never_taken_over),
 		cmocka_unit_test(an_address_is_random_on_every_host),
 		cmocka_unit_test(without_privilege_the_way_out_is_named),
 	};

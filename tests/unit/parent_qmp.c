@@ -1,16 +1,17 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The scanner of QMP lines: finds the events that it must, is not fooled by
- * their names in other places, and takes any bytes.
+ * The scanner of QMP lines: it finds the known events, ignores their names in other places,
+ * and accepts any bytes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "parent/qmp.h"
+#include <cmocka.h>
+
+#include "parent/supervise/qmp.h"
 
 static struct qmp q;
 
@@ -48,9 +49,24 @@ static void finds_the_events(void **state)
 		{ "{\"event\": \"SHUTDOWN\"}\n", QMP_HOST_END },
 		{ "{\"data\":{\"reason\":\"guest-reset\"},\"event\":\"SHUTDOWN\"}\n", QMP_GUEST_RESET },
 		{ "{\"event\": \"GUEST_PANICKED\", \"data\": {\"action\": \"pause\"}}\r\n", QMP_GUEST_PANIC },
+		{ "{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": true, \"id\": \"hvc0\"}}\r\n",
+		  QMP_CONSOLE_OPEN },
+		{ "{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": false, \"id\": \"hvc0\"}}\r\n", QMP_NOTHING },
+		{ "{\"open\": true, \"event\": \"VSERPORT_CHANGE\", \"data\": {\"id\": \"true\"}}\r\n", QMP_NOTHING },
 		{ "{\"return\": {}}\r\n", QMP_NOTHING },
 		{ "{\"event\": \"RESET\", \"data\": {\"reason\": \"guest-reset\"}}\r\n", QMP_NOTHING },
-		{ "{\"event\": \"STOP\"}\r\n", QMP_NOTHING },
+		{ "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"STOP\"}\r\n", QMP_STOPPED },
+		{ "{\"event\": \"RESUME\"}\r\n", QMP_NOTHING },
+		{ "{\"return\": {}, \"id\": \"break\"}\r\n", QMP_BREAK_SENT },
+		{ "{\"id\": \"break\", \"return\": {}}\r\n", QMP_BREAK_SENT },
+		{ "{\"id\": \"break\", \"error\": {\"class\": \"GenericError\", \"desc\": \"return\"}}\r\n",
+		  QMP_BREAK_FAILED },
+		{ "{\"return\": {}, \"id\": \"broken\"}\r\n", QMP_NOTHING },
+		{ "{\"return\": {}, \"id\": \"nmi\"}\r\n", QMP_NMI_SENT },
+		{ "{\"id\": \"nmi\", \"error\": {\"class\": \"GenericError\", \"desc\": \"return\"}}\r\n",
+		  QMP_NMI_FAILED },
+		{ "{\"id\": \"nmi\"}\r\n", QMP_NOTHING },
+		{ "{\"id\": \"break\"}\r\n", QMP_NOTHING },
 	};
 
 	(void)state;
@@ -65,6 +81,9 @@ static void is_not_fooled(void **state)
 		"{\"error\": {\"event\": \"SHUTDOWN\", \"reason\": \"guest-reset\"}}\n",
 		"{\"return\": \"{\\\"event\\\": \\\"SHUTDOWN\\\"}\"}\n",
 		"{\"x\": [\"event\", \"SHUTDOWN\"]}\n",
+		"{\"error\": {\"event\": \"STOP\"}}\n",
+		"{\"x\": {\"return\": {}, \"id\": \"break\"}}\n",
+		"{\"x\": {\"return\": {}, \"id\": \"nmi\"}}\n",
 		"\"event\": \"SHUTDOWN\"\n",
 		"{\"event\": \"SHUTDOWN\"\n", /* cut off */
 		"{\"event\": \"SHUTDOWN\n",

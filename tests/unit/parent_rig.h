@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the tests of rooms and spawners share: a room for the test role
- * (tests/host/spawn_role.c), starting it, asking it, ending it.
+ * Shared by the tests of rooms and spawners: makes a room for the test role
+ * (tests/host/spawn_role.c), starts the role, sends it commands, and ends it.
  */
 #ifndef TESTS_UNIT_PARENT_RIG_H
 #define TESTS_UNIT_PARENT_RIG_H
@@ -26,7 +26,7 @@
 
 #include <cmocka.h>
 
-#include "parent/spawn.h"
+#include "parent/room/spawn.h"
 
 #define ROLE_UID 54321
 #define ROLE_GID 54322
@@ -64,7 +64,7 @@ static inline int wait_message(struct spawner *s, struct spawn_msg *m)
 {
 	struct pollfd p = { .fd = s->sock, .events = POLLIN };
 
-	if (poll(&p, 1, 10000) != 1)
+	if (poll(&p, 1, 60000) != 1)
 		return 0;
 	return spawner_recv(s, m);
 }
@@ -75,7 +75,7 @@ static inline long ask(int ctl, char command)
 	long value = -1;
 
 	assert_int_equal(send(ctl, &command, 1, MSG_NOSIGNAL), 1);
-	if (poll(&p, 1, 10000) != 1 || recv(ctl, &value, sizeof(value), 0) != sizeof(value))
+	if (poll(&p, 1, 60000) != 1 || recv(ctl, &value, sizeof(value), 0) != sizeof(value))
 		return -12345;
 	return value;
 }
@@ -96,7 +96,8 @@ static inline pid_t child_of(pid_t pid)
 	return child;
 }
 
-static inline void start_in(struct running *r, const struct role_fds *more)
+/* @threads 0: the role may make none, and no process. */
+static inline void start_with(struct running *r, const struct role_fds *more, uint32_t threads)
 {
 	struct role_fds f = { 0 };
 	struct spawn_msg m;
@@ -106,7 +107,7 @@ static inline void start_in(struct running *r, const struct role_fds *more)
 		f = *more;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	role_fds_add(&f, pair[1], HFD_CTL);
-	assert_int_equal(spawner_start_role(&r->s, &f, HFD_LIMIT, 0, 4096, 0), 0);
+	assert_int_equal(spawner_start_role(&r->s, &f, HFD_LIMIT, threads, 4096, 0), 0);
 	close(pair[1]);
 	r->ctl = pair[0];
 	assert_int_equal(wait_message(&r->s, &m), 1);
@@ -114,6 +115,16 @@ static inline void start_in(struct running *r, const struct role_fds *more)
 	assert_int_equal(ask(r->ctl, 'h'), 0);
 	r->role = child_of(r->s.pid);
 	assert_true(r->role > 0);
+}
+
+static inline void start_in(struct running *r, const struct role_fds *more)
+{
+	start_with(r, more, 0);
+}
+
+static inline int spawner_create(struct spawner *s, const struct room *r)
+{
+	return spawner_begin(s, r) < 0 ? -1 : spawner_finish(s);
 }
 
 static inline void start(struct running *r)
@@ -133,7 +144,7 @@ static inline void stop(struct running *r)
 
 static inline bool gone(pid_t pid)
 {
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 6000; i++) {
 		if (kill(pid, 0) < 0 && errno == ESRCH)
 			return true;
 		usleep(10000);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a room promises: ids, capabilities, namespaces, an empty root, limits; for
- * root and for an ordinary user.
+ * The room of a role: user IDs, capabilities, namespaces, an empty root directory, limits;
+ * started by root and by an ordinary user.
  */
-#include "parent_rig.h"
+#include "tests/unit/parent_rig.h"
 
 static void status_field(pid_t pid, const char *field, char *value, size_t size)
 {
@@ -136,9 +136,50 @@ static void test_limits(void **state)
 	start(&r);
 	expect_limit(r.role, "Max open files", HFD_LIMIT);
 	expect_limit(r.role, "Max processes", 0);
-	expect_limit(r.role, "Max core file size", 0);
+	expect_limit(r.role, "Max core file size", 1);
 	expect_limit(r.role, "Max file size", 4096);
 	stop(&r);
+}
+
+/*
+ * Another process of the same user cannot inspect a role, even while the role waits for its configuration:
+ * the /proc files of a process that is not dumpable belong to root.
+ */
+static void test_not_dumpable_from_the_start(void **state)
+{
+	static const char *const program[] = { "vcpu", "netd", "blkd" };
+	struct room room = a_room();
+
+	(void)state;
+	need_root();
+	for (unsigned i = 0; i < 3; i++) {
+		struct running r = { .ctl = -1 };
+		struct role_fds f = { 0 };
+		struct stat st = { .st_uid = ROLE_UID };
+		char path[700];
+		struct spawn_msg m;
+		int pair[2];
+
+		snprintf(path, sizeof(path), "%s/../../bin/lguest-sep-%s", folder, program[i]);
+		room.exe = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(room.exe >= 0);
+		assert_int_equal(spawner_create(&r.s, &room), 0);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		role_fds_add(&f, pair[1], HFD_CTL);
+		assert_int_equal(spawner_start_role(&r.s, &f, HFD_LIMIT, 0, 0, 0), 0);
+		assert_int_equal(wait_message(&r.s, &m), 1);
+		assert_int_equal(m.type, SPAWN_STARTED);
+		snprintf(path, sizeof(path), "/proc/%d/fd", child_of(r.s.pid));
+		for (unsigned k = 0; k < 6000 && st.st_uid == ROLE_UID; k++) {
+			assert_int_equal(stat(path, &st), 0);
+			usleep(10000);
+		}
+		assert_int_equal(st.st_uid, 0);
+		close(pair[0]);
+		close(pair[1]);
+		close(room.exe);
+		spawner_destroy(&r.s);
+	}
 }
 
 static void test_listening_sockets(void **state)
@@ -172,7 +213,7 @@ static void test_listening_sockets(void **state)
 	stop(&r);
 }
 
-/* QEMU's room shows a few folders of the host, and none of it can be written to or gain anything. */
+/* QEMU's room shows a few directories of the host, and none of it can be written to or gain anything. */
 static void test_qemu_room(void **state)
 {
 	struct room room = a_room();
@@ -183,7 +224,7 @@ static void test_qemu_room(void **state)
 
 	(void)state;
 	need_root();
-	room.qemu = true;
+	room.qemu = machine_get(MACHINE_X86_64);
 	assert_int_equal(spawner_create(&r.s, &room), 0);
 	assert_int_equal(r.s.missing, 0);
 	start_in(&r, NULL);
@@ -276,6 +317,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_not_dumpable_from_the_start),
 		cmocka_unit_test(test_listening_sockets),
 		cmocka_unit_test(test_qemu_room),
 		cmocka_unit_test(test_unprivileged),

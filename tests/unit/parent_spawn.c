@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a spawner promises: its role's descriptors, the report of the role's end,
- * and that nothing outlives the supervisor.
+ * The spawner: it places the role's descriptors, reports the role's end, and nothing outlives
+ * the supervisor.
  */
-#include "parent_rig.h"
+#include "parent/room/confine.h"
+#include "tests/unit/parent_rig.h"
 
 static unsigned long open_fds(pid_t pid)
 {
@@ -95,7 +96,194 @@ static void test_ends(void **state)
 	close(r.ctl);
 	start_in(&r, NULL);
 	assert_int_equal(spawner_kill_role(&r.s), 0);
-	expect_end(&r, "killed by signal 9 (Killed)");
+	expect_end(&r, "killed by signal 9 (Killed), by a user or because the host is out of memory (see dmesg)");
+	stop(&r);
+}
+
+/* The state letters of all threads of @pid, and its processor time in ticks. */
+static unsigned long threads_of(pid_t pid, char *states, size_t size)
+{
+	char path[64], text[512];
+	unsigned long user, kernel, sum = 0;
+	struct dirent *e;
+	size_t n = 0;
+	DIR *d;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d)) && n < size - 1) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/stat", pid, e->d_name);
+		f = fopen(path, "re");
+		assert_non_null(f);
+		assert_non_null(fgets(text, sizeof(text), f));
+		fclose(f);
+		assert_int_equal(sscanf(strrchr(text, ')'), ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+					&states[n], &user, &kernel),
+				 3);
+		sum += user + kernel;
+		n++;
+	}
+	closedir(d);
+	states[n] = '\0';
+	return sum;
+}
+
+static void pause_it(struct running *r, uint32_t number)
+{
+	struct spawn_msg m;
+
+	assert_int_equal(spawner_pause_role(&r->s, number), 0);
+	do
+		assert_int_equal(wait_message(&r->s, &m), 1);
+	while (m.type == SPAWN_PAUSED && m.value + 1 == number);
+	assert_int_equal(m.type, SPAWN_PAUSED);
+	assert_int_equal(m.value, number);
+}
+
+/* Wait until each of @n threads is in one of the states @want. */
+static void wait_states(const struct running *r, size_t n, const char *want)
+{
+	char states[8] = "";
+
+	for (unsigned i = 0; i < 6000 && (strlen(states) != n || strspn(states, want) != n); i++) {
+		(void)threads_of(r->role, states, sizeof(states));
+		usleep(i ? 10000 : 0);
+	}
+	assert_int_equal(strlen(states), n);
+	assert_int_equal(strspn(states, want), n);
+}
+
+/* A thread that waits for a processor has its SIGSTOP, and stops as soon as it gets one. */
+static void expect_stopped(const struct running *r)
+{
+	wait_states(r, 4, "Tt");
+}
+
+/* Three threads that never sleep, and one that waits for commands. */
+static void test_pause(void **state)
+{
+	struct room room = a_room();
+	struct running r = { .ctl = -1 };
+	unsigned long before;
+	char states[8];
+
+	(void)state;
+	need_root();
+	assert_int_equal(spawner_create(&r.s, &room), 0);
+	start_with(&r, NULL, 4);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(ask(r.ctl, 't'), 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		pause_it(&r, 2 * i);
+		expect_stopped(&r);
+		assert_int_equal(spawner_resume_role(&r.s), 0);
+		/* One that is resumed at once: its answer may come or not. */
+		if (i % 3 == 0) {
+			assert_int_equal(spawner_pause_role(&r.s, 2 * i + 1), 0);
+			assert_int_equal(spawner_resume_role(&r.s), 0);
+		}
+		if (i % 10 == 0)
+			assert_int_equal(ask(r.ctl, 'h'), 0);
+	}
+	pause_it(&r, 1000);
+	expect_stopped(&r);
+	before = threads_of(r.role, states, sizeof(states));
+	assert_int_equal(send(r.ctl, "h", 1, 0), 1);
+	sleep(1);
+	assert_int_equal(threads_of(r.role, states, sizeof(states)), before);
+	assert_int_equal(recv(r.ctl, states, sizeof(states), MSG_DONTWAIT), -1);
+	assert_int_equal(spawner_kill_role(&r.s), 0);
+	expect_end(&r, "killed by signal 9 (Killed), by a user or because the host is out of memory (see dmesg)");
+	close(r.ctl);
+	start_in(&r, NULL);
+	assert_int_equal(ask(r.ctl, 'h'), 0);
+	pause_it(&r, 1001);
+	stop(&r);
+}
+
+/* A pause does not wait for a thread that cannot stop now; that thread does not return to its program all the same. */
+static void test_pause_in_a_call(void **state)
+{
+	struct room room = a_room();
+	struct running r = { .ctl = -1 };
+	struct pollfd p = { .events = POLLIN };
+	char states[8];
+	long value = 0;
+
+	(void)state;
+	need_root();
+	assert_int_equal(spawner_create(&r.s, &room), 0);
+	start_with(&r, NULL, 2);
+	assert_int_equal(ask(r.ctl, 'w'), 0);
+	for (unsigned i = 0; i < 6000; i++) {
+		(void)threads_of(r.role, states, sizeof(states));
+		if (strchr(states, 'D'))
+			break;
+		usleep(10000);
+	}
+	assert_non_null(strchr(states, 'D'));
+	pause_it(&r, 1);
+	(void)threads_of(r.role, states, sizeof(states));
+	assert_non_null(strchr(states, 'D'));
+	assert_int_equal(send(r.ctl, "x", 1, 0), 1);
+	wait_states(&r, 2, "Tt");
+	assert_int_equal(recv(r.ctl, &value, sizeof(value), MSG_DONTWAIT), -1);
+	assert_int_equal(spawner_resume_role(&r.s), 0);
+	p.fd = r.ctl;
+	assert_int_equal(poll(&p, 1, 60000), 1);
+	assert_int_equal(recv(r.ctl, &value, sizeof(value), 0), sizeof(value));
+	assert_int_equal(value, 7777);
+	stop(&r);
+}
+
+/* Processes of @pid's pid namespace, @pid itself included. */
+static unsigned in_namespace_of(pid_t pid)
+{
+	char path[64], own[64], other[64];
+	struct dirent *e;
+	unsigned count = 0;
+	ssize_t n, m;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	n = readlink(path, own, sizeof(own));
+	assert_true(n > 0);
+	d = opendir("/proc");
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/%.20s/ns/pid", e->d_name);
+		m = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? readlink(path, other, sizeof(other)) : -1;
+		count += m == n && !memcmp(own, other, (size_t)n);
+	}
+	closedir(d);
+	return count;
+}
+
+/* A role that may make threads may make processes too, until its own filter is on. */
+static void test_nothing_is_left_behind(void **state)
+{
+	struct room room = a_room();
+	struct running r = { .ctl = -1 };
+
+	(void)state;
+	need_root();
+	assert_int_equal(spawner_create(&r.s, &room), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		start_with(&r, NULL, 1);
+		assert_int_equal(ask(r.ctl, 'l'), 0);
+		for (unsigned k = 0; k < 6000 && in_namespace_of(r.s.pid) < 4; k++)
+			usleep(10000);
+		assert_int_equal(in_namespace_of(r.s.pid), 4); /* spawner, role, child, grandchild */
+		assert_int_equal(send(r.ctl, "q", 1, 0), 1);
+		expect_end(&r, "ended with status 113");
+		assert_int_equal(in_namespace_of(r.s.pid), 1);
+		close(r.ctl);
+	}
+	start_in(&r, NULL); /* it still starts a role */
 	stop(&r);
 }
 
@@ -110,7 +298,7 @@ static void test_signals_pass(void **state)
 	assert_int_equal(ask(r.ctl, 's'), 0);
 	for (int i = 1; i <= 20; i++) {
 		assert_int_equal(kill(r.role, SIGUSR1), 0);
-		for (int k = 0; k < 500 && n < i; k++) {
+		for (int k = 0; k < 60000 && n < i; k++) {
 			n = ask(r.ctl, 's');
 			usleep(n < i ? 1000 : 0);
 		}
@@ -189,28 +377,35 @@ static void test_supervisor_killed(void **state)
 	close(report[1]);
 }
 
-static void test_subid_range(void **state)
+static void test_subordinate_ids(void **state)
 {
 	char file[] = "/tmp/subid-XXXXXX";
 	static const char text[] = "bad:0:10\nalice:100000:65536\nbob:x:1\nbob:200000:65536\n"
-				   "carol:4294967290:65536\nalic:7:8\n";
-	uid_t first = 0, count = 0;
+				   "carol:4294967290:65536\nalic:7:8\ndave:300000:3\n1007:400000:2\n";
+	uid_t id = 0;
 	int fd = mkstemp(file);
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
 	close(fd);
-	assert_int_equal(subid_range(file, "alice", &first, &count), 0);
-	assert_true(first == 100000 && count == 65536);
-	assert_int_equal(subid_range(file, "bob", &first, &count), 0);
-	assert_true(first == 200000 && count == 65536);
-	assert_int_equal(subid_range(file, "bad", &first, &count), -1);
+	assert_int_equal(subid_nth(file, "alice", 1, 65535, &id), 0);
+	assert_int_equal(id, 165535);
+	assert_int_equal(subid_nth(file, "alice", 1, 65536, &id), -1);
+	assert_int_equal(subid_nth(file, "bob", 1, 0, &id), 0);
+	assert_int_equal(id, 200000);
+	assert_int_equal(subid_nth(file, "bad", 1, 0, &id), -1);
 	assert_int_equal(errno, ENOENT);
-	assert_int_equal(subid_range(file, "carol", &first, &count), -1);
-	assert_int_equal(subid_range(file, "ali", &first, &count), -1);
+	assert_int_equal(subid_nth(file, "carol", 1, 0, &id), -1);
+	assert_int_equal(subid_nth(file, "ali", 1, 0, &id), -1);
+	/* Several lines count together, by name and by number. */
+	assert_int_equal(subid_nth(file, "dave", 1007, 2, &id), 0);
+	assert_int_equal(id, 300002);
+	assert_int_equal(subid_nth(file, "dave", 1007, 3, &id), 0);
+	assert_int_equal(id, 400000);
+	assert_int_equal(subid_nth(file, "dave", 1007, 5, &id), -1);
 	unlink(file);
-	assert_int_equal(subid_range(file, "alice", &first, &count), -1);
+	assert_int_equal(subid_nth(file, "alice", 1, 0, &id), -1);
 }
 
 static void test_end_text(void **state)
@@ -235,13 +430,20 @@ static void test_end_text(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_descriptors),	     cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_signals_pass),	     cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_end_of_file_ends_all), cmocka_unit_test(test_supervisor_killed),
-		cmocka_unit_test(test_subid_range),	     cmocka_unit_test(test_end_text),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_pause_in_a_call),
+		cmocka_unit_test(test_nothing_is_left_behind),
+		cmocka_unit_test(test_signals_pass),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_end_of_file_ends_all),
+		cmocka_unit_test(test_supervisor_killed),
+		cmocka_unit_test(test_subordinate_ids),
+		cmocka_unit_test(test_end_text),
 	};
 	const struct CMUnitTest pure[] = {
-		cmocka_unit_test(test_subid_range),
+		cmocka_unit_test(test_subordinate_ids),
 		cmocka_unit_test(test_end_text),
 	};
 	char self[600];

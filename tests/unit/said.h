@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What code under test says on standard error, caught between said_begin() and
+ * Captures what the code under test prints to standard error between said_begin() and
  * said_end().
  */
 #ifndef TESTS_UNIT_SAID_H
@@ -30,7 +30,7 @@ static inline void said_end(void)
 	close(said_file);
 }
 
-/* It is one whole line, and has @text in it. */
+/* Check that the captured text is one whole line which contains @text. */
 static inline void said_one_line(const char *text)
 {
 	if (!strstr(said, text))

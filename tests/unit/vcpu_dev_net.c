@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: the NIC's control queue (virtio 1.2, 5.1.6.5) answers every command,
- * obeys none but a good number of pairs, and stops on a command that has no room;
- * a reset leaves no error of the helper's behind.
+ * The NIC's control queue (virtio 1.2, 5.1.6.5) answers every command, accepts only a valid
+ * number of queue pairs, and stops at a command without room for the answer. A reset clears
+ * errors of the helper.
  */
+#include <linux/virtio_config.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,10 +14,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linux/virtio_config.h>
 
 #include "tests/lib/world.h"
-#include "vcpu/devices.h"
+#include "vcpu/devices/devices.h"
+#include "vcpu/devices/net.h"
 
 #define PAIRS 4
 #define CTL   (2 * PAIRS)
@@ -199,7 +200,7 @@ static void no_intx(struct vpci *v, bool level)
 	(void)level;
 }
 
-/* What was wrong before a reset is not said to the driver that comes after it. */
+/* An error from before a reset is not reported to the driver after it. */
 static void a_reset_forgets_errors(void **state)
 {
 	static struct role_config rc = { .vcpu = { .ndevices = 1 } };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: a helper that was taken over cannot harm the vCPU process by what it answers, by silence, or by descriptors. */
-#include "vcpu_front_rig.h"
+/* A compromised helper cannot harm the vCPU process by wrong answers, by silence, or by descriptors. */
+#include "tests/unit/vcpu_front_rig.h"
 
 static void honest(void **state)
 {
@@ -50,6 +50,41 @@ static void foreign_gets_them_at_every_start(void **state)
 	detach();
 }
 
+/* A foreign back-end that no guest has used has no rings to stop, and Debian 12's virtiofsd dies of the request. */
+static void only_used_rings_are_stopped(void **state)
+{
+	(void)state;
+	assert_int_equal(attach(), 0);
+	f.foreign = true;
+	assert_int_equal(front_attach(&f, &mem), 0);
+	assert_int_equal(h.stops, 0);
+	f.used_before = true;
+	assert_int_equal(front_attach(&f, &mem), 0);
+	assert_int_equal(h.stops, f.nqueues);
+	detach();
+}
+
+/*
+ * Attaches to a helper that tells @lie at @request. On a busy machine the honest answers before it can
+ * take longer than a liar is waited for: then again, with more time.
+ */
+static void attach_to_liar(enum lie lie, uint32_t request)
+{
+	for (liar_ms = LIAR_MS; liar_ms < 2 * HONEST_MS; liar_ms *= 2) {
+		uint64_t start = now_ms();
+
+		fresh(NULL);
+		h.lie = lie;
+		h.lie_at = request;
+		assert_int_equal(attach(), -1);
+		assert_true(now_ms() - start < 10ull * liar_ms + HONEST_MS);
+		if (strstr(f.error, vhu_request_name(request)))
+			break;
+		detach();
+	}
+	liar_ms = LIAR_MS;
+}
+
 /* The requests of an attachment, each answered with each lie. */
 static void lies_while_attaching(void **state)
 {
@@ -61,20 +96,17 @@ static void lies_while_attaching(void **state)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
 		for (enum lie lie = NO_ANSWER; lie < LIES; lie++) {
-			uint64_t start = now_ms();
-
-			fresh(state);
-			h.lie = lie;
-			h.lie_at = requests[i];
 			if (lie == WITH_DESCRIPTORS) {
+				fresh(state);
+				h.lie = lie;
+				h.lie_at = requests[i];
 				/* descriptors that nobody asked for are never installed; the answer is good */
 				assert_int_equal(attach(), 0);
 			} else {
-				assert_int_equal(attach(), -1);
+				attach_to_liar(lie, requests[i]);
 				assert_true(f.dead);
 				assert_non_null(strstr(f.error, vhu_request_name(requests[i])));
 			}
-			assert_true(now_ms() - start < 3000);
 			/* a dead connection is not spoken to any more */
 			if (f.dead)
 				assert_false(front_features(&f, 0));
@@ -103,11 +135,14 @@ static void lies_while_running(void **state)
 			if (lie != WITH_DESCRIPTORS && requests[i] != VHU_GET_VRING_BASE)
 				f.timeout_ms = LIAR_MS;
 			ok = front_features(&f, h.features) && front_start(&f, 0, &r) && front_enable(&f, 0, true);
-			assert_int_equal(ok, requests[i] == VHU_GET_VRING_BASE || lie == WITH_DESCRIPTORS);
+			/* Silence alone may be the host's: see vcpu_front_late.c. */
+			assert_int_equal(ok, requests[i] == VHU_GET_VRING_BASE || lie == WITH_DESCRIPTORS ||
+						     lie == NO_ANSWER);
 			if (lie != WITH_DESCRIPTORS)
 				f.timeout_ms = LIAR_MS;
 			front_stop_all(&f);
-			assert_int_equal(f.dead, lie != WITH_DESCRIPTORS);
+			assert_int_equal(f.dead, lie != WITH_DESCRIPTORS && lie != NO_ANSWER);
+			assert_int_equal(f.overdue, lie == NO_ANSWER ? requests[i] : 0);
 			detach();
 		}
 	}
@@ -123,7 +158,7 @@ static void refusals(void **state)
 		h.nack = requests[i];
 		assert_int_equal(attach(), -1);
 		assert_false(f.dead);
-		assert_non_null(strstr(f.error, "refuses"));
+		assert_non_null(strstr(f.error, "refused"));
 		detach();
 	}
 	fresh(state);
@@ -218,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(honest, fresh),
 		cmocka_unit_test_setup(foreign_gets_them_at_every_start, fresh),
+		cmocka_unit_test_setup(only_used_rings_are_stopped, fresh),
 		cmocka_unit_test_setup(lies_while_attaching, fresh),
 		cmocka_unit_test_setup(lies_while_running, fresh),
 		cmocka_unit_test_setup(refusals, fresh),

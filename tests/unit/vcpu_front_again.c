@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: a helper that is started again is told everything anew, and nothing else may be said unasked. */
-#include "vcpu_front_rig.h"
+/* The front-end sends its whole state to a restarted helper, which may send nothing else unasked. */
+#include "tests/unit/vcpu_front_rig.h"
 
-/* After the replay: what the predecessor was told, no more and no less. */
+/* After the replay, the successor has exactly the state of its predecessor. */
 static void told_anew(void)
 {
 	/* the helper has seen all of it when it has answered one more question */
@@ -57,6 +57,27 @@ static void started_again_while_asked(void **state)
 	}
 }
 
+/* The helper dies when the driver has changed its write cache; the successor is told. */
+static void a_change_of_the_configuration_is_not_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(attach(), 0);
+	h.lie = NO_ANSWER;
+	h.resumes_as = 7;
+	h.lie_at = VHU_SET_CONFIG;
+	assert_true(front_set_config(&f, 32, "\5", 1));
+	/* A request that is answered: the successor has read what came before it. */
+	assert_true(front_features(&f, BIT64(VIRTIO_BLK_F_FLUSH)));
+	assert_int_equal(h.configs, 1);
+	assert_int_equal(h.config, 5);
+	assert_int_equal(f.config[32], 5);
+	/* One that is refused changes nothing. */
+	h.nack = VHU_SET_CONFIG;
+	assert_false(front_set_config(&f, 32, "\6", 1));
+	assert_int_equal(f.config[32], 5);
+	detach();
+}
+
 static void unasked_words_end_it(void **state)
 {
 	static const struct {
@@ -103,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(started_again_while_idle, fresh),
 		cmocka_unit_test_setup(started_again_while_asked, fresh),
+		cmocka_unit_test_setup(a_change_of_the_configuration_is_not_lost, fresh),
 		cmocka_unit_test_setup(unasked_words_end_it, fresh),
 	};
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The vhost-user front-end of the vCPU process before a helper that lies at the
- * request that a test names, for the tests of its promises.
+ * For the tests of the vCPU process's vhost-user front-end: a helper that answers wrongly at
+ * the request that the test chooses.
  */
 #ifndef TESTS_VCPU_FRONT_RIG_H
 #define TESTS_VCPU_FRONT_RIG_H
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,13 +22,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linux/virtio_blk.h>
-#include <linux/virtio_config.h>
 
 #include "common/log.h"
-#include "vcpu/front.h"
-
-#define BIT64(n) (1ull << (n))
+#include "vcpu/devices/front.h"
 
 enum lie {
 	HONEST,
@@ -46,7 +44,7 @@ enum lie {
 	LIES,
 };
 
-/* The helper: answers as a good one does, but lies at request @lie_at (its @lie_skip-th one). */
+/* The helper: answers correctly except at request @lie_at (its @lie_skip-th one). */
 static struct helper {
 	int sock;
 	enum lie lie;
@@ -60,6 +58,8 @@ static struct helper {
 	/* what it saw */
 	uint64_t got_features;
 	unsigned kicks, tables, starts, stops, enables;
+	unsigned configs; /* SET_CONFIG that it got, and the first byte of the last one */
+	uint8_t config;
 	int mem_fds;
 } h;
 
@@ -110,6 +110,10 @@ static inline void note(const struct vhu_msg *m)
 	h.tables += m->request == VHU_SET_MEM_TABLE;
 	h.starts += m->request == VHU_SET_VRING_ADDR;
 	h.enables += m->request == VHU_SET_VRING_ENABLE;
+	if (m->request == VHU_SET_CONFIG) {
+		h.configs++;
+		h.config = m->config.data[0];
+	}
 	if (m->request == VHU_SET_MEM_TABLE)
 		h.mem_fds = (int)m->nfds;
 }
@@ -177,7 +181,7 @@ static inline void take_over(void)
 	};
 
 	h.got_features = 0;
-	h.kicks = h.tables = h.starts = h.enables = 0;
+	h.kicks = h.tables = h.starts = h.enables = h.configs = 0;
 	h.awaiting_resume = true;
 	vhu_send(h.sock, &m);
 }
@@ -263,7 +267,9 @@ static inline int fresh(void **state)
 
 /* An answer that never comes is soon given up; one that does may be late where the host is busy. */
 #define LIAR_MS	  200
-#define HONEST_MS 10000
+#define HONEST_MS 60000
+
+static unsigned liar_ms = LIAR_MS;
 
 static inline int attach_as(enum device_kind kind, unsigned nqueues)
 {
@@ -271,12 +277,14 @@ static inline int attach_as(enum device_kind kind, unsigned nqueues)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	h.sock = sv[1];
+	/* As devices_create() leaves it. */
+	assert_int_equal(fcntl(sv[0], F_SETFL, O_NONBLOCK), 0);
 	f = (struct front){ .name = kind == DEV_BLK ? "blk0" : "net0",
 			    .sock = sv[0],
 			    .kind = kind,
 			    .nqueues = nqueues,
 			    .err = err,
-			    .timeout_ms = h.lie && h.lie != WITH_DESCRIPTORS ? LIAR_MS : HONEST_MS };
+			    .timeout_ms = h.lie && h.lie != WITH_DESCRIPTORS ? liar_ms : HONEST_MS };
 	memcpy(f.kick, kick, sizeof(kick));
 	memcpy(f.call, call, sizeof(call));
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: a kernel is told from what is none, by its first bytes, and the text names what it is. */
+/* The first bytes of a file show if it is a kernel; otherwise the text names what it is. */
 #include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "vcpu/kernel_check.h"
+#include "vcpu/load/kernel_check.h"
 
 static uint8_t buf[KERNEL_CHECK_BYTES];
 static const char *what;
@@ -153,8 +153,13 @@ static void named(void **state)
 		{ "just some words\n", 16, "text" },
 		{ "\xfd"
 		  "7zXZ\0",
-		  6, "xz" },
-		{ "\x28\xb5\x2f\xfd", 4, "zstd" },
+		  6, "xz -dc" },
+		{ "\x28\xb5\x2f\xfd", 4, "zstd -dc" },
+		{ "BZh91AY", 7, "bzip2 -dc" },
+		{ "\x04\x22\x4d\x18", 4, "lz4 -dc" },
+		{ "\x02\x21\x4c\x18", 4, "lz4 -dc" },
+		{ "\x89LZO\0\r\n\x1a\n", 9, "lzop -dc" },
+		{ "\x5d\0\0\x80\0", 5, "xz --format=lzma -dc" },
 		{ "QFI\xfb", 4, "qcow2" },
 		{ "PK\x03\x04", 4, "zip" },
 		{ "!<arch>\ndebian", 14, "Debian" },
@@ -226,17 +231,18 @@ static void pvh_note(void **state)
 	int fd = elf_with_notes(notes, sizeof(notes));
 
 	(void)state;
-	assert_true(kernel_has_pvh(fd));
+	assert_true(kernel_elf(fd).pvh);
+	assert_int_equal(kernel_elf(fd).file, 0); /* No segment is loaded */
 	close(fd);
 	fd = elf_with_notes(notes, 24); /* cut off before it */
-	assert_false(kernel_has_pvh(fd));
+	assert_false(kernel_elf(fd).pvh);
 	close(fd);
 	notes[8] = 17;
 	fd = elf_with_notes(notes, sizeof(notes));
-	assert_false(kernel_has_pvh(fd));
+	assert_false(kernel_elf(fd).pvh);
 	close(fd);
 	fd = elf_with_notes(huge, sizeof(huge));
-	assert_false(kernel_has_pvh(fd));
+	assert_false(kernel_elf(fd).pvh);
 	close(fd);
 }
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: whatever a driver does, and in whatever order, the kernel knows just the
- * doorbells and interrupts that are good now: one eventfd for each that answers, none
- * left behind by a reset, a move or a mask. Against a double of KVM's three ioctls.
+ * Whatever a driver does, and in whatever order, exactly the currently valid doorbells and
+ * interrupts are registered with the kernel: one eventfd for each, and none left over from a
+ * reset, a move or a mask. Uses a test double of KVM's three ioctls.
  */
 #include <errno.h>
+#include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,18 +21,15 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linux/pci_regs.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_pci.h>
 
-#include "vcpu/kvm.h"
+#include "vcpu/kvm/irq.h"
+#include "vcpu/kvm/kvm.h"
 
-#define BIT64(n) (1ull << (n))
-#define DEVICES	 3
-#define QUEUES	 3
-#define STEPS	 40000
+#define DEVICES 3
+#define QUEUES	3
+#define STEPS	40000
 
-/* ---- the double: what KVM keeps, and what it refuses (virt/kvm/eventfd.c) ---- */
+/* ---- the test double: KVM's state, and its rejections (virt/kvm/eventfd.c) ---- */
 
 static struct {
 	bool on;
@@ -120,6 +120,8 @@ static int routing(const struct kvm_irq_routing *r)
 	return 0;
 }
 
+static struct kvm_msi signalled; /* the last message */
+
 /* Takes libc's place in this program. */
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -138,12 +140,15 @@ int ioctl(int fd, unsigned long request, ...)
 		return irqfd(arg);
 	case KVM_SET_GSI_ROUTING:
 		return routing(arg);
-	default: /* KVM_IRQ_LINE, KVM_SIGNAL_MSI */
+	case KVM_SIGNAL_MSI:
+		signalled = *(const struct kvm_msi *)arg;
+		return 0;
+	default: /* KVM_IRQ_LINE */
 		return 0;
 	}
 }
 
-/* ---- devices whose helper is always of one mind with the driver ---- */
+/* ---- devices whose helper always accepts the driver's settings ---- */
 
 static struct kvm k;
 static struct vm vm;
@@ -223,7 +228,7 @@ static int once(void **state)
 		struct device *d = &k.devices.dev[k.devices.n++];
 
 		d->all = &k.devices;
-		d->role = ROLE_HELPER;
+		d->type = DEVICE_BACKED;
 		d->helper = i;
 		d->desc = helper;
 		d->front.nqueues = QUEUES;
@@ -313,7 +318,7 @@ static void step(unsigned d)
 	}
 }
 
-/* Where a doorbell of some device answers at @addr with @fd. */
+/* True if the doorbell of a running queue is at @addr and signals @fd. */
 static bool answers(uint64_t addr, int fd)
 {
 	for (unsigned d = 0; d < DEVICES; d++)
@@ -383,7 +388,7 @@ static void any_order(void **state)
 	assert_int_equal(count(true) + count(false), 0);
 }
 
-/* A good driver, started again and again: every queue by the kernel alone each time. */
+/* A correct driver that restarts repeatedly: each time, the kernel handles all doorbells and interrupts. */
 static void again_and_again(void **state)
 {
 	(void)state;
@@ -412,11 +417,23 @@ static void again_and_again(void **state)
 	}
 }
 
+/* Intel SDM, volume 3, 11.11: to the local APIC 0, physically, delivery mode NMI, edge. */
+static void an_nmi_is_for_the_first_cpu(void **state)
+{
+	(void)state;
+	kvm_nmi();
+	assert_int_equal(signalled.address_hi, 0);
+	assert_int_equal(signalled.address_lo, 0xfee00000);
+	assert_int_equal(signalled.data, 0x400);
+	assert_int_equal(signalled.flags, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_order),
 		cmocka_unit_test(again_and_again),
+		cmocka_unit_test(an_nmi_is_for_the_first_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, once, NULL);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: whatever /dev/lguest answers, a read of it ends in one event and stays inside its
- * struct. */
+/* Whatever /dev/lguest returns, a read of it gives one event and stays inside its struct. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +11,8 @@
 #include <cmocka.h>
 
 #include "common/fdtab.h"
-#include "vcpu/lguest.h"
+#include "vcpu/lguest/dev.h"
+#include "vcpu/lguest/lguest.h"
 
 static struct {
 	struct lguest_exit x;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: the guest's word for pending interrupts is found where it is, nothing else is taken for
- * it, and it is cleared. */
+/* The launcher finds the guest's flag for pending interrupts (irq_pending), takes no other word for
+ * it, and clears it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#include "vcpu/lguest.h"
+#include "vcpu/lguest/flag.h"
+#include "vcpu/lguest/lguest.h"
 
 #define RAM  (1u << 20)
 #define FROM 0x10000u
@@ -177,7 +178,7 @@ static void sought_now_and_then(void **state)
 			fail_msg("at exit %u", (unsigned)t[i].exits);
 		lg.flag = NULL;
 	}
-	/* where it has been found, nobody looks */
+	/* once found, no further search */
 	fresh(NULL);
 	generation(1);
 	lg.flag = d;
@@ -201,7 +202,7 @@ static void cleared(void **state)
 	assert_memory_equal(ram + FROM, d, sizeof(d));
 }
 
-/* As long as it is found set, soon again; else less and less often. What was there is cleared. */
+/* The launcher checks the word soon again if it was set, otherwise less and less often, and clears it. */
 static void looked_at_now_and_then(void **state)
 {
 	uint32_t *flag;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: the decoder knows every form in its table, its length and its register, and nothing
- * else. */
+/* The decoder recognises every form in its table with length and register, and nothing else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "vcpu/lguest_insn.h"
+#include "vcpu/lguest/insn.h"
 
 struct known {
 	uint8_t bytes[LGUEST_INSN_BYTES];
@@ -113,7 +112,7 @@ static void refuses_the_rest(void **state)
 		{ 0xf4 },			     /* hlt */
 		{ 0x88, 0xc2 },			     /* register to register */
 		{ 0xc7, 0x48, 8, 1, 2, 3, 4 },	     /* c7 /1 */
-		{ 0xc7, 0x80, 1, 2, 3, 4, 1 },	     /* ten bytes: its end is not there */
+		{ 0xc7, 0x80, 1, 2, 3, 4, 1 },	     /* ten bytes: the end of the instruction is missing */
 		{ 0x66, 0x8b, 0x84, 0x88, 1, 2, 3 }, /* eight bytes */
 		{ 0x66, 0xc7, 0x05, 1, 2, 3, 4 },    /* nine bytes */
 		{ 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66 },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: the descriptor page is laid out as lguest guests of 3.x read it, and nothing else in it
- * is believed. */
+/* The descriptor page has the layout that lguest guests of Linux 3.x read; other content is not
+ * trusted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "vcpu/lguest_page.h"
+#include "vcpu/lguest/page.h"
 
 #define AT 0x3000000u
 

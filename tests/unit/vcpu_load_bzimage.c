@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: bzImages, compressed files, initrds and command lines are loaded as the boot protocol says, or refused with a reason. */
-#include "vcpu_load_rig.h"
+/* bzImages, compressed files, initrds and command lines are loaded as the boot protocol says, or refused with a reason. */
+#include "tests/unit/vcpu_load_rig.h"
 
 static void boots_64(void **state)
 {
@@ -109,7 +109,7 @@ static void sizes_lie(void **state)
 	refused("needs memory");
 	h->pref_address = 16 * MIB;
 	h->kernel_alignment = 3 * MIB;
-	refused("no power of two");
+	refused("not a power of two");
 	h->kernel_alignment = 0x80000000;
 	refused("needs memory");
 }
@@ -252,11 +252,6 @@ static void initrd_at_the_top(void **state)
 	((struct setup_header *)(image + 0x1f1))->initrd_addr_max = 32 * MIB - 1;
 	assert_int_equal(load_image(), 0);
 	assert_int_equal(res.initrd, (32 * MIB - 100001) & ~4095u);
-	/* room below it stays free */
-	rq.top_reserve = 8 * MIB;
-	refused("do not both fit");
-	rq.top_reserve = 7 * MIB;
-	assert_int_equal(load_image(), 0);
 	close(rq.initrd);
 }
 
@@ -293,7 +288,7 @@ static void command_line(void **state)
 	assert_int_equal(load_image(), 0);
 	assert_string_equal(at(params()->hdr.cmd_line_ptr), line);
 	h->cmdline_size = 255;
-	refused("command line has 2047 bytes; this kernel takes 255");
+	refused("command line has 2047 bytes; this kernel allows 255");
 	line[255] = '\0';
 	assert_int_equal(load_image(), 0);
 	line[255] = 'x';

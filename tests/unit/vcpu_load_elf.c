@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: ELF kernels go where they say, or are refused with a reason before anything is written outside RAM. */
-#include "vcpu_load_rig.h"
+/* ELF kernels are loaded to their addresses, or refused with a reason before anything is written outside RAM. */
+#include "tests/unit/vcpu_load_rig.h"
 
 static void elf64(void **state)
 {
@@ -60,7 +60,7 @@ static void headers_lie(void **state)
 		{ sizeof(Elf64_Ehdr), 0, sizeof(Elf64_Phdr), "0 program headers" },
 		{ sizeof(Elf64_Ehdr), 65535, sizeof(Elf64_Phdr), "65535 program headers" },
 		{ sizeof(Elf64_Ehdr), 65, sizeof(Elf64_Phdr), "65 program headers" },
-		{ sizeof(Elf64_Ehdr), 1, 32, "bad size" },
+		{ sizeof(Elf64_Ehdr), 1, 32, "invalid size" },
 		{ 4096 + 8192, 1, sizeof(Elf64_Phdr), "truncated" },
 		{ 4096 + 8192 - 8, 1, sizeof(Elf64_Phdr), "truncated" },
 		{ UINT64_MAX - 8, 1, sizeof(Elf64_Phdr), "past its end" },
@@ -111,6 +111,36 @@ static void segments_lie(void **state)
 	}
 }
 
+/* The ELF headers in the page before a kernel that is linked to 1 MiB are left out, and nothing else below 1 MiB. */
+static void headers_below(void **state)
+{
+	(void)state;
+	make_elf64()->e_entry = MIB + 16;
+	phdr64(0)->p_offset = 0;
+	phdr64(0)->p_paddr = MIB - 4096;
+	phdr64(0)->p_filesz = phdr64(0)->p_memsz = 4096 + 8192;
+	assert_int_equal(load_image(), 0);
+	assert_memory_equal(at(MIB), image + 4096, 8192);
+	assert_int_equal(*(uint8_t *)at(MIB - 4096), 0);
+	assert_int_equal(res.kernel_start, MIB);
+	/* In a segment of their own */
+	make_elf64()->e_phnum = 2;
+	*phdr64(1) = *phdr64(0);
+	phdr64(1)->p_offset = 0;
+	phdr64(1)->p_paddr = MIB - 4096;
+	phdr64(1)->p_filesz = phdr64(1)->p_memsz = 200;
+	assert_int_equal(load_image(), 0);
+	assert_int_equal(res.kernel_start, 16 * MIB);
+	phdr64(1)->p_paddr = MIB - 4097;
+	refused("outside memory");
+	phdr64(1)->p_paddr = MIB - 4096;
+	phdr64(1)->p_memsz = UINT64_MAX;
+	refused("outside memory");
+	phdr64(1)->p_memsz = 100; /* Less than in the file */
+	phdr64(1)->p_filesz = 101;
+	refused("larger in the file");
+}
+
 static void segments_overlap(void **state)
 {
 	(void)state;
@@ -147,15 +177,17 @@ static void entry_outside(void **state)
 static void wrong_kind(void **state)
 {
 	make_elf64()->e_machine = EM_AARCH64;
+	refused("a kernel for aarch64; give --machine=aarch64");
+	make_elf64()->e_machine = EM_S390;
 	refused("another machine");
 	make_elf64()->e_machine = EM_386;
 	refused("another machine");
 	make_elf64()->e_type = ET_REL;
 	refused("not an executable");
 	make_elf64()->e_ident[EI_CLASS] = 7;
-	refused("class");
+	refused("32-bit nor 64-bit");
 	make_elf64()->e_ident[EI_DATA] = ELFDATA2MSB;
-	refused("class");
+	refused("32-bit nor 64-bit");
 	new_guest(state);
 	make_elf64()->e_phnum = 1;
 	phdr64(0)->p_type = PT_NULL;
@@ -209,12 +241,30 @@ static void pvh(void **state)
 	assert_int_equal(info->rsdp, 0xe0000);
 	assert_string_equal(at(info->cmdline), "console=ttyS0");
 	assert_int_equal(info->entries, 4);
-	/* an entry that leads out of the image is no better for coming from a note */
+	/* An entry address outside the image is refused, also if it comes from an ELF note. */
 	put_note(4, 4, 18, 0x1000);
 	refused("entry");
 	/* lguest has no PVH: the note is not looked at */
 	rq.target = LOAD_FOR_LGUEST;
 	refused("64-bit");
+}
+
+/* Of several note segments any may have the entry, wherever it lies; also in a stream, which is read forward. */
+static void pvh_in_any_note(void **state)
+{
+	(void)state;
+	make_elf64()->e_phnum = 3;
+	put_note(4, 8, 18, 16 * MIB + 64);
+	*phdr64(2) = *phdr64(1);
+	phdr64(1)->p_offset = 3000; /* zeroes */
+	assert_int_equal(load_image(), 0);
+	assert_int_equal(res.mode, LOAD_ENTRY_PVH);
+	assert_int_equal(res.entry, 16 * MIB + 64);
+	assert_int_equal(load_fd(gzip_of(image, image_len, "", 0)), 0);
+	assert_int_equal(res.mode, LOAD_ENTRY_PVH);
+	phdr64(1)->p_filesz = 0;
+	assert_int_equal(load_image(), 0);
+	assert_int_equal(res.mode, LOAD_ENTRY_PVH);
 }
 
 static void bad_notes_are_ignored(void **state)
@@ -246,12 +296,14 @@ int main(void)
 		cmocka_unit_test_setup(segments_out_of_order, new_guest),
 		cmocka_unit_test_setup(headers_lie, new_guest),
 		cmocka_unit_test_setup(segments_lie, new_guest),
+		cmocka_unit_test_setup(headers_below, new_guest),
 		cmocka_unit_test_setup(segments_overlap, new_guest),
 		cmocka_unit_test_setup(too_many_segments, new_guest),
 		cmocka_unit_test_setup(entry_outside, new_guest),
 		cmocka_unit_test_setup(wrong_kind, new_guest),
 		cmocka_unit_test_setup(truncated, new_guest),
 		cmocka_unit_test_setup(pvh, new_guest),
+		cmocka_unit_test_setup(pvh_in_any_note, new_guest),
 		cmocka_unit_test_setup(bad_notes_are_ignored, new_guest),
 	};
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the tests of kernel loading share: a guest of 64 MiB, makers of kernels, one call. */
+/* Shared by the tests of kernel loading: a guest of 64 MiB, and functions that make and load kernels. */
 #ifndef TESTS_UNIT_VCPU_LOAD_RIG_H
 #define TESTS_UNIT_VCPU_LOAD_RIG_H
 
+#include <asm/bootparam.h>
 #include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,11 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <asm/bootparam.h>
 #include <cmocka.h>
 
 #include "tests/lib/files.h"
-#include "vcpu/load.h"
+#include "vcpu/load/load.h"
 
 #define MIB (1024u * 1024u)
 #define RAM (64u * MIB)
@@ -79,27 +79,33 @@ static inline void refused(const char *reason)
 		fail_msg("refused for another reason: %s", res.error);
 }
 
+/* What ELF32 and ELF64 have in common: one segment of 8192 bytes in the file, for physical address 16 MiB. */
+#define FILL_ELF_HEADERS(h, p, class, machine, entry)  \
+	do {                                           \
+		memcpy((h)->e_ident, ELFMAG, SELFMAG); \
+		(h)->e_ident[EI_CLASS] = (class);      \
+		(h)->e_ident[EI_DATA] = ELFDATA2LSB;   \
+		(h)->e_ident[EI_VERSION] = EV_CURRENT; \
+		(h)->e_type = ET_EXEC;                 \
+		(h)->e_machine = (machine);            \
+		(h)->e_entry = (entry);                \
+		(h)->e_phoff = sizeof(*(h));           \
+		(h)->e_phentsize = sizeof(*(p));       \
+		(h)->e_phnum = 1;                      \
+		(p)->p_type = PT_LOAD;                 \
+		(p)->p_offset = 4096;                  \
+		(p)->p_filesz = 8192;                  \
+		(p)->p_paddr = 16 * MIB;               \
+	} while (0)
+
 /* An ELF64 kernel: one segment of 8192 bytes at 16 MiB, entered at its beginning. */
 static inline Elf64_Ehdr *make_elf64(void)
 {
 	Elf64_Ehdr *h = (Elf64_Ehdr *)image;
 	Elf64_Phdr *p = (Elf64_Phdr *)(image + sizeof(*h));
 
-	memcpy(h->e_ident, ELFMAG, SELFMAG);
-	h->e_ident[EI_CLASS] = ELFCLASS64;
-	h->e_ident[EI_DATA] = ELFDATA2LSB;
-	h->e_ident[EI_VERSION] = EV_CURRENT;
-	h->e_type = ET_EXEC;
-	h->e_machine = EM_X86_64;
-	h->e_entry = 16 * MIB;
-	h->e_phoff = sizeof(*h);
-	h->e_phentsize = sizeof(*p);
-	h->e_phnum = 1;
-	p->p_type = PT_LOAD;
-	p->p_offset = 4096;
-	p->p_filesz = 8192;
+	FILL_ELF_HEADERS(h, p, ELFCLASS64, EM_X86_64, 16 * MIB);
 	p->p_memsz = 16384;
-	p->p_paddr = 16 * MIB;
 	for (unsigned i = 0; i < 8192; i++)
 		image[4096 + i] = (uint8_t)(i * 7 + 3);
 	image_len = 4096 + 8192;
@@ -116,21 +122,8 @@ static inline Elf32_Ehdr *make_elf32(void)
 	Elf32_Ehdr *h = (Elf32_Ehdr *)image;
 	Elf32_Phdr *p = (Elf32_Phdr *)(image + sizeof(*h));
 
-	memcpy(h->e_ident, ELFMAG, SELFMAG);
-	h->e_ident[EI_CLASS] = ELFCLASS32;
-	h->e_ident[EI_DATA] = ELFDATA2LSB;
-	h->e_ident[EI_VERSION] = EV_CURRENT;
-	h->e_type = ET_EXEC;
-	h->e_machine = EM_386;
-	h->e_entry = 16 * MIB + 16;
-	h->e_phoff = sizeof(*h);
-	h->e_phentsize = sizeof(*p);
-	h->e_phnum = 1;
-	p->p_type = PT_LOAD;
-	p->p_offset = 4096;
-	p->p_filesz = 8192;
+	FILL_ELF_HEADERS(h, p, ELFCLASS32, EM_386, 16 * MIB + 16);
 	p->p_memsz = 8192;
-	p->p_paddr = 16 * MIB;
 	memset(image + 4096, 0x5a, 8192);
 	image_len = 4096 + 8192;
 	return h;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: the PCI bus answers for what is there, moves BARs as told, and keeps its read-only bytes whatever is written. */
+/* The PCI bus answers for existing devices, moves BARs, and keeps read-only bytes whatever is written. */
+#include <linux/pci_regs.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,9 +8,8 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <linux/pci_regs.h>
 
-#include "vcpu/pci.h"
+#include "vcpu/devices/pci.h"
 
 static struct pci_bus bus;
 static struct pci_dev a, b;
@@ -131,7 +131,7 @@ static void decoding(void **state)
 	(void)state;
 	assert_true(pci_mem_read(&bus, 0xd0000010, 4, &v));
 	assert_int_equal(v, 0xa010);
-	/* across the end of a BAR: nobody's, even with another one behind it */
+	/* across the end of a BAR: no device answers, even with another BAR behind it */
 	assert_false(pci_mem_read(&bus, 0xd0003ffe, 4, &v));
 	assert_true(v == UINT64_MAX);
 	assert_false(pci_mem_read(&bus, UINT64_MAX - 1, 4, &v));

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Promise: every register of the PC's ports and of the console's and rng's
- * transports takes every value at every width, in any order, while the devices run,
- * and the devices work afterwards. To be run under sanitizers.
+ * Every register of the PC's ports and of the console's and rng's transports accepts every
+ * value at every width, in any order, while the devices run, and the devices work afterwards.
+ * Meant to be run with sanitizers.
  */
 #include <fcntl.h>
+#include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,11 +20,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linux/virtio_pci.h>
-#include <linux/virtio_ring.h>
 
-#include "vcpu/devices.h"
-#include "vcpu/pc.h"
+#include "vcpu/devices/devices.h"
+#include "vcpu/kvm/pc.h"
 
 #define MEM   (1u << 20)
 #define BARS  0xd0000000u
@@ -119,7 +119,7 @@ static void make_machine(void)
 	ram = shm_ptr(&vm.mem, 0, MEM);
 	rc.vcpu.rng = true;
 	rc.vcpu.smp = 1;
-	CHECK(devices_create(&ds, &vm, &host, NULL, &place) == 0);
+	CHECK(devices_create(&ds, &vm, &host, NULL) == 0 && devices_attach(&ds, &place) == 0);
 	pc_init(&pc, &pc_ops, NULL);
 }
 
@@ -328,13 +328,56 @@ static void output(void **state)
 	in_child(output_that_nobody_reads);
 }
 
+static unsigned reports;
+
+static void reported(void *owner, enum guest_end why, const char *text)
+{
+	(void)owner;
+	(void)text;
+	assert_int_equal(why, GUEST_REPORTED);
+	reports++;
+}
+
+/* Without it there is nothing; bytes alone, or any width; no neighbour of it. */
+static void the_exit_port(void **state)
+{
+	static const struct pc_ops ops = { .end = reported };
+	struct pc p;
+	uint32_t v;
+
+	(void)state;
+	pc_init(&p, &ops, NULL);
+	assert_false(pc_out(&p, EXIT_PORT, 1, 3));
+	assert_false(pc_in(&p, EXIT_PORT, 1, &v));
+	p.exit_port = EXIT_PORT_BYTE;
+	p.exit_base = EXIT_PORT;
+	for (uint16_t port = EXIT_PORT - 4; port < EXIT_PORT + 4; port++)
+		for (unsigned len = 1; len <= 4; len *= 2)
+			if (port != EXIT_PORT || len != 1)
+				assert_false(pc_out(&p, port, len, 3));
+	assert_int_equal(reports, 0);
+	assert_true(pc_out(&p, EXIT_PORT, 1, 0x1fe));
+	assert_int_equal(reports, 1);
+	assert_int_equal(p.reported, 0xfe);
+	p.exit_port = EXIT_PORT_ISA_DEBUG_EXIT;
+	for (unsigned len = 1; len <= 4; len *= 2)
+		assert_true(pc_out(&p, EXIT_PORT, len, 0x11223300 + len));
+	assert_int_equal(reports, 4);
+	assert_int_equal(p.reported, 4);
+	assert_true(pc_in(&p, EXIT_PORT, 1, &v));
+	assert_int_equal(v, 0);
+	p.exit_base = EXIT_PORT_QEMU;
+	assert_false(pc_out(&p, EXIT_PORT, 1, 3));
+	assert_true(pc_out(&p, EXIT_PORT_QEMU, 1, 5));
+	assert_int_equal(reports, 5);
+	assert_int_equal(p.reported, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ports),
-		cmocka_unit_test(bars),
-		cmocka_unit_test(rings),
-		cmocka_unit_test(output),
+		cmocka_unit_test(the_exit_port), cmocka_unit_test(ports),  cmocka_unit_test(bars),
+		cmocka_unit_test(rings),	 cmocka_unit_test(output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: the virtio transport does what clause 4.1 of virtio 1.2 says for good drivers, and nothing for bad ones. */
-#include "vcpu_virtio_pci_rig.h"
+/* The virtio transport follows clause 4.1 of virtio 1.2 for correct drivers, and ignores invalid accesses. */
+#include "tests/unit/vcpu_virtio_pci_rig.h"
 
 static void capabilities(void **state)
 {
@@ -134,6 +134,11 @@ static void queue_reset(void **state)
 	assert_int_equal(rd(VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
 	wr(0x3a, 2, 1); /* again: it is not enabled */
 	assert_int_equal(queue_stops, 1);
+	/* 2.6.1.1: it reads 1 until it has taken effect */
+	late = true;
+	assert_int_equal(rd(0x3a, 2), 1);
+	late = false;
+	assert_int_equal(rd(0x3a, 2), 0);
 	enable(1, 2);
 	assert_int_equal(rd(VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
 	/* not negotiated: no such register */
@@ -141,6 +146,19 @@ static void queue_reset(void **state)
 	wr(VIRTIO_PCI_COMMON_Q_SELECT, 2, 1);
 	wr(0x3a, 2, 1);
 	assert_int_equal(queue_stops, 1);
+}
+
+/* 2.1.2: a driver that has written 0 waits until it reads 0. */
+static void a_reset_takes_its_time(void **state)
+{
+	(void)state;
+	bring_up(BIT64(VIRTIO_F_VERSION_1));
+	late = true;
+	assert_int_equal(rd(VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+	wr(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	assert_int_not_equal(rd(VIRTIO_PCI_COMMON_STATUS, 1), 0);
+	late = false;
+	assert_int_equal(rd(VIRTIO_PCI_COMMON_STATUS, 1), 0);
 }
 
 static void masked_vectors_wait(void **state)
@@ -249,6 +267,7 @@ int main(void)
 		cmocka_unit_test_setup(queue_geometry, new_device),
 		cmocka_unit_test_setup(kicks_that_mean_nothing, new_device),
 		cmocka_unit_test_setup(queue_reset, new_device),
+		cmocka_unit_test_setup(a_reset_takes_its_time, new_device),
 		cmocka_unit_test_setup(masked_vectors_wait, new_device),
 		cmocka_unit_test_setup(intx_line, new_device),
 		cmocka_unit_test_setup(configuration, new_device),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Promise: the virtio transport's window, its layout for lguest, and each of its registers bear whatever is written. */
-#include "vcpu_virtio_pci_rig.h"
+/* The virtio transport's configuration window, its layout for lguest and its registers withstand any access. */
+#include "tests/unit/vcpu_virtio_pci_rig.h"
 
 /* 4.1.4.9 */
 static void configuration_window(void **state)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A virtio device on a PCI bus whose owner counts what it is told, and a driver
- * that does as clause 3.1.1 of virtio 1.2 says, for the tests of the transport.
+ * For the tests of the transport: a virtio device on a PCI bus whose owner counts its calls,
+ * and a driver that follows clause 3.1.1 of virtio 1.2.
  */
 #ifndef TESTS_VCPU_VIRTIO_PCI_RIG_H
 #define TESTS_VCPU_VIRTIO_PCI_RIG_H
 
+#include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,13 +16,9 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <linux/pci_regs.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_pci.h>
 
-#include "vcpu/virtio_pci.h"
+#include "vcpu/devices/vpci.h"
 
-#define BIT64(n) (1ull << (n))
 #define MSI_ADDR 0xfee01000u
 
 static struct pci_bus bus;
@@ -69,6 +68,15 @@ static inline void stop(struct vpci *p)
 	stops++;
 }
 
+/* A back-end that has not answered yet. */
+static bool late;
+
+static inline bool stopping(const struct vpci *p)
+{
+	(void)p;
+	return late;
+}
+
 static inline void notify(struct vpci *p, unsigned q)
 {
 	assert_true(p->running && q < 3);
@@ -90,6 +98,7 @@ static const struct vpci_device device = {
 	.start_queue = start_queue,
 	.stop_queue = stop_queue,
 	.stop = stop,
+	.stopping = stopping,
 	.notify = notify,
 };
 

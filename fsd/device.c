@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The file system device for the loop of common/backend.h. Runs in fsd. The work of one turn is bounded, so that no
+ * queue starves the other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fdstat.h"
+#include "common/fmt.h"
+#include "fsd/device.h"
+#include "fsd/quota.h"
+#include "fsd/request.h"
+
+/* Most bytes of replies in one turn. */
+#define TURN_BYTES (4u << 20)
+/*
+ * For how long a reply may wait for its interrupt while more requests are executed, in microseconds: about what an
+ * interrupt costs. The driver sees each reply in its ring at once.
+ */
+#define CALL_AFTER_US 20
+/* After a request that took this long because the host had to wait, the next replies do not wait for each other. */
+#define SLOW_US	   500
+#define SLOW_TURNS 64
+
+static struct fs_req request;
+
+/* A reply is there: its request took @took microseconds, and the first reply without a call has waited for @waited. */
+static bool call_now(struct fsd *d, uint64_t took, uint64_t waited)
+{
+	if (took >= SLOW_US)
+		d->slow = SLOW_TURNS;
+	else if (d->slow)
+		d->slow--;
+	return d->slow || waited >= CALL_AFTER_US;
+}
+
+static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
+{
+	struct fsd *d = be->c.device;
+	uint64_t bytes = 0, first = now_us(), before = first, now;
+
+	d->stats = &be->stats;
+	for (; budget && bytes < TURN_BYTES; budget--, before = now) {
+		enum guest_fault f;
+		uint32_t len;
+
+		if (vq_pop(vq, request.iov, ARRAY_SIZE(request.iov), &request.chain) != VQ_POP_CHAIN) {
+			backend_flush(be, vq);
+			return false;
+		}
+		f = fsd_judge(&request);
+		if (f != FAULT_NONE) {
+			/* Afterwards the queue has stopped, and its driver gets no call. */
+			backend_flush(be, vq);
+			guest_fault(vq, f, request.chain.head);
+			return false;
+		}
+		/* The replies before it need not wait with it. */
+		if (fsd_may_wait(&request))
+			backend_flush(be, vq);
+		len = fsd_execute(d, &request);
+		vq_push(vq, request.chain.head, len);
+		/* At once: if this process dies, its successor must not execute the request again. */
+		vq_publish(vq);
+		bytes += len;
+		now = now_us();
+		if (call_now(d, now - before, now - first)) {
+			backend_flush(be, vq);
+			first = now;
+		}
+	}
+	backend_flush(be, vq);
+	return true;
+}
+
+/* A new driver mounts again: nothing of the previous one remains open. */
+static void reset(struct backend *be)
+{
+	struct fsd *d = be->c.device;
+
+	nodes_clear(&d->nodes);
+	d->ready = d->restarted = false;
+	d->replay = 0;
+}
+
+static const struct backend_ops ops = {
+	.name = "fs",
+	.queue_work = queue_work,
+	.reset = reset,
+};
+
+int fsd_init(struct fsd *d, const struct fs_config *c, uint32_t generation, char *why, size_t why_size)
+{
+	struct stat st;
+	int root;
+
+	memset(d, 0, sizeof(*d));
+	d->cfg = *c;
+	d->ready = d->restarted = generation != 0;
+	if (nodes_make(&d->nodes, c->inodes, generation, c->tables_lent ? HFD_NODES : -1) < 0) {
+		fmt_line(why, why_size, "cannot map the tables for %u files: %m", c->inodes);
+		return -1;
+	}
+	if (c->read_write && fsd_quota_map(d) < 0) {
+		fmt_line(why, why_size, "cannot map the count of what the guest has added: %m");
+		return -1;
+	}
+	root = fcntl(HFD_ROOT, F_DUPFD_CLOEXEC, FSD_FD0);
+	if (root < 0 || fd_stat(root, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		fmt_line(why, why_size, "the shared directory's descriptor: %m");
+		return -1;
+	}
+	nodes_set_root(&d->nodes, root, st.st_dev, st.st_ino);
+	return 0;
+}
+
+void fsd_backend(struct fsd *d, const char *name, struct backend_config *bc)
+{
+	bc->ops = &ops;
+	bc->device = d;
+	bc->device_name = name;
+	bc->max_queues = FS_QUEUES;
+}

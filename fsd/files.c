@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Finds and opens files of the share. Runs in fsd, confined. Every path that is opened here is one name in a
+ * directory that fsd holds, so it cannot lead out of the share: openat2(2) follows no symbolic link, no "..", and
+ * enters no other mount. For a share that the guest may write to, openat(2) with O_NOFOLLOW does the same, because its
+ * clone has one mount only: there the filter sees flags and mode. A file is first opened with O_PATH, which has no
+ * effect on it, and only a regular file is opened again: a FIFO, socket or device never is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/fdstat.h"
+#include "fsd/files.h"
+#include "fsd/places.h"
+
+/* The user ID that the kernel shows for owners who are not in fsd's user namespace (overflowuid). */
+#define OVERFLOW_ID 65534
+/* How often an open is tried again that the host's renames have disturbed. */
+#define OPEN_TRIES 8
+
+#define BENEATH (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
+
+static int open_once(const struct fsd *d, int dir, const char *name, const struct open_how *how)
+{
+	if (!d->cfg.read_write)
+		return (int)syscall(SYS_openat2, dir, name, how, sizeof(*how));
+	return (int)syscall(SYS_openat, dir, name, (unsigned)how->flags | O_LARGEFILE, (unsigned)how->mode);
+}
+
+/* @mode: with O_CREAT. Returns a descriptor or a negative error number. */
+static int open_in(const struct fsd *d, int dir, const char *name, uint64_t flags, mode_t mode, uint64_t resolve)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW, .mode = mode, .resolve = resolve };
+	int fd = -1;
+
+	for (unsigned i = 0; i < OPEN_TRIES && fd < 0; i++) {
+		fd = open_once(d, dir, name, &how);
+		if (fd < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	if (fd < 0)
+		return -EIO;
+	if (fd < FSD_FD0) {
+		/* Only with a foreign front-end: with our own, device.c has filled the table. */
+		int up = fcntl(fd, F_DUPFD_CLOEXEC, FSD_FD0), err = errno;
+
+		close(fd);
+		return up < 0 ? -err : up;
+	}
+	return fd;
+}
+
+static void set_attributes(const struct fsd *d, const struct stat *st, struct fuse_attr *a)
+{
+	*a = (struct fuse_attr){
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.blocks = (uint64_t)st->st_blocks,
+		.atime = (uint64_t)st->st_atim.tv_sec,
+		.mtime = (uint64_t)st->st_mtim.tv_sec,
+		.ctime = (uint64_t)st->st_ctim.tv_sec,
+		.atimensec = (uint32_t)st->st_atim.tv_nsec,
+		.mtimensec = (uint32_t)st->st_mtim.tv_nsec,
+		.ctimensec = (uint32_t)st->st_ctim.tv_nsec,
+		.mode = st->st_mode,
+		.nlink = (uint32_t)st->st_nlink,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.rdev = (uint32_t)st->st_rdev,
+		.blksize = (uint32_t)st->st_blksize,
+	};
+	if (d->cfg.mapped && a->uid == d->cfg.uid)
+		a->uid = d->cfg.owner;
+	if (d->cfg.mapped && a->gid == d->cfg.gid)
+		a->gid = d->cfg.group;
+	if (d->cfg.others_are_root && a->uid == OVERFLOW_ID)
+		a->uid = 0;
+	if (d->cfg.others_are_root && a->gid == OVERFLOW_ID)
+		a->gid = 0;
+}
+
+int fsd_attributes(const struct fsd *d, const struct node *n, struct fuse_attr *a)
+{
+	struct stat st;
+
+	if (n->fd < 0) {
+		*a = (struct fuse_attr){ .ino = n->ino, .nlink = 2, .mode = n->type | 0555, .blksize = 4096 };
+		if (n->type != S_IFDIR) {
+			a->nlink = 1;
+			a->mode = n->type | 0444;
+		}
+		return 0;
+	}
+	if (fd_stat(n->fd, &st) < 0)
+		return -errno;
+	set_attributes(d, &st, a);
+	return 0;
+}
+
+static void fill_entry(const struct fsd *d, struct node *n, struct fuse_entry_out *e)
+{
+	n->lookups++;
+	e->nodeid = node_id(&d->nodes, n);
+	e->entry_valid = e->attr_valid = fsd_valid_s(d);
+}
+
+/* A key for the mount point @name in @dir, which has no inode number that fsd may ask for. */
+static uint64_t key_of(uint64_t dir, const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325ull ^ dir;
+
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 0x100000001b3ull;
+	return h;
+}
+
+/* Another mount covers @name in @dir: what is below it is not shared. Show an empty directory or file in its place. */
+static int lookup_mount(struct fsd *d, struct node *dir, const char *name, struct fuse_entry_out *e)
+{
+	/* Asks what it is without fstat(2), for which a file server that has died would never answer. */
+	int fd = open_in(d, dir->fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
+	mode_t type = fd == -ENOTDIR ? S_IFREG : S_IFDIR;
+	struct node *n;
+
+	if (fd < 0 && fd != -ENOTDIR)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	n = node_find(&d->nodes, UINT64_MAX, key_of(node_id(&d->nodes, dir), name));
+	if (!n)
+		n = node_add(&d->nodes, dir, name, -1, UINT64_MAX, key_of(node_id(&d->nodes, dir), name), type);
+	if (!n)
+		return -ENFILE;
+	fill_entry(d, n, e);
+	return fsd_attributes(d, n, &e->attr);
+}
+
+int fsd_lookup(struct fsd *d, struct node *dir, const char *name, struct fuse_entry_out *e)
+{
+	struct node *n;
+	struct stat st;
+	int fd;
+
+	memset(e, 0, sizeof(*e));
+	if (dir->type != S_IFDIR)
+		return -ENOTDIR;
+	/* The host's file system may have longer ones (FUSE: up to 1024 bytes); the tables do not. */
+	if (strlen(name) > NODE_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (dir->fd < 0)
+		return -ENOENT;
+	fd = open_in(d, dir->fd, name, O_PATH, 0, BENEATH | RESOLVE_NO_XDEV);
+	if (fd == -EXDEV)
+		return lookup_mount(d, dir, name, e);
+	if (fd < 0)
+		return fd == -EMFILE ? -ENFILE : fd;
+	if (fd_stat(fd, &st) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	n = node_find(&d->nodes, st.st_dev, st.st_ino);
+	if (n) {
+		close(fd);
+		/* Before node_found(), which may free the previous parent. */
+		fill_entry(d, n, e);
+		node_found(&d->nodes, n, dir, name);
+	} else {
+		n = node_add(&d->nodes, dir, name, fd, st.st_dev, st.st_ino, st.st_mode);
+		if (!n) {
+			close(fd);
+			return -ENFILE;
+		}
+		fill_entry(d, n, e);
+	}
+	set_attributes(d, &st, &e->attr);
+	return 0;
+}
+
+void fsd_unlookup(struct fsd *d, uint64_t nodeid)
+{
+	struct node *n = node_get(&d->nodes, nodeid);
+
+	if (n)
+		node_put(&d->nodes, n, 1);
+}
+
+int fsd_find(const struct fsd *d, const struct node *dir, const char *name, const struct node *n)
+{
+	int fd = open_in(d, dir->fd, name, O_PATH, 0, BENEATH | RESOLVE_NO_XDEV);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fd_stat(fd, &st) == 0 && st.st_dev == n->dev && st.st_ino == n->ino && (st.st_mode & S_IFMT) == n->type)
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+bool fsd_has_name(const struct fsd *d, const struct node *n)
+{
+	int fd = fsd_find(d, &d->nodes.node[n->parent], node_name(&d->nodes, n), n);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+int fsd_open(struct fsd *d, const struct node *n, int flags)
+{
+	struct node *dir = node_parent(&d->nodes, n);
+	struct stat st;
+	int fd;
+
+	if (n->type == S_IFDIR)
+		return open_in(d, n->fd, ".", O_RDONLY | O_DIRECTORY, 0, BENEATH | RESOLVE_NO_XDEV);
+	/* O_NONBLOCK: if the host puts a FIFO in the file's place now, this does not wait. */
+	fd = open_in(d, dir->fd, node_name(&d->nodes, n), (uint64_t)flags | O_NONBLOCK | O_NOCTTY, 0,
+		     BENEATH | RESOLVE_NO_XDEV);
+	/* The error may be that of another file, which has the name now: then the guest has to look it up again. */
+	if (fd < 0)
+		return fd == -EMFILE || fsd_has_name(d, n) ? fd : -ESTALE;
+	/* The host may have renamed another file to this name: then the guest has to look it up again. */
+	if (fd_stat(fd, &st) == 0 && st.st_dev == n->dev && st.st_ino == n->ino)
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+int fsd_make_file(struct fsd *d, struct node *dir, const char *name, mode_t mode, int flags)
+{
+	return open_in(d, dir->fd, name, (uint64_t)flags | O_CREAT | O_EXCL | O_NOCTTY, mode,
+		       BENEATH | RESOLVE_NO_XDEV);
+}
+
+void fsd_moved(struct fsd *d, struct node *dir, const char *name)
+{
+	int fd = open_in(d, dir->fd, name, O_PATH, 0, BENEATH | RESOLVE_NO_XDEV);
+	struct node *n = NULL;
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fd_stat(fd, &st) == 0)
+		n = node_find(&d->nodes, st.st_dev, st.st_ino);
+	close(fd);
+	if (n)
+		node_found(&d->nodes, n, dir, name);
+}

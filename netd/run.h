@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Confines netd and serves one front-end. */
+#ifndef NETD_RUN_H
+#define NETD_RUN_H
+
+#include "common/ctl.h"
+
+/*
+ * Confine this process, then serve one front-end until it disconnects: the one connected at
+ * HFD_FRONT or, if that is closed, the first to connect at HFD_LISTEN. @supervised: send
+ * CTL_READY to the supervisor. Returns the exit status; on an error of the host before
+ * serving, it logs the reason and exits with status 1.
+ */
+int netd_run(const struct role_config *rc, bool supervised);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Moves frames from the tap to the guest. */
+#ifndef NETD_RX_H
+#define NETD_RX_H
+
+#include "netd/netd.h"
+
+/* Move at most @budget frames from the tap of @p to the queue @vq. True if the budget was used up. */
+bool rx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned budget);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Descriptors that were open before we started. */
+#ifndef PARENT_SETUP_INHERITED_H
+#define PARENT_SETUP_INHERITED_H
+
+#include "parent/setup/setup.h"
+
+/* List all open descriptors except the three standard ones. Returns 0, or -1 after logging the reason. */
+int inherited_note(void);
+/* Close the listed descriptors except those of --net=fd=N. */
+void inherited_close(const struct config *c);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Shared directories. Runs in the parent, inside the privileged window. The directory is not opened here: the child
+ * that becomes fsd's spawner clones its mounts in its own namespace (parent/room/child.c), and sends their root.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/share.h"
+#include "common/shm.h"
+#include "parent/options/util.h"
+#include "parent/setup/files.h"
+#include "parent/setup/share.h"
+
+/*
+ * Choose how many files the guest may know at a time. Each needs a descriptor, and only root can raise the hard limit
+ * of open files. Returns 0, or -1 after logging the reason.
+ */
+static int choose_inodes(const struct config *c, const struct share_option *o, struct fs_config *f)
+{
+	uint32_t wanted = o->inodes ? o->inodes : FSD_DEFAULT_INODES;
+	uint64_t need = fs_descriptors(wanted);
+	struct rlimit l;
+
+	f->inodes = wanted;
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return complain(-1, "cannot read the limit of open files: %m");
+	if (l.rlim_max >= need)
+		return 0;
+	l.rlim_max = need;
+	if (setrlimit(RLIMIT_NOFILE, &l) == 0)
+		return 0;
+	(void)getrlimit(RLIMIT_NOFILE, &l);
+	if (o->inodes || l.rlim_max < fs_descriptors(FSD_MIN_INODES))
+		return complain(-1,
+				"%s%s: a guest that may hold %u files needs %llu descriptors, but the hard limit is "
+				"%llu (ulimit -Hn); raise it or give a smaller inodes=",
+				o->option, o->path, wanted, (unsigned long long)need, (unsigned long long)l.rlim_max);
+	f->inodes -= (uint32_t)(need - l.rlim_max);
+	if (!c->quiet)
+		complain(
+			0,
+			"%s%s: the guest can hold only %u files at a time, because the hard limit of open files is %llu "
+			"(ulimit -Hn)",
+			o->option, o->path, f->inodes, (unsigned long long)l.rlim_max);
+	return 0;
+}
+
+/* ---- shares that the guest may write to ---- */
+
+/* Map the ID @inside to @outside in /proc/PID/@file. Returns 0, or -1 with errno set. */
+static int write_map(pid_t pid, const char *file, uint32_t inside, uint32_t outside)
+{
+	char path[64], line[64];
+	int fd, len = snprintf(line, sizeof(line), "%u %u 1", inside, outside), wrote;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	wrote = (int)write(fd, line, (size_t)len);
+	close(fd);
+	return wrote == len ? 0 : -1;
+}
+
+/*
+ * Make a user namespace, for the clone's mount only, in which the directory's owner and group are fsd's user and
+ * group. No process stays in it. Returns its descriptor, or -1 with errno set.
+ */
+static int owner_namespace(const struct fs_config *f)
+{
+	int ready[2], done[2], fd = -1, err;
+	uint8_t byte = 0;
+	char path[64];
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return -1;
+	if (pipe2(done, O_CLOEXEC) < 0) {
+		close(ready[0]);
+		close(ready[1]);
+		return -1;
+	}
+	pid = fork();
+	if (pid == 0) {
+		close(done[1]);
+		byte = unshare(CLONE_NEWUSER) < 0 ? (uint8_t)errno : 0;
+		if (write(ready[1], &byte, 1) == 1)
+			(void)!read(done[0], &byte, 1); /* Until the parent has closed its end. */
+		_exit(0);
+	}
+	close(ready[1]);
+	close(done[0]);
+	if (pid > 0 && read(ready[0], &byte, 1) == 1 && byte == 0) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+		if (write_map(pid, "uid_map", f->owner, f->uid) == 0 &&
+		    write_map(pid, "gid_map", f->group, f->gid) == 0)
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+	} else if (byte) {
+		errno = byte;
+	}
+	err = errno;
+	close(ready[0]);
+	close(done[1]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	errno = err;
+	return fd;
+}
+
+/*
+ * What fsd writes belongs to the owner of the directory: as an ordinary user it is that user's own process, and from
+ * root its mount maps the owner to the target user. Returns 0, or -1 after logging the reason.
+ */
+static int choose_owner(const struct host *h, const struct share_option *o, const struct stat *st, struct share_host *s)
+{
+	struct fs_config *f = &s->config;
+
+	if (!h->c->change_user)
+		return access(s->path, W_OK | X_OK) == 0
+			       ? 0
+			       : complain(-1, "%s%s: you may not write there: %m", o->option, o->path);
+	if ((st->st_mode & 0300) != 0300)
+		return complain(-1, "%s%s: its owner may not write there (chmod u+wx)", o->option, o->path);
+	if (st->st_uid == h->c->uid)
+		return 0;
+	f->owner = st->st_uid;
+	f->group = st->st_gid;
+	f->uid = h->c->uid;
+	f->gid = h->c->gid;
+	f->mapped = true;
+	s->userns = owner_namespace(f);
+	return s->userns >= 0
+		       ? 0
+		       : complain(
+				 -1,
+				 "%s%s: it belongs to user %u, and user %u, who writes there (--drop-to), cannot be mapped to "
+				 "that user: a user namespace cannot be made: %m; name the owner with --drop-to, or give the "
+				 "directory to user %u (chown)",
+				 o->option, o->path, f->owner, f->uid, f->uid);
+}
+
+/*
+ * As root, make the view that fsd gets once, to name what is wrong with it. Returns 0, or -1 after logging the
+ * reason.
+ */
+static int try_view(const struct share_option *o, const struct share_host *s)
+{
+	int fd = share_clone_writable(s->path, s->userns);
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno == EINVAL && s->config.mapped)
+		return complain(
+			-1,
+			"%s%s: it belongs to user %u, and its file system cannot map that user to user %u, who "
+			"writes there (no ID-mapped mounts); give it to that user (chown %u), or use a directory "
+			"on another file system",
+			o->option, o->path, s->config.owner, s->config.uid, s->config.uid);
+	return complain(-1, "%s%s: cannot make a writable view of it, which needs Linux 5.12: %m", o->option, o->path);
+}
+
+static int open_writable(const struct host *h, const struct share_option *o, const struct stat *st,
+			 struct share_host *s)
+{
+	struct statvfs v;
+	bool sealed;
+
+	s->config.read_write = true;
+	s->config.max = o->max ? o->max : FSD_DEFAULT_MAX;
+	if (statvfs(s->path, &v) == 0 && v.f_flag & ST_RDONLY)
+		return complain(-1, "%s%s: its file system is mounted read-only", o->option, o->path);
+	if (choose_owner(h, o, st, s) < 0 || (geteuid() == 0 && try_view(o, s) < 0))
+		return -1;
+	s->added = shm_create_named("share", (uint64_t)sysconf(_SC_PAGESIZE), &sealed);
+	if (s->added < 0)
+		return complain(-1, "%s%s: cannot make its memory: %m", o->option, o->path);
+	/* A page whose size fsd can change could end the supervisor when it reads the page. */
+	if (sealed) {
+		void *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED, s->added, 0);
+
+		if (page == MAP_FAILED)
+			return complain(-1, "%s%s: cannot map its memory: %m", o->option, o->path);
+		s->added_now = page;
+	}
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static int open_share(struct host *h, unsigned i)
+{
+	const struct share_option *o = &h->c->share[i];
+	struct share_host *s = &h->share[i];
+	struct stat st;
+	bool sealed;
+
+	if (h->engine == ENGINE_LGUEST)
+		return complain(-1,
+				"%s%s: guests of the lguest engine have no driver for shared directories (virtio-fs); "
+				"use --engine=kvm or --engine=qemu",
+				o->option, o->path);
+	if (!realpath(o->path, s->path) || stat(s->path, &st) < 0)
+		return complain(-1, "%s%s: cannot open it: %m", o->option, o->path);
+	if (!S_ISDIR(st.st_mode))
+		return complain(-1, "%s%s: this is %s, not a directory", o->option, o->path, file_kind(st.st_mode));
+	s->config.others_are_root = geteuid() != 0;
+	s->config.cache = o->cache;
+	if (o->read_write && open_writable(h, o, &st, s) < 0)
+		return -1;
+	if (choose_inodes(h->c, o, &s->config) < 0)
+		return -1;
+	s->config.tables_lent = true;
+	s->nodes = shm_create_named("files", fs_tables_bytes(s->config.inodes), &sealed);
+	return s->nodes < 0 ? complain(-1, "%s%s: cannot make memory for its tables: %m", o->option, o->path) : 0;
+}
+
+int shares_open(struct host *h)
+{
+	for (unsigned i = 0; i < h->c->nshares; i++)
+		if (!h->c->share[i].vhost_user && open_share(h, i) < 0)
+			return -1;
+	return 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void share_take(struct host *h, unsigned i, struct spawner *s)
+{
+	h->share[i].root = s->listen_fd[0];
+	close_fd(&h->share[i].userns);
+}
+
+void share_close(struct share_host *s)
+{
+	close_fd(&s->root);
+	close_fd(&s->userns);
+	close_fd(&s->added);
+	close_fd(&s->nodes);
+	/* @added_now stays mapped until the supervisor exits, which may not call munmap(2). */
+}

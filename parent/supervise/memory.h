@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Memory files that a start of the guest needs. */
+#ifndef PARENT_SUPERVISE_MEMORY_H
+#define PARENT_SUPERVISE_MEMORY_H
+
+#include <sys/stat.h>
+
+#include "parent/supervise/state.h"
+
+/*
+ * Creates the inflight area of the disk @r, where blkd records the requests that it has begun, so that a successor can
+ * finish them. Returns 0, or -1 after logging the reason.
+ */
+int sup_fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues);
+/*
+ * Sets s->mem to guest memory for this start, with *@st. The first start uses what the privileged window created; each
+ * later one creates its own. Returns 0, or -1 after logging the reason.
+ */
+int sup_fresh_memory(struct supervisor *s, struct stat *st);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Restarts helpers that end while the guest runs, as often as --max-restarts allows.
+ * A successor is confined and connected as the first one was. Runs in the supervisor,
+ * without any privilege. It must not start a successor while I/O of the predecessor
+ * may still be in flight: an old write could reach the disk after a newer one.
+ */
+#include "parent/supervise/lines.h"
+#include "parent/supervise/passt.h"
+#include "parent/supervise/restart.h"
+#include "parent/supervise/start.h"
+#include "parent/supervise/state.h"
+
+#define WINDOW_MS 60000 /* --max-restarts counts the restarts in this time. */
+#define RECENT_MS 3000	/* How long after a restart sup_restart_recent() stays true. */
+
+/*
+ * False if QEMU is the front-end of @r and would not use a successor: a share has no path to connect to, and QEMU 7.2
+ * forgets to connect again if it notices the end of a back-end while its guest is stopped (hw/virtio/vhost-user.c,
+ * vhost_user_async_close_bh(): its device is no longer set up then). It would notice this end when it runs again.
+ */
+static bool qemu_connects_again(const struct supervisor *s, const struct sup_role *r)
+{
+	if (s->h->engine != ENGINE_QEMU || sup_is_control(r))
+		return true;
+	return r->host->role != ROLE_FSD && !s->hold;
+}
+
+bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well)
+{
+	struct sup_role *partner = sup_partner(s, r);
+
+	if (!s->c->max_restarts || !qemu_connects_again(s, r))
+		return false;
+	r->down_since = now_ms();
+	/* The first of a pair to end takes the other one along, and is what starts both again. */
+	if (partner && partner->restart_at)
+		return true;
+	if (partner && partner->live)
+		sup_kill(partner);
+	r->restart_at = r->down_since + (ended_well ? VCPU_END_MS : 0);
+	return true;
+}
+
+/* Returns the number of restarts within the last WINDOW_MS. */
+static unsigned recent_restarts(const struct supervisor *s, uint64_t now)
+{
+	unsigned n = 0;
+
+	while (n < s->restarts && n < MAX_RESTARTS &&
+	       now - s->restarted_at[(s->restarts - 1 - n) % MAX_RESTARTS] < WINDOW_MS)
+		n++;
+	return n;
+}
+
+void sup_restart_gave_up(struct supervisor *s, struct sup_role *r)
+{
+	char text[LOG_LINE_MAX / 2];
+
+	sup_end_text(r, text, sizeof(text));
+	r->restart_at = 0;
+	sup_let_run(s); /* Nobody else could resume the guest. */
+	sup_line(
+		s,
+		"%s: its process %s; it is not started again (--max-restarts=%u): lguest-sep ps and stop do not reach this guest any more",
+		r->host->name, text, s->c->max_restarts);
+}
+
+static void restart_one(struct supervisor *s, struct sup_role *r, uint64_t now)
+{
+	unsigned n = recent_restarts(s, now);
+	char text[LOG_LINE_MAX / 2];
+
+	r->restart_at = 0;
+	if (n >= s->c->max_restarts && sup_is_control(r)) {
+		sup_restart_gave_up(s, r);
+		return;
+	}
+	sup_end_text(r, text, sizeof(text));
+	if (n >= s->c->max_restarts) {
+		sup_line(s,
+			 "%s: its process %s, after %u restarts within a minute (--max-restarts=%u); ending the guest",
+			 r->host->name, text, n, s->c->max_restarts);
+		sup_force(s, EXIT_RESTARTS);
+		return;
+	}
+	sup_line(s, "%s: its process %s; it is started again (%u of %u in a minute)", r->host->name, text, n + 1,
+		 s->c->max_restarts);
+	s->restarted_at[s->restarts++ % MAX_RESTARTS] = now;
+	s->control_restarts += sup_is_control(r);
+	r->generation++;
+	if (r->host->role == ROLE_PASST) {
+		r = sup_partner(s, r);
+		r->generation++;
+	} else if (sup_partner(s, r)) {
+		sup_partner(s, r)->generation++;
+	}
+	if (sup_start_again(s, r) < 0 && !sup_is_control(r))
+		sup_force(s, EXIT_ROLE_DIED);
+}
+
+/*
+ * True if @r has ended and its last I/O has completed. The control channel closes only then, because blkd's I/O ring
+ * holds it open.
+ */
+static bool is_gone(const struct sup_role *r)
+{
+	return !r->live && r->ctl < 0;
+}
+
+/* While the guest is paused only controld is restarted; the other roles' successors would run. */
+static bool may_restart(const struct supervisor *s, const struct sup_role *r)
+{
+	return r->restart_at && (!s->hold || sup_is_control(r));
+}
+
+static bool pair_is_gone(const struct supervisor *s, const struct sup_role *r)
+{
+	const struct sup_role *partner = sup_partner(s, r);
+
+	return is_gone(r) && (!partner || is_gone(partner));
+}
+
+void sup_restart_due(struct supervisor *s)
+{
+	uint64_t now = now_ms();
+
+	for (unsigned i = 0; i + 1 < s->nroles && s->status < 0; i++)
+		if (may_restart(s, &s->role[i]) && now >= s->role[i].restart_at && pair_is_gone(s, &s->role[i]))
+			restart_one(s, &s->role[i], now);
+}
+
+uint64_t sup_restart_deadline(const struct supervisor *s)
+{
+	uint64_t first = 0;
+
+	for (unsigned i = 0; i + 1 < s->nroles; i++) {
+		const struct sup_role *r = &s->role[i];
+
+		if (may_restart(s, r) && pair_is_gone(s, r) && (!first || r->restart_at < first))
+			first = r->restart_at;
+	}
+	return first;
+}
+
+bool sup_restart_recent(const struct supervisor *s)
+{
+	for (unsigned i = 0; i + 1 < s->nroles; i++)
+		if (!sup_is_control(&s->role[i]) &&
+		    (s->role[i].down_since || (!s->role[i].live && s->role[i].host->foreign < 0)))
+			return true;
+	return s->restarts && now_ms() - s->restarted_at[(s->restarts - 1) % MAX_RESTARTS] < RECENT_MS;
+}
+
+void sup_restarted(struct supervisor *s, struct sup_role *r)
+{
+	sup_verbose(s, "%s: serves again, %llu ms after its end", r->host->name,
+		    (unsigned long long)(now_ms() - r->down_since));
+	r->down_since = 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Restart of helpers that end while the guest runs. */
+#ifndef PARENT_SUPERVISE_RESTART_H
+#define PARENT_SUPERVISE_RESTART_H
+
+#include "parent/supervise/state.h"
+
+/*
+ * Schedule the restart of helper @r, which has ended. @ended_well: with exit status 0.
+ * Returns false if the user wants no restarts (--max-restarts=0).
+ */
+bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well);
+
+/* Restart the helpers whose time has come. End the guest if that would exceed --max-restarts within a minute. */
+void sup_restart_due(struct supervisor *s);
+/* Returns when the next restart is due (ms), or 0 if none is scheduled. */
+uint64_t sup_restart_deadline(const struct supervisor *s);
+/* True if a helper is down, or was within the last 3 seconds. */
+bool sup_restart_recent(const struct supervisor *s);
+
+/* Print why controld (@r) ended, and that the guest goes on without it. */
+void sup_restart_gave_up(struct supervisor *s, struct sup_role *r);
+
+/* The successor @r has confined itself and is ready. */
+void sup_restarted(struct supervisor *s, struct sup_role *r);
+
+#endif

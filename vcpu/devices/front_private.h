@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interface between front.c (state of a connection) and front_msg.c (single messages and replies). */
+#ifndef VCPU_FRONT_PRIVATE_H
+#define VCPU_FRONT_PRIVATE_H
+
+#include "vcpu/devices/front.h"
+
+/* Close the connection for good, because @what failed with the reason @why, and log it. Returns false. */
+bool front_dead(struct front *f, const char *what, const char *why);
+/* True if the message in f->rx is VHU_RESUME of a restarted helper. */
+bool front_is_resume(struct front *f);
+/* Send @m. False if the connection is closed or a reply is late. A full socket closes the connection. */
+bool front_transmit(struct front *f, struct vhu_msg *m);
+/*
+ * Send a request and wait for its reply of @reply_size payload bytes, stored in f->rx.msg.
+ * False if the connection is closed or the reply is late.
+ */
+bool front_ask(struct front *f, struct vhu_msg *m, uint32_t reply_size);
+/*
+ * Send a request that has no reply. With VHU_PF_REPLY_ACK, wait for the acknowledgement.
+ * False if it was refused, the connection is closed or the acknowledgement is late.
+ */
+bool front_tell(struct front *f, struct vhu_msg *m);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Interface between the files of vcpu/kvm/. All of it runs in the vCPU process.
+ *
+ * Threads: the main thread waits for descriptors (console, supervisor, helpers). Each vCPU
+ * has a thread in KVM_RUN. kvm.lock (the device lock) protects all state of devices.
+ */
+#ifndef VCPU_KVM_H
+#define VCPU_KVM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "vcpu/devices/devices.h"
+#include "vcpu/devices/own.h"
+#include "vcpu/engine.h"
+#include "vcpu/kvm/board.h"
+#include "vcpu/kvm/pc.h"
+#include "vcpu/load/load.h"
+
+#define KVM_TSS	     0xfffbd000u /* Three pages that KVM needs on Intel processors */
+#define KVM_IDENTITY 0xfffbc000u /* And one more */
+#define KVM_GSI_MSI  24u	 /* First interrupt number for MSI, after the I/O APIC's 24 pins: one per queue */
+
+struct kvm_cpu {
+	struct kvm *kvm;
+	unsigned id;
+	struct kvm_run *run;
+	pthread_t thread;
+	/* Counters, written by the thread of this vCPU and read by the main thread. */
+	uint64_t exits, exits_io, exits_mmio, exits_hlt, exits_other;
+};
+
+struct kvm {
+	struct vm *vm;
+	pthread_mutex_t lock;
+	unsigned ncpus;
+	struct kvm_cpu cpu[MAX_VCPUS];
+	struct pc pc;
+	struct devices devices;
+	struct load_result load;
+	bool any_length; /* KVM_CAP_IOEVENTFD_ANY_LENGTH */
+	bool tsc_deadline;
+	bool ended;		      /* The guest has ended, and vm->end is set; protected by lock */
+	sem_t confined;		      /* Posted by each vCPU thread after installing its filter, or failing to */
+	sem_t start;		      /* Posted once for each vCPU when the guest may run */
+	sem_t never;		      /* Never posted: vCPU threads wait here after the end */
+	int confine_errno;	      /* Errno of a thread that could not install its filter; 0: none */
+	uint64_t out_since;	      /* now_ms() of the oldest serial output not flushed; 0: none */
+	bool out_timed;		      /* The main thread will check the output within FLUSH_MS */
+	bool serial_reads;	      /* The guest has read input from the serial port */
+	uint64_t first_out, last_out; /* now_ms() of the first and the last serial output; 0: none yet */
+
+	/* For irq.c: the state of each queue in KVM. */
+	struct kvm_wire {
+		bool irqfd, ioevent; /* These eventfds are connected */
+		uint64_t notify;     /* Address of the notify register, for ioevent */
+		bool routed;	     /* There is a route for this MSI message: */
+		uint64_t addr;
+		uint32_t data;
+	} wire[MAX_DEVICES][MAX_QUEUES], own_wire[DEVICES_OWN_KICKS];
+};
+
+#endif
