@@ -38,6 +38,8 @@ host_listens()
 }
 
 probe='
+	# The address of a guest is no source before the kernel knows that nobody else has it; until then packets
+	# would come from the link-local address, which no router forwards: hence ping -I ADDRESS in the tests.
 	probe() { if [ "$(nc -w 3 "$1" 5000 < /dev/null 2> /dev/null)" = hello ]; then say "$1 answers"; else say "$1 refused"; fi; }
 	ip link set eth0 up; ip addr add 10.99.0.2/24 dev eth0; ip -6 addr add fd99::2/64 dev eth0
 	ip route add default via 10.99.0.1; ip -6 route add default via fd99::1'
@@ -59,7 +61,7 @@ same_rules()
 	guest_script <<-END
 		$probe
 		say begin
-		until ping -6 -c 1 -W 1 fd99::1 > /dev/null 2>&1; do sleep 1; done
+		until ping -6 -I fd99::2 -c 1 -W 1 fd99::1 > /dev/null 2>&1; do sleep 1; done
 		say "echo"
 		probe 10.99.0.1
 		probe 10.99.9.1
@@ -81,7 +83,7 @@ same_rules()
 	host_listens
 	guest_script <<-END
 		$probe
-		until ping -6 -c 1 -W 1 fd99::1 > /dev/null 2>&1; do sleep 1; done
+		until ping -6 -I fd99::2 -c 1 -W 1 fd99::1 > /dev/null 2>&1; do sleep 1; done
 		probe fd99::1
 		ip link set eth1 up; ip addr add 10.99.5.2/24 dev eth1
 		probe 10.99.5.1
@@ -167,7 +169,7 @@ far_network()
 	echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 	guest_script <<-END
 		$probe
-		until ping -6 -c 1 -W 1 fd99::1 > /dev/null 2>&1; do sleep 1; done
+		until ping -6 -I fd99::2 -c 1 -W 1 fd99::1 > /dev/null 2>&1; do sleep 1; done
 		probe fd98::2
 	END
 	boot "--tunnet=[fd99::1]/64"
