@@ -38,10 +38,11 @@ without_virtio_console()
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
 }
 
-# Every line of the kernel's log has a different time.
+# A line of the kernel's log does not come twice with the same time, except one that the kernel itself says three times
+# in a row, perhaps in one tick of a slow clock.
 nothing_twice()
 {
-	grep -a '^\[ *[0-9]*\.[0-9]*\]' "$out.clean" | sort | uniq -d > "$BATS_TEST_TMPDIR/twice"
+	grep -a '^\[ *[0-9]*\.[0-9]*\]' "$out.clean" | grep -v 'cblist_init_generic' | sort | uniq -d > "$BATS_TEST_TMPDIR/twice"
 	[[ ! -s $BATS_TEST_TMPDIR/twice ]] || { echo "shown twice:"; cat "$BATS_TEST_TMPDIR/twice"; return 1; }
 }
 
