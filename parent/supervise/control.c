@@ -29,7 +29,7 @@ static enum guest_phase guest_phase(const struct supervisor *s)
 		return GUEST_STOPPING;
 	if (s->hold == HOLD_DONE)
 		return GUEST_PAUSED;
-	return s->guest_running ? GUEST_RUNNING : GUEST_STARTING;
+	return sup_guest_runs(s) ? GUEST_RUNNING : GUEST_STARTING;
 }
 
 static void describe(const struct supervisor *s, struct guest_state *g)
@@ -74,9 +74,9 @@ void sup_tell_ready(struct supervisor *s)
 	char line[sizeof(s->h->name) + 2];
 	size_t n;
 
-	if (s->h->tell_ready < 0 || !s->guest_running)
+	if (s->h->tell_ready < 0 || !sup_guest_began(s))
 		return;
-	/* A user who has the line must find the guest running. */
+	/* A user who has the line must find the guest running: each command works now. */
 	push_state(s);
 	n = fmt_line(line, sizeof(line), "%s\n", s->h->name);
 	if (write(s->h->tell_ready, line, n) < 0) {

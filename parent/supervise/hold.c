@@ -47,7 +47,7 @@ static const char *why_not(const struct supervisor *s)
 		return "a key of sysrq is being sent; try again";
 	if (s->nmi_until)
 		return "a non-maskable interrupt is being sent; try again";
-	if (s->phase != PHASE_RUNNING || !s->guest_running || (s->monitor >= 0 && !s->qmp_ready))
+	if (!sup_guest_runs(s))
 		return "it is still starting; try again";
 	return starting_role(s) ? "one of its processes is just being started again; try again" : NULL;
 }

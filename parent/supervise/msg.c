@@ -158,6 +158,7 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 		if (r != sup_vcpu(s) || s->guest_running)
 			break;
 		s->guest_running = true;
+		s->greet_by = now_ms() + GREET_MS;
 		notify_send(s->h->notify, "READY=1\nSTATUS=The guest runs");
 		if (s->starts == 1 && s->h->engine == ENGINE_QEMU)
 			sup_note(s, "vcpu: QEMU emulates the CPU; an emulator is not a security boundary: "

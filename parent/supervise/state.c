@@ -89,6 +89,16 @@ void sup_let_run(struct supervisor *s)
 	sup_answer_later(&s->late[LATE_PAUSE], CONTROL_FAILED, "it was resumed or ended meanwhile");
 }
 
+bool sup_guest_began(const struct supervisor *s)
+{
+	return s->phase > PHASE_STARTING && s->guest_running && (s->monitor < 0 || s->qmp_ready);
+}
+
+bool sup_guest_runs(const struct supervisor *s)
+{
+	return s->phase == PHASE_RUNNING && sup_guest_began(s);
+}
+
 /* The vCPU process has ended, or was never started: stop the helpers. */
 void sup_begin_ending(struct supervisor *s)
 {

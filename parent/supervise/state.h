@@ -131,6 +131,7 @@ struct supervisor {
 	uint64_t first_output;	    /* When the guest first printed something in this start (ms); 0: not yet. */
 	uint64_t last_output;	    /* When it last did (ms); 0: not yet. */
 	bool guest_running;	    /* CTL_RUNNING received in this start. */
+	uint64_t greet_by;	    /* When QEMU must have sent its QMP greeting (ms), once guest_running. */
 	bool qmp_ready;		    /* QMP greeting received in this start. */
 	bool qemu_ended_itself;	    /* Event SHUTDOWN in this start, for another reason than the guest. */
 	unsigned processors;	    /* Number of processors of this host. */
@@ -232,6 +233,15 @@ void sup_answer_later(struct late_answer *l, enum control_result result, const c
  * pause does not count for the limits of the guest. Does nothing if it is not paused.
  */
 void sup_let_run(struct supervisor *s);
+/* How long QEMU may take from CTL_RUNNING, after which the vCPU process becomes QEMU, to its greeting. */
+#define GREET_MS 120000
+/*
+ * True if the guest has executed instructions in this start. With QEMU it does so only once its monitor was told to,
+ * which is later than CTL_RUNNING.
+ */
+bool sup_guest_began(const struct supervisor *s);
+/* True if the guest executes instructions or is paused, so that a command can be sent to it. */
+bool sup_guest_runs(const struct supervisor *s);
 /* The vCPU process has ended, or was never started: stop the helpers. */
 void sup_begin_ending(struct supervisor *s);
 /* True for netd, blkd and controld, false for the vCPU process. */

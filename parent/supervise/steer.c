@@ -11,6 +11,7 @@
 #include "common/fmt.h"
 #include "common/machine.h"
 #include "parent/supervise/consoles.h"
+#include "parent/supervise/lines.h"
 #include "parent/supervise/monitor.h"
 #include "parent/supervise/steer.h"
 
@@ -23,9 +24,7 @@ static const char *why_not(const struct supervisor *s)
 		return "it is paused; resume it first";
 	if (s->phase >= PHASE_ENDING || s->have_end || s->status >= 0)
 		return "it is just ending";
-	return s->phase != PHASE_RUNNING || !s->guest_running || (s->monitor >= 0 && !s->qmp_ready)
-		       ? "it is still starting; try again"
-		       : NULL;
+	return sup_guest_runs(s) ? NULL : "it is still starting; try again";
 }
 
 #define NO_ROOM "its vCPU process takes no messages; try again"
@@ -172,8 +171,21 @@ void sup_steer_over(struct supervisor *s)
 	end_nmi(s, CONTROL_FAILED, "the guest is being started again");
 }
 
+/* Until when QEMU's monitor must greet us; 0: it has, or there is none. */
+static uint64_t greet_by(const struct supervisor *s)
+{
+	return s->monitor >= 0 && s->phase == PHASE_RUNNING && s->guest_running && !s->qmp_ready && s->status < 0
+		       ? s->greet_by
+		       : 0;
+}
+
 void sup_steer_due(struct supervisor *s, uint64_t now)
 {
+	if (greet_by(s) && now >= s->greet_by) {
+		sup_line(s, "vcpu: QEMU started, but its monitor did not answer within %d s; ending the guest",
+			 GREET_MS / 1000);
+		sup_force(s, EXIT_HOST);
+	}
 	if (s->sysrq_until && now >= s->sysrq_until)
 		end_break(s, CONTROL_FAILED, "QEMU did not send a break on the serial port in time");
 	if (s->nmi_until && now >= s->nmi_until)
@@ -182,5 +194,11 @@ void sup_steer_due(struct supervisor *s, uint64_t now)
 
 uint64_t sup_steer_deadline(const struct supervisor *s)
 {
-	return s->sysrq_until && s->nmi_until ? MIN(s->sysrq_until, s->nmi_until) : MAX(s->sysrq_until, s->nmi_until);
+	const uint64_t until[] = { greet_by(s), s->sysrq_until, s->nmi_until };
+	uint64_t first = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(until); i++)
+		if (until[i] && (!first || until[i] < first))
+			first = until[i];
+	return first;
 }

@@ -18,7 +18,7 @@ void sup_break_sent(struct supervisor *s, bool sent);
 void sup_nmi_sent(struct supervisor *s, bool sent);
 /* The guest is started again, or for the first time: what QEMU was asked for comes to nothing. */
 void sup_steer_over(struct supervisor *s);
-/* Act on a break or an interrupt that takes too long. */
+/* Act on a break, an interrupt or a start of QEMU that takes too long. */
 void sup_steer_due(struct supervisor *s, uint64_t now);
 /* Returns when sup_steer_due() has to be called (ms); 0: no limit. */
 uint64_t sup_steer_deadline(const struct supervisor *s);

@@ -248,7 +248,15 @@ static void the_state_is_sent_before_the_line_of_detach(void **state)
 	m = (struct ctl_msg){ .type = CTL_RUNNING };
 	assert_int_equal(ctl_send(far[VCPU], &m), 0);
 	sup_role_ctl(&s, &s.role[VCPU]);
+	/* With QEMU the guest runs only once its monitor was told to. */
+	s.monitor = tell[0];
 	sup_tell_ready(&s);
+	sup_control_turn(&s);
+	assert_int_equal(hear(CONTROL, CTL_STATE).state.phase, GUEST_STARTING);
+	assert_int_equal(host.tell_ready, tell[1]);
+	s.qmp_ready = true;
+	sup_tell_ready(&s);
+	assert_int_equal(host.tell_ready, -1);
 	assert_int_equal(read(tell[0], line, sizeof(line)), 4);
 	assert_string_equal(line, "web\n");
 	m = hear(CONTROL, CTL_STATE);
@@ -256,6 +264,7 @@ static void the_state_is_sent_before_the_line_of_detach(void **state)
 	assert_int_equal(m.state.phase, GUEST_RUNNING);
 	assert_int_equal(m.state.mem_bytes, 64u << 20);
 	close(tell[0]);
+	s.monitor = -1;
 	config.mem_bytes = 0;
 }
 

@@ -247,6 +247,23 @@ static void not_while_a_process_starts(void **state)
 	answered(CONTROL_FAILED, "it is just ending");
 }
 
+static void a_monitor_that_never_greets_ends_the_guest(void **state)
+{
+	(void)state;
+	assert_int_equal(sup_steer_deadline(&s), 0);
+	s.qmp_ready = s.guest_running = false;
+	assert_int_equal(sup_steer_deadline(&s), 0);
+	assert_int_equal(ctl_send(far[VCPU], &(struct ctl_msg){ .type = CTL_RUNNING }), 0);
+	sup_role_ctl(&s, &s.role[VCPU]);
+	assert_true(s.greet_by > now_ms() && s.greet_by <= now_ms() + GREET_MS);
+	assert_int_equal(sup_steer_deadline(&s), s.greet_by);
+	sup_steer_due(&s, s.greet_by - 1);
+	assert_int_equal(s.status, -1);
+	sup_steer_due(&s, s.greet_by);
+	assert_int_equal(s.status, EXIT_HOST);
+	assert_int_equal(sup_steer_deadline(&s), 0);
+}
+
 static void keys_are_judged(void **state)
 {
 	static const uint64_t bad[] = { 0,	    ' ', 0x0f, '\n', 0x7f, 'h' + 256, 'h' | 1ull << 32,
@@ -453,6 +470,7 @@ static void parts_come_once_for_all_who_ask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_monitor_that_never_greets_ends_the_guest, qemu, done),
 		cmocka_unit_test_setup_teardown(a_pause_and_its_end, kvm, done),
 		cmocka_unit_test_setup_teardown(qemu_stops_its_guest_first, qemu, done),
 		cmocka_unit_test_setup_teardown(a_process_that_does_not_stop, kvm, done),
