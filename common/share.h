@@ -3,6 +3,8 @@
 #ifndef COMMON_SHARE_H
 #define COMMON_SHARE_H
 
+#include "common/util.h"
+
 /*
  * Clone the mount of the directory @path, with the mounts below it: read-only, without set-user-ID programs and
  * device files, attached nowhere. Needs CAP_SYS_ADMIN and Linux 5.12. Returns a descriptor of its root (O_PATH,
@@ -16,5 +18,15 @@ int share_clone(const char *path);
  * may not uncover what the mounts below hide.
  */
 int share_clone_writable(const char *path, int userns);
+/*
+ * share_clone_writable() for a caller without privileges: a child makes the clone in a user namespace and ends. Returns
+ * and fails like that function; errno is EPERM or ENOSPC if this host gives the user no user namespace.
+ */
+int share_clone_as_user(const char *path);
+/*
+ * Make a user namespace for such a clone in which @owner and @group, those of the directory, are @uid and @gid, those of
+ * fsd. No process stays in it. Needs CAP_SYS_ADMIN and CAP_SETUID. Returns its descriptor, or -1 with errno set.
+ */
+int share_owner_namespace(uint32_t owner, uint32_t group, uint32_t uid, uint32_t gid);
 
 #endif

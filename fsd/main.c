@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * lguest-sep-fsd shares one directory with a vhost-user front-end. Either the supervisor starts it (--supervised), or a
- * user starts it as a stand-alone vhost-user back-end, which is always read-only. Once confined, it opens only files
- * below that directory and allocates nothing; it maps only guest memory, and only until the connection is sealed
- * (common/backend.h).
+ * user starts it as a stand-alone vhost-user back-end. Once confined, it opens only files below that directory and
+ * allocates nothing; it maps only guest memory, and only until the connection is sealed (common/backend.h).
  */
 #include <fcntl.h>
 #include <string.h>

@@ -15,8 +15,19 @@ static const struct opt_row table[] = {
 	  .kind = OPT_TEXT,
 	  .arg = "DIR",
 	  INTO(directory),
-	  .help = "the directory to share, read-only",
+	  .help = "the directory to share, read-only without --rw",
 	  .reason = "the name of a directory is missing" },
+	{ .name = "rw",
+	  .kind = OPT_FLAG,
+	  INTO(fs.read_write),
+	  .help = "the guest may write to the directory; what it makes belongs to the directory's owner" },
+	{ .name = "max",
+	  .kind = OPT_SIZE,
+	  .arg = "SIZE",
+	  .min = FSD_MIN_MAX,
+	  .max = UINT64_C(1) << 50,
+	  INTO(fs.max),
+	  .help = "with --rw: most that all guests together may add until this program ends (default: 256M)" },
 	{ .name = "inodes",
 	  .kind = OPT_NUMBER,
 	  .arg = "N",
@@ -43,6 +54,8 @@ static const char *check(const struct fsd_options *o)
 		return "--shared-dir=DIR is missing";
 	if (!o->socket_path == (o->fd < 0))
 		return "give one of --socket-path=PATH and --fd=FDNUM";
+	if (o->fs.max && !o->fs.read_write)
+		return "--max=SIZE is only for a share with --rw";
 	return NULL;
 }
 
@@ -56,6 +69,8 @@ int fsd_options(struct fsd_options *o, int argc, char **argv, const char **why)
 	o->poll_us = role_poll_us();
 	opt_begin(&p, table, o);
 	o->act = opt_all(&p, argc, argv);
+	if (!o->fs.max && o->fs.read_write)
+		o->fs.max = FSD_DEFAULT_MAX;
 	*why = o->act < 0 ? p.line : o->act ? NULL : check(o);
 	return *why ? -1 : 0;
 }

@@ -4,16 +4,12 @@
  * that becomes fsd's spawner clones its mounts in its own namespace (parent/room/child.c), and sends their root.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/share.h"
@@ -58,66 +54,6 @@ static int choose_inodes(const struct config *c, const struct share_option *o, s
 
 /* ---- shares that the guest may write to ---- */
 
-/* Map the ID @inside to @outside in /proc/PID/@file. Returns 0, or -1 with errno set. */
-static int write_map(pid_t pid, const char *file, uint32_t inside, uint32_t outside)
-{
-	char path[64], line[64];
-	int fd, len = snprintf(line, sizeof(line), "%u %u 1", inside, outside), wrote;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	wrote = (int)write(fd, line, (size_t)len);
-	close(fd);
-	return wrote == len ? 0 : -1;
-}
-
-/*
- * Make a user namespace, for the clone's mount only, in which the directory's owner and group are fsd's user and
- * group. No process stays in it. Returns its descriptor, or -1 with errno set.
- */
-static int owner_namespace(const struct fs_config *f)
-{
-	int ready[2], done[2], fd = -1, err;
-	uint8_t byte = 0;
-	char path[64];
-	pid_t pid;
-
-	if (pipe2(ready, O_CLOEXEC) < 0)
-		return -1;
-	if (pipe2(done, O_CLOEXEC) < 0) {
-		close(ready[0]);
-		close(ready[1]);
-		return -1;
-	}
-	pid = fork();
-	if (pid == 0) {
-		close(done[1]);
-		byte = unshare(CLONE_NEWUSER) < 0 ? (uint8_t)errno : 0;
-		if (write(ready[1], &byte, 1) == 1)
-			(void)!read(done[0], &byte, 1); /* Until the parent has closed its end. */
-		_exit(0);
-	}
-	close(ready[1]);
-	close(done[0]);
-	if (pid > 0 && read(ready[0], &byte, 1) == 1 && byte == 0) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-		if (write_map(pid, "uid_map", f->owner, f->uid) == 0 &&
-		    write_map(pid, "gid_map", f->group, f->gid) == 0)
-			fd = open(path, O_RDONLY | O_CLOEXEC);
-	} else if (byte) {
-		errno = byte;
-	}
-	err = errno;
-	close(ready[0]);
-	close(done[1]);
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	errno = err;
-	return fd;
-}
-
 /*
  * What fsd writes belongs to the owner of the directory: as an ordinary user it is that user's own process, and from
  * root its mount maps the owner to the target user. Returns 0, or -1 after logging the reason.
@@ -139,7 +75,7 @@ static int choose_owner(const struct host *h, const struct share_option *o, cons
 	f->uid = h->c->uid;
 	f->gid = h->c->gid;
 	f->mapped = true;
-	s->userns = owner_namespace(f);
+	s->userns = share_owner_namespace(f->owner, f->group, f->uid, f->gid);
 	return s->userns >= 0
 		       ? 0
 		       : complain(

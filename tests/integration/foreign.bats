@@ -218,6 +218,26 @@ time.sleep(600)' 3>&- &
 	front_end_leaves
 }
 
+@test "fsd --rw that root started: no capability, a writable view of one mount, and one count for all connections" {
+	mkdir -p dir/mounted
+	mount -t tmpfs none dir/mounted && mounted=$PWD/dir/mounted
+	chown 1234:1235 dir
+	backend fsd --shared-dir=dir --rw --max=3M
+	front_end fsd
+	powerless "$child"
+	grep -qE '^Max file size +3145728 +3145728 ' "/proc/$child/limits"
+	grep -q '^Umask:.0000$' "/proc/$child/status"
+	# What the process makes, as root without capabilities, belongs to the owner; the mount below is not there.
+	: > "/proc/$child/fd/6/made"
+	[[ $(stat -c %u:%g dir/made) == 1234:1235 ]]
+	[[ $(stat -c %d "/proc/$child/fd/6/mounted") == "$(stat -c %d dir)" ]]
+	first=$(stat -L -c '%d %i' "/proc/$child/fd/14")
+	front_end_leaves
+	front_end fsd
+	[[ $(stat -L -c '%d %i' "/proc/$child/fd/14") == "$first" ]]
+	front_end_leaves
+}
+
 @test "each connection of blkd --snapshot has a new unnamed file" {
 	new_image disk 1
 	backend blkd --blk-file=disk --snapshot

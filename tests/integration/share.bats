@@ -24,7 +24,11 @@ setup_test()
 teardown_test()
 {
 	umount "$share/dir/mounted" 2> /dev/null || true
+	local p
 	[[ -z ${server:-} ]] || kill -9 "$server" 2> /dev/null || true
+	for p in ${servers:-}; do
+		kill "$p" 2> /dev/null && wait "$p" || true
+	done
 	umount -l "$share/dead" 2> /dev/null || true
 }
 
@@ -189,4 +193,83 @@ in_guest() # [OPTION…]
 	wait "$pid"
 	cat "$BATS_TEST_TMPDIR/said"
 	pid=
+}
+
+# alone NAME COMMAND…: starts a stand-alone fsd with the socket NAME.sock; its messages are in NAME.said
+alone()
+{
+	"${@:2}" --socket-path="$BATS_TEST_TMPDIR/$1.sock" 2> "$BATS_TEST_TMPDIR/$1.said" 3>&- &
+	servers="${servers:-} $!"
+	wait_until test -S "$BATS_TEST_TMPDIR/$1.sock"
+}
+
+# plain_qemu TAG…: runs $initrd in QEMU with a file system for each TAG, from the socket of that name; its output is $out.clean
+plain_qemu()
+{
+	local tag args=()
+	for tag; do
+		args+=(-chardev "socket,id=$tag,path=$BATS_TEST_TMPDIR/$tag.sock" -device "vhost-user-fs-pci,chardev=$tag,tag=$tag")
+	done
+	timeout 300 qemu-system-x86_64 -machine q35,memory-backend=mem -accel tcg -m 256 -nodefaults -nographic \
+		-object memory-backend-memfd,id=mem,size=256M,share=on "${args[@]}" -serial stdio -no-reboot -kernel "$K" \
+		-initrd "$initrd" -append "console=ttyS0 quiet no_timer_check" < /dev/null > "$out" 3>&-
+	tr -d '\r' < "$out" > "$out.clean"
+	cat "$out.clean" "$BATS_TEST_TMPDIR"/*.said
+}
+
+@test "fsd --rw by itself: QEMU's guest writes within a limit, for root and for an ordinary user" {
+	local name as=(setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all)
+	need_user_namespaces
+	mkdir "$BATS_TEST_TMPDIR"/{roots,users}
+	chown 1234:1235 "$BATS_TEST_TMPDIR"/{roots,users}
+	chmod 1777 "$BATS_TEST_TMPDIR"
+	for name in roots users; do
+		echo old > "$BATS_TEST_TMPDIR/$name/over"
+		chown 1234:1235 "$BATS_TEST_TMPDIR/$name/over"
+		echo kept > "$BATS_TEST_TMPDIR/$name/of-root"
+	done
+	alone roots "$B/lguest-sep-fsd" --shared-dir="$BATS_TEST_TMPDIR/roots" --rw --max=2M
+	alone users "${as[@]}" "$B/lguest-sep-fsd" --shared-dir="$BATS_TEST_TMPDIR/users" --rw --max=2M
+	guest_script <<-'END'
+		for s in roots users; do
+			mkdir -p /$s && mount -t virtiofs $s /$s && cd /$s || say failed
+			echo hi > f && echo new > n && mv n over && mkdir -p d/e && ln f d/hard && ln -s f d/link && : > gone && rm gone
+			echo x > of-root 2> /dev/null || say "$s $(cat of-root)"
+			chmod 4755 f 2> /dev/null || mknod null c 1 3 2> /dev/null || say "$s refused"
+			head -c 3000000 /dev/zero > full 2> /dev/null || say "$s full"
+			rm -f full
+			echo room > room && say "$s $(cat room over | tr '\n' ' ')"
+			cd / && umount /$s
+		done
+	END
+	plain_qemu roots users
+	for name in roots users; do
+		[[ $(grep "^T: $name" "$out.clean" | tr '\n' ' ') == "T: $name kept T: $name refused T: $name full T: $name room new  " ]]
+		(cd "$BATS_TEST_TMPDIR/$name" && [[ $(find . -mindepth 1 | sort | tr '\n' ' ') == "./d ./d/e ./d/hard ./d/link ./f ./of-root ./over ./room " ]])
+		[[ $(cat "$BATS_TEST_TMPDIR/$name"/{f,over,of-root} | tr '\n' ' ') == "hi new kept " ]]
+		[[ $(find "$BATS_TEST_TMPDIR/$name" -user 1234 -group 1235 | wc -l) == 8 ]]
+		[[ $(grep -c 'the guest has filled the share' "$BATS_TEST_TMPDIR/$name.said") == 1 ]]
+	done
+}
+
+@test "wrong options of a stand-alone fsd are one line each" {
+	local path=$BATS_TEST_TMPDIR as=(setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all)
+	wrong() # STATUS MESSAGE COMMAND…
+	{
+		run "${@:3}" --socket-path="$path/socket"
+		echo "$output"
+		[[ $status == "$1" && ${#lines[@]} == 1 && $output == "lguest-sep-fsd: "$2* && ! -e $path/socket ]]
+	}
+	wrong 2 "--max=SIZE is only for a share with --rw" "$B/lguest-sep-fsd" --shared-dir="$share" --max=1M
+	wrong 2 "--max=1000: give a number from 65536" "$B/lguest-sep-fsd" --shared-dir="$share" --rw --max=1000
+	wrong 1 "--shared-dir=$share/large: this is not a directory" "$B/lguest-sep-fsd" --shared-dir="$share/large" --rw
+	wrong 1 "--shared-dir=$share: you may not write there: Permission denied" "${as[@]}" "$B/lguest-sep-fsd" --shared-dir="$share" --rw
+	chmod 500 "$share/private"
+	wrong 1 "--shared-dir=$share/private: its owner may not write there" "$B/lguest-sep-fsd" --shared-dir="$share/private" --rw
+	mount -t tmpfs -o ro none "$share/dir/mounted"
+	wrong 1 "--shared-dir=$share/dir/mounted: its file system is mounted read-only" "$B/lguest-sep-fsd" --shared-dir="$share/dir/mounted" --rw
+	# An ordinary user's clone must not uncover what the mount hides.
+	chown 1234:1235 "$share/dir"
+	need_user_namespaces
+	wrong 1 "--shared-dir=$share/dir: cannot make a writable view" "${as[@]}" "$B/lguest-sep-fsd" --shared-dir="$share/dir" --rw
 }
