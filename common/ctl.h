@@ -303,8 +303,12 @@ enum blk_io { BLK_IO_AUTO, BLK_IO_URING, BLK_IO_SYNC };
 /* Most bytes of a share's tag (virtio 1.2, 5.11.4). */
 #define FS_TAG_MAX 36
 
-/* Queues of a share: one for urgent requests (FORGET), one for the others. */
-#define FS_QUEUES 2
+/* Queues of a share: one for urgent requests (FORGET), and request queues for all others; FS_QUEUES: with one of these. */
+#define FS_URGENT_QUEUES      1
+#define FS_QUEUES	      (FS_URGENT_QUEUES + 1)
+#define FS_MAX_REQUEST_QUEUES (MAX_QUEUES - FS_URGENT_QUEUES)
+/* All queues of a share with the configuration @c. */
+#define FS_ALL_QUEUES(c) ((uint8_t)(FS_URGENT_QUEUES + (c)->request_queues))
 
 /* cache=: how long the guest's kernel uses what it knows without asking fsd again. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_NONE, FS_CACHE_ALWAYS };
@@ -312,7 +316,8 @@ enum fs_cache { FS_CACHE_AUTO, FS_CACHE_NONE, FS_CACHE_ALWAYS };
 
 struct fs_config {
 	enum fs_cache cache;
-	uint32_t inodes; /* Most files that the guest can know at a time, FSD_MIN_INODES to FSD_MAX_INODES */
+	uint8_t request_queues; /* 1 to FS_MAX_REQUEST_QUEUES */
+	uint32_t inodes;	/* Most files that the guest can know at a time, FSD_MIN_INODES to FSD_MAX_INODES */
 	/* fsd is in a user namespace, where it sees no other user's ID: show files of other users as root's. */
 	bool others_are_root;
 	bool tables_lent; /* HFD_NODES is memory for the tables, which outlives the process */

@@ -43,6 +43,7 @@ static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
 	uint64_t bytes = 0, first = now_us(), before = first, now;
 
 	d->stats = &be->stats;
+	request.queue = vq->index;
 	for (; budget && bytes < TURN_BYTES; budget--, before = now) {
 		enum guest_fault f;
 		uint32_t len;
@@ -83,7 +84,7 @@ static void reset(struct backend *be)
 
 	nodes_clear(&d->nodes);
 	d->ready = d->restarted = false;
-	d->replay = 0;
+	memset(d->replay, 0, sizeof(d->replay));
 }
 
 static const struct backend_ops ops = {
@@ -122,5 +123,5 @@ void fsd_backend(struct fsd *d, const char *name, struct backend_config *bc)
 	bc->ops = &ops;
 	bc->device = d;
 	bc->device_name = name;
-	bc->max_queues = FS_QUEUES;
+	bc->max_queues = FS_ALL_QUEUES(&d->cfg);
 }

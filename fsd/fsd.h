@@ -28,9 +28,10 @@
 struct fsd {
 	struct fs_config cfg;
 	struct nodes nodes;
-	bool ready;	 /* INIT was received, by this process or by one before it */
-	bool restarted;	 /* Another process served this connection before */
-	uint64_t replay; /* FUSE's number of the request in which that process may have been killed; 0: none */
+	bool ready;	/* INIT was received, by this process or by one before it */
+	bool restarted; /* Another process served this connection before */
+	/* For each queue, FUSE's number of the request in which that process may have been killed; 0: none */
+	uint64_t replay[MAX_QUEUES];
 	bool again;	 /* This is that request: what it asks for may have been done already */
 	uint64_t *added; /* cfg.read_write: bytes that the guest has added (fsd/quota.h); outlives this process */
 	uint8_t slow;	 /* So many replies still get an interrupt each, because the host was slow */
@@ -63,6 +64,7 @@ static inline int no_handle(const struct fsd *d)
 struct fs_req {
 	struct fuse_in_header h;
 	struct vq_chain chain;
+	unsigned queue; /* Index of its queue */
 	struct iovec iov[VQ_MAX_SIZE];
 	uint32_t args_len; /* Bytes of arguments in the chain */
 	uint32_t have;	   /* Bytes of them that @args has */

@@ -67,7 +67,8 @@ struct nodes_kept {
 	uint32_t handles_fresh;		   /* First handle never used */
 	uint32_t names_fresh;		   /* First place never used, in units of 16 bytes */
 	uint32_t names_free[NAME_CLASSES]; /* Lists of free places; 0: empty. The first word of each is the next */
-	uint64_t changing;		   /* FUSE's number of the request that changes the share, or did so last */
+	/* For each queue, FUSE's number of the request that changes the share, or did so last */
+	uint64_t changing[MAX_QUEUES];
 	struct moving moving;
 };
 

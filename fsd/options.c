@@ -28,6 +28,13 @@ static const struct opt_row table[] = {
 	  .max = UINT64_C(1) << 50,
 	  INTO(fs.max),
 	  .help = "with --rw: most that all guests together may add until this program ends (default: 256M)" },
+	{ .name = "queues",
+	  .kind = OPT_NUMBER,
+	  .arg = "N",
+	  .min = 1,
+	  .max = FS_MAX_REQUEST_QUEUES,
+	  INTO(fs.request_queues),
+	  .help = "1 to 15 request queues, in addition to the one for urgent requests (default: 1)" },
 	{ .name = "inodes",
 	  .kind = OPT_NUMBER,
 	  .arg = "N",
@@ -66,6 +73,7 @@ int fsd_options(struct fsd_options *o, int argc, char **argv, const char **why)
 	memset(o, 0, sizeof(*o));
 	o->fd = -1;
 	o->fs.inodes = FSD_DEFAULT_INODES;
+	o->fs.request_queues = 1;
 	o->poll_us = role_poll_us();
 	opt_begin(&p, table, o);
 	o->act = opt_all(&p, argc, argv);

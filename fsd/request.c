@@ -395,10 +395,10 @@ static int run(struct fsd *d, struct fs_req *r)
 	if (!op->no_node && !(n = node_get(&d->nodes, r->h.nodeid)))
 		return -ESTALE;
 	if (op->writes) {
-		/* The first of them after a restart is the one that was under way. */
-		d->again = d->replay && d->replay == r->h.unique;
-		d->replay = 0;
-		d->nodes.kept->changing = r->h.unique;
+		/* The first of them in its queue after a restart is the one that was under way. */
+		d->again = d->replay[r->queue] && d->replay[r->queue] == r->h.unique;
+		d->replay[r->queue] = 0;
+		d->nodes.kept->changing[r->queue] = r->h.unique;
 	}
 	return op->handle(d, r, n);
 }

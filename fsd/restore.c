@@ -165,7 +165,7 @@ void fsd_restore(struct fsd *d)
 		return;
 	k->fresh = MAX(MIN(k->fresh, t->limit + 1), NODE_ROOT + 1);
 	k->handles_fresh = MAX(MIN(k->handles_fresh, FSD_HANDLES + 1), 1);
-	d->replay = k->changing;
+	memcpy(d->replay, k->changing, sizeof(d->replay));
 	restore_nodes(d);
 	restore_handles(d);
 	for (uint32_t i = NODE_ROOT + 1; i < k->fresh; i++)

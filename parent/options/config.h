@@ -51,6 +51,7 @@ struct share_option {
 	const char *path;
 	char tag[FS_TAG_MAX + 1];
 	unsigned inodes; /* Most files that the guest can know at a time; 0: not given. */
+	unsigned queues; /* Request queues; 0: not given. */
 	enum fs_cache cache;
 	bool read_write; /* The guest may write. */
 	bool vhost_user; /* @path is the socket of a foreign back-end. */

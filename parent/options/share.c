@@ -31,6 +31,7 @@ const struct opt_row share_settings[] = {
 	  .min = FSD_MIN_INODES,
 	  .max = FSD_MAX_INODES,
 	  SHARE(inodes) },
+	{ .name = "queues", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = FS_MAX_REQUEST_QUEUES, SHARE(queues) },
 	{ .name = "cache", .kind = OPT_CHOICE, .arg = FS_CACHE_NAMES, SHARE(cache) },
 	{ .name = "rw", .kind = OPT_FLAG, SHARE(read_write) },
 	{ .name = "max", .kind = OPT_SIZE, .arg = "SIZE", .min = FSD_MIN_MAX, .max = UINT64_C(1) << 50, SHARE(max) },

@@ -18,6 +18,9 @@
 #include "parent/setup/files.h"
 #include "parent/setup/share.h"
 
+/* Most request queues of a guest whose user asks for no number: one for each of its processors, up to this many. */
+#define AUTO_REQUEST_QUEUES 4
+
 /*
  * Choose how many files the guest may know at a time. Each needs a descriptor, and only root can raise the hard limit
  * of open files. Returns 0, or -1 after logging the reason.
@@ -154,6 +157,7 @@ static int open_share(struct host *h, unsigned i)
 		return complain(-1, "%s%s: this is %s, not a directory", o->option, o->path, file_kind(st.st_mode));
 	s->config.others_are_root = geteuid() != 0;
 	s->config.cache = o->cache;
+	s->config.request_queues = (uint8_t)(o->queues ? o->queues : MIN(h->c->smp, AUTO_REQUEST_QUEUES));
 	if (o->read_write && open_writable(h, o, &st, s) < 0)
 		return -1;
 	if (choose_inodes(h->c, o, &s->config) < 0)

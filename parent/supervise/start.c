@@ -103,7 +103,7 @@ static void device_config(const struct supervisor *s, unsigned d, struct vcpu_de
 	v->used_before = v->foreign && s->starts > 0;
 	v->index = (uint16_t)i;
 	if (v->kind == DEV_FS) {
-		v->queues = FS_QUEUES;
+		v->queues = v->foreign ? FS_QUEUES : FS_ALL_QUEUES(&s->h->share[i].config);
 		memcpy(v->tag, s->c->share[i].tag, sizeof(v->tag));
 		return;
 	}
@@ -419,7 +419,7 @@ static int connect_device(struct supervisor *s, unsigned d, struct far_ends *far
 		}
 	}
 	if (kind == DEV_FS) /* QEMU cannot connect to a successor. */
-		return s->h->engine == ENGINE_QEMU ? 0 : sup_fresh_notes(s, r, FS_QUEUES);
+		return s->h->engine == ENGINE_QEMU ? 0 : sup_fresh_notes(s, r, FS_ALL_QUEUES(&s->h->share[i].config));
 	return kind == DEV_BLK ? sup_fresh_notes(s, r, s->h->disk[i].config.queues) : 0;
 }
 

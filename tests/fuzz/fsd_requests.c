@@ -134,7 +134,7 @@ static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 
 static void prepare(void)
 {
-	const struct fs_config c = { .inodes = INODES };
+	const struct fs_config c = { .request_queues = 1, .inodes = INODES };
 	char why[LOG_LINE_MAX];
 	int root;
 

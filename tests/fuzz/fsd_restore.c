@@ -81,7 +81,7 @@ static void prepare(void)
 /* Begin a process of the share, as number @generation. */
 static void begin(uint32_t generation)
 {
-	const struct fs_config c = { .inodes = INODES, .tables_lent = true };
+	const struct fs_config c = { .request_queues = 1, .inodes = INODES, .tables_lent = true };
 	char why[LOG_LINE_MAX];
 
 	PROMISE(fsd_init(&device, &c, generation, why, sizeof(why)) == 0);

@@ -155,7 +155,7 @@ static void write_on(uint64_t node, uint64_t fh)
 }
 
 /*
- * Print the tag and the file. SHARE_KILLED: then read on until the test has changed the file, which it does after it
+ * Print the tag and the file, which is read through the last request queue. SHARE_KILLED: then read on until the test has changed the file, which it does after it
  * has killed fsd. SHARE_WRITE: write on.
  */
 void test_share(enum share_test test)
@@ -167,7 +167,8 @@ void test_share(enum share_test test)
 	if (!vdev_find(&fs, FS) || !vdev_begin(&fs, 0))
 		fail("no share");
 	vdev_queue(&fs, &urgent, 0, 0);
-	vdev_queue(&fs, &q, 1, 0);
+	/* The last request queue. */
+	vdev_queue(&fs, &q, MMIO(uint32_t, fs.config + 36), 0);
 	vdev_ready(&fs);
 	for (unsigned i = 0; i < 36; i++)
 		tag[i] = (char)MMIO(uint8_t, fs.config + i);

@@ -241,6 +241,17 @@ make_share()
 	grep -qx 'a.tag-of_36-bytes-as-long-as-may-be- has request queues: 1' "$out.clean"
 	grep -qx 'shared text' "$out.clean"
 	[[ $(count fs0 'bytes read') == 12 ]]
+	# One request queue for each processor, at most 4, or as many as the user wants.
+	probe share --smp=2 --share="$BATS_TEST_TMPDIR/share"
+	passed
+	grep -qx 'fs0 has request queues: 2' "$out.clean"
+	probe share --smp=8 --share="$BATS_TEST_TMPDIR/share"
+	passed
+	grep -qx 'fs0 has request queues: 4' "$out.clean"
+	probe share --share="$BATS_TEST_TMPDIR/share,queues=15"
+	passed
+	grep -qx 'fs0 has request queues: 15' "$out.clean"
+	grep -qx 'shared text' "$out.clean"
 }
 
 @test "guest: a file system of another program" {
@@ -259,7 +270,7 @@ make_share()
 @test "guest: fsd is killed: open files stay open" {
 	make_share
 	out=$BATS_TEST_TMPDIR/out
-	"$L" --engine=kvm "${user[@]}" --timeout=600 --share="$BATS_TEST_TMPDIR/share" 64 "$guests/probe" t=share-killed \
+	"$L" --engine=kvm "${user[@]}" --timeout=600 --share="$BATS_TEST_TMPDIR/share,queues=3" 64 "$guests/probe" t=share-killed \
 		< /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
 	wait_for "reading"

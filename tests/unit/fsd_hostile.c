@@ -47,6 +47,28 @@ static void chains_of_no_request_stop_the_queue(void **state)
 	assert_int_equal(stats().faults, 5);
 }
 
+/* A queue that has stopped takes no other with it, and the driver may start it again; there is no queue behind the last. */
+static void each_queue_stops_alone(void **state)
+{
+	const struct fuse_in_header good = { .len = sizeof(good), .opcode = FUSE_STATFS, .nodeid = 1 };
+
+	(void)state;
+	w.queues = 3;
+	begin();
+	assert_int_equal(init(), 0);
+	for (unsigned broken = 0; broken < FS_URGENT_QUEUES + w.queues; broken++) {
+		assert_false(send_chain(broken, sizeof(good) - 1, 256));
+		for (unsigned q = 0; q < FS_URGENT_QUEUES + w.queues; q++)
+			assert_true(q == broken || raw(q, good, 0, 256));
+		assert_true(front_queue_stop(&w.f.q[broken]) >= 0);
+		start_queue(broken);
+		assert_true(raw(broken, good, 0, 256));
+	}
+	assert_int_equal(stats().faults, FS_URGENT_QUEUES + w.queues);
+	assert_false(front_queue_start(front_queue(&w.f, FS_URGENT_QUEUES + w.queues, 128, RINGS_AT)));
+	assert_true(raw(1, good, 0, 256));
+}
+
 /* Arguments that are cut, and replies for which there is too little room. */
 static void short_requests_are_errors(void **state)
 {
@@ -286,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(chains_of_no_request_stop_the_queue),
+		T(each_queue_stops_alone),
 		T(short_requests_are_errors),
 		T(names_lead_nowhere_else),
 		T(numbers_that_were_never_given_out),

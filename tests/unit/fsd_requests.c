@@ -336,6 +336,62 @@ static void unused_tables_take_no_memory(void **state)
 	assert_int_equal(used, 0);
 }
 
+/* Offer a request for the attributes of the root with the number @unique on queue @q, at places of its own. */
+static void offer_getattr(unsigned q, uint64_t unique)
+{
+	const struct {
+		struct fuse_in_header h;
+		struct fuse_getattr_in in;
+	} r = { { .len = sizeof(r), .opcode = FUSE_GETATTR, .unique = unique, .nodeid = 1 }, { 0 } };
+	uint32_t at = q * 4096;
+	struct front_buf b[2] = { { IN_AT + at, sizeof(r), false }, { OUT_AT + at, 256, true } };
+
+	memcpy(front_ptr(&w.f, IN_AT + at), &r, sizeof(r));
+	memset(front_ptr(&w.f, OUT_AT + at), 0xee, 256);
+	front_offer(&w.f.q[q], front_chain(&w.f.q[q], b, 2));
+	front_kick(&w.f.q[q]);
+}
+
+/* Each queue answers what was asked on it, also if all are asked at the same time. */
+static void every_queue_answers(void **state)
+{
+	uint32_t id, len;
+	int64_t fh;
+
+	(void)state;
+	w.queues = FS_MAX_REQUEST_QUEUES;
+	begin();
+	assert_int_equal(front_get(&w.f, VHU_GET_QUEUE_NUM), MAX_QUEUES);
+	/* What was learnt on one queue is known on the others. */
+	w.on = MAX_QUEUES - 1;
+	assert_int_equal(init(), 0);
+	for (w.on = 1; w.on < MAX_QUEUES; w.on++) {
+		int64_t file = look(1, "file");
+
+		assert_true(file > 1);
+		fh = open_node(FUSE_OPEN, (uint64_t)file, O_RDONLY);
+		assert_true(fh > 0);
+		w.on = MAX_QUEUES - w.on;
+		assert_int_equal(read_node(FUSE_READ, (uint64_t)file, (uint64_t)fh, 0, 5), 0);
+		assert_memory_equal(reply(), "hello", 5);
+		w.on = MAX_QUEUES - w.on;
+		assert_int_equal(release(FUSE_RELEASE, (uint64_t)file, (uint64_t)fh), 0);
+		forget((uint64_t)file, 1);
+	}
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned q = 0; q < MAX_QUEUES; q++)
+			offer_getattr(q, 1000 * round + q);
+		for (unsigned q = 0; q < MAX_QUEUES; q++) {
+			const struct fuse_out_header *out = front_ptr(&w.f, OUT_AT + q * 4096);
+
+			assert_true(front_wait_used(&w.f.q[q], &id, &len, PATIENCE_MS));
+			assert_true(out->unique == 1000 * round + q && out->error == 0);
+			assert_int_equal(len, sizeof(*out) + sizeof(struct fuse_attr_out));
+		}
+	}
+	assert_int_equal(stats().requests, 1 + (MAX_QUEUES - 1) * 5 + 20 * MAX_QUEUES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +408,7 @@ int main(void)
 		T(what_is_known_is_valid_for_a_second),
 		T(without_a_cache_nothing_stays_valid),
 		T(what_is_known_can_be_valid_for_a_day),
+		T(every_queue_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,30 @@ static void killed_in_a_rename(void **state)
 	assert_int_equal(move(1, "file", sub, "inner", 0), -ENOENT);
 }
 
+/* Each queue has one request at most that was under way: a change on another queue does not make the device forget it. */
+static void each_queue_has_its_own_request(void **state)
+{
+	(void)state;
+	w.queues = 3;
+	begin_kept();
+	kept->changing[3] = 77;
+	end_process();
+	assert_int_equal(mkdir(path_of("again"), 0700), 0);
+	begin();
+	w.on = 2;
+	assert_int_equal(make_dir(1, "again", 0700), -EEXIST);
+	/* Killed once more, before the request came again. */
+	end_process();
+	begin();
+	assert_int_equal(make_dir(1, "again", 0700), 0);
+	end_process();
+	begin();
+	assert_int_equal(make_dir(1, "other", 0700), 0);
+	w.on = 3;
+	assert_int_equal(make_dir(1, "again", 0700), 0);
+	assert_int_equal(make_dir(1, "again", 0700), -EEXIST);
+}
+
 /* A request that comes again does not fail because its first execution succeeded. */
 static void requests_that_come_again(void **state)
 {
@@ -134,7 +158,7 @@ static void requests_that_come_again(void **state)
 		int before = i % 2 ? -EEXIST : 0;
 
 		/* Each once as the request that was under way, and once as another one. */
-		kept->changing = i % 2 ? 78 : 77;
+		kept->changing[1] = i % 2 ? 78 : 77;
 		end_process();
 		if (i / 2 == 0)
 			(void)mkdir(path_of("again"), 0700);
@@ -295,13 +319,10 @@ static void free_places_are_used_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(open_files_stay_open),
-		T(killed_in_a_rename),
-		T(requests_that_come_again),
-		T(tables_of_a_taken_process),
-		T(a_directory_below_itself_is_forgotten),
-		T(names_do_not_overlap),
-		T(free_places_are_used_again),
+		T(open_files_stay_open),      T(killed_in_a_rename),
+		T(requests_that_come_again),  T(each_queue_has_its_own_request),
+		T(tables_of_a_taken_process), T(a_directory_below_itself_is_forgotten),
+		T(names_do_not_overlap),      T(free_places_are_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

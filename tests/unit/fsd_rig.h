@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The whole file system device behind a socket, for tests: a directory tree, the two queues, and a front-end that
- * sends FUSE requests and waits for the replies.
+ * The whole file system device behind a socket, for tests: a directory tree, the queues, and a front-end that sends
+ * FUSE requests and waits for the replies.
  */
 #ifndef TESTS_FSD_RIG_H
 #define TESTS_FSD_RIG_H
@@ -28,10 +28,11 @@
 #include "fsd/restore.h"
 #include "tests/lib/front.h"
 
-#define MEM    (8u << 20)
-#define IN_AT  0x80000u	 /* Header and arguments */
-#define OUT_AT 0x200000u /* Header of the reply */
-#define ALL    (~0ull & ~(1ull << 40))
+#define MEM	 (8u << 20)
+#define IN_AT	 0x80000u  /* Header and arguments */
+#define OUT_AT	 0x200000u /* Header of the reply */
+#define RINGS_AT 0x600000u /* Rings of further request queues */
+#define ALL	 (~0ull & ~(1ull << 40))
 #ifndef INODES
 #define INODES 64
 #endif
@@ -42,11 +43,13 @@ struct world {
 	uint32_t generation; /* Of the process */
 	bool own_front;
 	enum fs_cache cache;
-	uint64_t max; /* Not 0: the guest may write, and add this many bytes */
-	int added;    /* For that: the count, which outlives the process */
-	int nodes;    /* Memory for the tables, which outlives the process; 0: none */
-	int ctl[2];   /* Supervisor's end, child's end */
-	uint32_t got; /* Length in the used ring */
+	unsigned queues; /* Request queues; 0: one */
+	unsigned on;	 /* Index of the queue that requests go to; 0: the first request queue */
+	uint64_t max;	 /* Not 0: the guest may write, and add this many bytes */
+	int added;	 /* For that: the count, which outlives the process */
+	int nodes;	 /* Memory for the tables, which outlives the process; 0: none */
+	int ctl[2];	 /* Supervisor's end, child's end */
+	uint32_t got;	 /* Length in the used ring */
 };
 
 static struct world w;
@@ -63,6 +66,7 @@ static inline void serve(int sock)
 {
 	const struct fs_config c = {
 		.cache = w.cache,
+		.request_queues = (uint8_t)MAX(w.queues, 1),
 		.inodes = INODES,
 		.others_are_root = true,
 		.tables_lent = w.nodes,
@@ -173,7 +177,7 @@ static inline int ask(uint32_t opcode, uint64_t nodeid, const void *args, uint32
 	memcpy(front_ptr(&w.f, IN_AT), &h, sizeof(h));
 	if (len)
 		memcpy(front_ptr(&w.f, IN_AT + sizeof(h)), args, len);
-	assert_true(send_chain(1, h.len, (uint32_t)sizeof(*out) + room));
+	assert_true(send_chain(MAX(w.on, 1), h.len, (uint32_t)sizeof(*out) + room));
 	assert_int_equal(out->unique, 77);
 	assert_int_equal(out->len, w.got);
 	return out->error;
@@ -240,7 +244,7 @@ static inline int release(uint32_t opcode, uint64_t nodeid, uint64_t fh)
 
 static inline void start_queue(unsigned q)
 {
-	assert_true(front_queue_start(front_queue(&w.f, q, 128, 0x10000u + q * 0x10000u)));
+	assert_true(front_queue_start(front_queue(&w.f, q, 128, (q < FS_QUEUES ? 0x10000u : RINGS_AT) + q * 0x10000u)));
 }
 
 static inline void begin(void)
@@ -266,7 +270,7 @@ static inline void begin(void)
 	assert_true(front_memory(&w.f, MEM, 0, true));
 	assert_true(front_negotiate(&w.f, ALL, ALL));
 	assert_true(front_send_memory(&w.f));
-	for (unsigned q = 0; q < FS_QUEUES; q++)
+	for (unsigned q = 0; q < FS_URGENT_QUEUES + MAX(w.queues, 1); q++)
 		start_queue(q);
 }
 

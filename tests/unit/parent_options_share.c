@@ -8,6 +8,9 @@ static const struct bad bad[] = {
 	{ { "--share=/a,tag=a b", "64", "k" }, "a tag has 1 to 36" },
 	{ { "--share=/a,tag=0123456789012345678901234567890123456", "64", "k" }, "a tag has 1 to 36" },
 	{ { "--share=/a,inodes=15", "64", "k" }, "16 to 524288" },
+	{ { "--share=/a,queues=0", "64", "k" }, "--share=/a,queues=0: queues=0: give a number from 1 to 15" },
+	{ { "--share=/a,queues=16", "64", "k" }, "give a number from 1 to 15" },
+	{ { "--vhost-user-fs=/s,queues=2", "64", "k" }, "queues" },
 	{ { "--share=/a,cache=never", "64", "k" }, "choose one of auto|none|always" },
 	{ { "--share=/a,inodes=524289", "64", "k" }, "16 to 524288" },
 	{ { "--share=/a,tag=lguest-sep.root", "64", "k" }, "reserved for lguest-sep run" },
@@ -28,8 +31,9 @@ static void mistakes_are_one_line_and_status_2(void **state)
 static void shares_have_tags(void **state)
 {
 	(void)state;
-	assert_int_equal(
-		WITH("--block=d", "--share=/a,,b", "--share=/c,tag=src.1_2-3,inodes=100,cache=none", "--share=d"), -1);
+	assert_int_equal(WITH("--block=d", "--share=/a,,b", "--share=/c,tag=src.1_2-3,inodes=100,queues=15,cache=none",
+			      "--share=d"),
+			 -1);
 	assert_int_equal(c.ndevices, 4);
 	assert_int_equal(c.nshares, 3);
 	assert_int_equal(c.device[1].kind, DEV_FS);
@@ -39,6 +43,7 @@ static void shares_have_tags(void **state)
 	assert_int_equal(c.share[0].inodes, 0);
 	assert_string_equal(c.share[1].tag, "src.1_2-3");
 	assert_int_equal(c.share[1].inodes, 100);
+	assert_true(c.share[0].queues == 0 && c.share[1].queues == 15);
 	assert_int_equal(c.share[0].cache, FS_CACHE_AUTO);
 	assert_int_equal(c.share[1].cache, FS_CACHE_NONE);
 	assert_string_equal(c.share[2].path, "d");

@@ -168,7 +168,10 @@ static void shares(void **state)
 	config.dev[1] = (struct vcpu_device){ .kind = DEV_BLK, .queues = 1 };
 	assert_int_equal(qemu_args(&args, &config, true, true, false), 0);
 	assert_true(find("socket,id=c0,fd=32", 0) > 0);
-	assert_true(find("vhost-user-fs-pci,chardev=c0,tag=first.tag_1-2", 0) > 0);
+	assert_true(find("vhost-user-fs-pci,chardev=c0,tag=first.tag_1-2,num-request-queues=1", 0) > 0);
+	config.dev[0].queues = MAX_QUEUES;
+	assert_int_equal(qemu_args(&args, &config, true, true, false), 0);
+	assert_true(find("vhost-user-fs-pci,chardev=c0,tag=first.tag_1-2,num-request-queues=15", 0) > 0);
 	/* A tag must not add settings. */
 	memcpy(config.dev[0].tag, "a,queue-size=2", 15);
 	assert_int_equal(qemu_args(&args, &config, true, true, false), -1);

@@ -223,6 +223,7 @@ static unsigned add_disks(struct qemu_args *a, const struct vcpu_config *c, unsi
 
 static void add_share(struct qemu_args *a, const struct vcpu_device *d, unsigned i, unsigned at)
 {
+	unsigned queues = MAX(d->queues, FS_QUEUES) - FS_URGENT_QUEUES;
 	char where[PLACE_LENGTH];
 
 	if (!name_is_plain(d->tag)) {
@@ -232,7 +233,8 @@ static void add_share(struct qemu_args *a, const struct vcpu_device *d, unsigned
 	qemu_add(a, "-chardev"); /* Connected: QEMU cannot connect a share again, so a path is of no use */
 	qemu_add(a, "socket,id=c%u,fd=%d", i, VFD_FRONT0 + (int)i);
 	qemu_add(a, "-device");
-	qemu_add(a, "vhost-user-fs-pci,chardev=c%u,tag=%s%s", i, d->tag, place(at, where));
+	qemu_add(a, "vhost-user-fs-pci,chardev=c%u,tag=%s,num-request-queues=%u%s", i, d->tag, queues,
+		 place(at, where));
 }
 
 /* NICs first: their slots, after which guests name them, do not depend on the number of disks. */
