@@ -23,25 +23,46 @@ static struct log_limit error_lines = LOG_LIMIT_INIT(5, 1000);
 static void finish(struct blkd *d, struct blk_req *r, uint8_t status)
 {
 	uint32_t moved = r->type == VIRTIO_BLK_T_IN ? r->data_len - r->left : 0;
+	const struct iovec answer = { r->status_at, 1 };
 
-	if (status == VIRTIO_BLK_S_OK && r->type == VIRTIO_BLK_T_GET_ID)
+	if (status == VIRTIO_BLK_S_OK && r->type == VIRTIO_BLK_T_GET_ID) {
 		moved = blk_get_id(r, d->cfg.serial);
+		vq_wrote(r->vq, r->iov + r->first, r->n, 0, moved);
+	}
 	if (status == VIRTIO_BLK_S_OK && r->type == VIRTIO_BLK_T_IN)
 		d->stats->bytes_read += r->data_len;
 	if (status == VIRTIO_BLK_S_OK && r->type == VIRTIO_BLK_T_OUT)
 		d->stats->bytes_written += r->data_len;
 	d->stats->requests++;
 	WRITE_ONCE(*r->status_at, status);
+	vq_wrote(r->vq, &answer, 1, 0, 1);
 	vq_push(r->vq, r->head, blk_written(r, moved));
 	d->dirty |= 1u << r->vq->index;
 	r->next = d->free;
 	d->free = r;
 }
 
+/* The next @len bytes of the data of @r were moved. */
+static void advance(struct blk_req *r, uint32_t len)
+{
+	unsigned used;
+
+	if (r->type == VIRTIO_BLK_T_IN)
+		vq_wrote(r->vq, r->iov + r->first, r->n, 0, len);
+	used = iov_skip(r->iov + r->first, r->n, len);
+	r->first += used;
+	r->n -= used;
+	r->off += len;
+	r->left -= MIN(r->left, len);
+}
+
 /* Finish @r with an I/O error and log it. @err: -errno, or 0 if the image has become shorter. */
 static void fail(struct blkd *d, struct blk_req *r, int err)
 {
 	d->stats->io_errors++;
+	/* A read that fails may have stored a part of its data. */
+	if (r->type == VIRTIO_BLK_T_IN)
+		vq_wrote(r->vq, r->iov + r->first, r->n, 0, r->left);
 	if (log_allowed(&error_lines)) {
 		errno = err ? -err : ENODATA;
 		log_line(LOG_WARN, "request of type %u failed at byte %llu: %m%s", r->type, (unsigned long long)r->off,
@@ -140,7 +161,6 @@ static void run_rw(struct blkd *d, struct blk_req *r)
 	bool write = r->type == VIRTIO_BLK_T_OUT;
 
 	while (r->left) {
-		unsigned used;
 		ssize_t got;
 
 		/* io_bounce() will read, change and write back a block: finish other operations first. */
@@ -156,11 +176,7 @@ static void run_rw(struct blkd *d, struct blk_req *r)
 			fail(d, r, (int)got);
 			return;
 		}
-		used = iov_skip(r->iov + r->first, r->n, (size_t)got);
-		r->first += used;
-		r->n -= used;
-		r->off += (uint64_t)got;
-		r->left -= (uint32_t)got;
+		advance(r, (uint32_t)got);
 	}
 	finish(d, r, VIRTIO_BLK_S_OK);
 }
@@ -260,12 +276,7 @@ static void completed(struct blkd *d, struct blk_req *r, int res)
 	} else if (res < 0 || (rw && !res)) {
 		fail(d, r, res);
 	} else if (rw) {
-		unsigned used = iov_skip(r->iov + r->first, r->n, (size_t)res);
-
-		r->first += used;
-		r->n -= used;
-		r->off += (uint64_t)res;
-		r->left -= MIN(r->left, (uint32_t)res);
+		advance(r, (uint32_t)res);
 		run_rw(d, r);
 	} else {
 		finish(d, r, VIRTIO_BLK_S_OK);

@@ -15,6 +15,7 @@
 #ifndef COMMON_BACKEND_H
 #define COMMON_BACKEND_H
 
+#include "common/dirty.h"
 #include "common/fdtab.h"
 #include "common/inflight.h"
 #include "common/log.h"
@@ -87,6 +88,7 @@ struct backend_config {
 	uint64_t protocol_features_off; /* Protocol features that this instance does not offer */
 	struct shm_policy memory;	/* Which descriptors the front-end may send as guest memory */
 	bool own_front;			/* The front-end is our vCPU process: seal when the first ring starts */
+	bool log_pages;			/* Offer to log the pages that this process writes, for live migration */
 	/*
 	 * How many processes served this device before this one; 2 after two crashes. If
 	 * not 0, each ring continues at the index of its used ring, and the loop interrupts
@@ -105,6 +107,7 @@ struct backend_config {
 struct backend {
 	struct backend_config c;
 	struct guest_mem mem;
+	struct dirty_log log; /* Written pages; the front-end's */
 	struct vq vq[MAX_QUEUES];
 	/* The loop counts wake-ups, kicks, calls, faults, bad messages and polls; the device counts the rest. */
 	struct stats stats;
@@ -125,6 +128,7 @@ struct backend {
 	bool own_inflight; /* The supervisor supplied the inflight area, not the front-end */
 	int exit_status;
 	struct log_limit bad_lines;	       /* Rate limit of log messages about rejected messages */
+	const char *bad_log;		       /* Why the last END of a handler (backend_private.h) */
 	unsigned turn;			       /* Index of the queue that is served first */
 	uint64_t again[(HFD_LIMIT + 63) / 64]; /* Bit n: call fd_ready() for descriptor n again */
 	bool polling;

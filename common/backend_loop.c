@@ -393,6 +393,7 @@ static void finish(struct backend *be)
 			ring_drop_fd(be, q, kind);
 	if (!be->own_inflight)
 		inflight_unmap(&be->inflight);
+	log_end(be);
 	shm_clear(&be->mem);
 	vhu_rx_reset(&be->rx);
 	if (be->c.ops->reset)

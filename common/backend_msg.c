@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
@@ -19,9 +20,6 @@
 #define LOOP_PROTOCOL_FEATURES                                                                                         \
 	(BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_RESET_DEVICE) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | \
 	 BIT64(VHU_PF_STATUS))
-
-/* Result of a handler. REPLY: the handler has turned the message into its reply. */
-enum verdict { OK, REPLY, BAD };
 
 bool backend_bad(struct backend *be, const char *what, const char *why)
 {
@@ -38,21 +36,14 @@ bool backend_bad(struct backend *be, const char *what, const char *why)
 
 static uint64_t offered(const struct backend *be)
 {
-	return (be->c.features & be->c.ops->features) | RING_FEATURES;
+	return (be->c.features & be->c.ops->features) | RING_FEATURES | (be->c.log_pages ? BIT64(VHOST_F_LOG_ALL) : 0);
 }
 
 static uint64_t offered_protocol(const struct backend *be)
 {
 	return (LOOP_PROTOCOL_FEATURES | be->c.ops->protocol_features |
-		(be->c.ops->get_config ? BIT64(VHU_PF_CONFIG) : 0)) &
+		(be->c.ops->get_config ? BIT64(VHU_PF_CONFIG) : 0) | (be->c.log_pages ? BIT64(VHU_PF_LOG_SHMFD) : 0)) &
 	       ~be->c.protocol_features_off;
-}
-
-static enum verdict reply_u64(struct vhu_msg *m, uint64_t v)
-{
-	m->u64 = v;
-	m->size = sizeof(m->u64);
-	return REPLY;
 }
 
 /* ---- features, status ---- */
@@ -66,17 +57,21 @@ static enum verdict set_features(struct backend *be, struct vhu_msg *m)
 {
 	if (m->u64 & ~offered(be))
 		return BAD;
-	/* Rings took their sizes and features when they started: no change while one runs. */
-	if (any_ring_started(be))
-		return m->u64 == be->acked_features ? OK : BAD;
+	/* Rings took their sizes and features when they started: while one runs, only logging may change. */
+	if (any_ring_started(be)) {
+		if ((m->u64 ^ be->acked_features) & ~BIT64(VHOST_F_LOG_ALL))
+			return BAD;
+		be->acked_features = m->u64;
+		return log_follow(be);
+	}
 	be->acked_features = m->u64;
 	be->features_set = true;
 	if (be->c.ops->set_features)
-		be->c.ops->set_features(be, m->u64);
+		be->c.ops->set_features(be, m->u64 & ~BIT64(VHOST_F_LOG_ALL));
 	for (unsigned q = 0; q < be->c.max_queues; q++)
 		if (!ring_try_start(be, q))
 			return BAD;
-	return OK;
+	return log_follow(be);
 }
 
 static enum verdict get_protocol_features(struct backend *be, struct vhu_msg *m)
@@ -211,6 +206,8 @@ static enum verdict set_mem_table(struct backend *be, struct vhu_msg *m)
 	struct guest_mem new = { 0 };
 	uint32_t paused;
 
+	const char *why;
+
 	if (!m->mem.nregions)
 		return BAD;
 	for (unsigned i = 0; i < m->mem.nregions; i++) {
@@ -218,6 +215,12 @@ static enum verdict set_mem_table(struct backend *be, struct vhu_msg *m)
 			shm_clear(&new);
 			return BAD;
 		}
+	}
+	/* The specification has the front-end send a longer log first. */
+	why = log_judge(be, &new);
+	if (why) {
+		shm_clear(&new);
+		return backend_bad(be, "memory table", why) ? OK : BAD;
 	}
 	paused = pause_rings(be);
 	shm_clear(&be->mem);
@@ -227,7 +230,18 @@ static enum verdict set_mem_table(struct backend *be, struct vhu_msg *m)
 
 static enum verdict add_mem_reg(struct backend *be, struct vhu_msg *m)
 {
-	return add_region(be, &be->mem, m->fds[0], &m->reg.region) ? OK : BAD;
+	const struct vhu_mem_region *r = &m->reg.region;
+	const char *why;
+
+	if (!add_region(be, &be->mem, m->fds[0], r))
+		return BAD;
+	why = log_judge(be, &be->mem);
+	if (!why)
+		return OK;
+	/* No ring refers to it yet. */
+	shm_remove(&be->mem, r->gpa, r->size, r->uva);
+	backend_bad(be, "memory region", why);
+	return BAD;
 }
 
 static enum verdict rem_mem_reg(struct backend *be, struct vhu_msg *m)
@@ -237,90 +251,6 @@ static enum verdict rem_mem_reg(struct backend *be, struct vhu_msg *m)
 	enum shm_error e = shm_remove(&be->mem, r->gpa, r->size, r->uva);
 
 	return resume_rings(be, paused) && e == SHM_OK ? OK : BAD;
-}
-
-/* ---- rings ---- */
-
-/* The ring @index, or NULL if it runs: size and addresses must not change under it (CVE-2026-5747). */
-static struct backend_ring *stopped_ring(struct backend *be, uint32_t index)
-{
-	if (index >= be->c.max_queues || be->ring[index].started)
-		return NULL;
-	return &be->ring[index];
-}
-
-static enum verdict set_vring_num(struct backend *be, struct vhu_msg *m)
-{
-	struct backend_ring *r = stopped_ring(be, m->state.index);
-
-	if (!r || !is_power_of_two(m->state.num) || m->state.num > VQ_MAX_SIZE)
-		return BAD;
-	r->num = (uint16_t)m->state.num;
-	return OK;
-}
-
-static enum verdict set_vring_addr(struct backend *be, struct vhu_msg *m)
-{
-	struct backend_ring *r = stopped_ring(be, m->addr.index);
-
-	/* The only flag that exists asks for a log of written pages, which is not offered. */
-	if (!r || m->addr.flags)
-		return BAD;
-	r->addr = m->addr;
-	r->have_addr = true;
-	return OK;
-}
-
-static enum verdict set_vring_base(struct backend *be, struct vhu_msg *m)
-{
-	struct backend_ring *r = stopped_ring(be, m->state.index);
-
-	if (!r || m->state.num > UINT16_MAX)
-		return BAD;
-	r->base = (uint16_t)m->state.num;
-	return OK;
-}
-
-static enum verdict get_vring_base(struct backend *be, struct vhu_msg *m)
-{
-	if (m->state.index >= be->c.max_queues)
-		return BAD;
-	ring_retire(be, m->state.index);
-	m->state.num = be->ring[m->state.index].base;
-	return REPLY;
-}
-
-static enum verdict set_vring_enable(struct backend *be, struct vhu_msg *m)
-{
-	if (m->state.index >= be->c.max_queues || m->state.num > 1)
-		return BAD;
-	be->ring[m->state.index].enable = m->state.num;
-	if (m->state.num)
-		return ring_try_start(be, m->state.index) ? OK : BAD;
-	ring_stop(be, m->state.index);
-	be->vq[m->state.index].enabled = false;
-	return OK;
-}
-
-static enum verdict set_vring_fd(struct backend *be, struct vhu_msg *m)
-{
-	unsigned q = m->u64 & VHU_VRING_IDX;
-	enum ring_fd kind = m->request == VHU_SET_VRING_KICK   ? RING_KICK
-			    : m->request == VHU_SET_VRING_CALL ? RING_CALL
-							       : RING_ERR;
-
-	if (q >= be->c.max_queues)
-		return BAD;
-	if (!(m->u64 & VHU_VRING_NOFD)) {
-		if (!ring_set_fd(be, q, kind, m))
-			return BAD;
-		return kind != RING_KICK || ring_try_start(be, q) ? OK : BAD;
-	}
-	/* Without a kick eventfd the ring would need polling for ever. */
-	if (kind == RING_KICK)
-		return BAD;
-	ring_drop_fd(be, q, kind);
-	return OK;
 }
 
 /* ---- inflight area ---- */
@@ -364,17 +294,19 @@ static const struct request {
 	[VHU_SET_OWNER] = { .handle = set_owner },
 	[VHU_RESET_OWNER] = { .handle = reset_owner },
 	[VHU_SET_MEM_TABLE] = { .handle = set_mem_table, .open_only = true },
-	[VHU_SET_VRING_NUM] = { .handle = set_vring_num },
-	[VHU_SET_VRING_ADDR] = { .handle = set_vring_addr },
-	[VHU_SET_VRING_BASE] = { .handle = set_vring_base },
-	[VHU_GET_VRING_BASE] = { .handle = get_vring_base, .answers = true },
-	[VHU_SET_VRING_KICK] = { .handle = set_vring_fd, .open_only = true },
-	[VHU_SET_VRING_CALL] = { .handle = set_vring_fd, .open_only = true },
-	[VHU_SET_VRING_ERR] = { .handle = set_vring_fd, .open_only = true },
+	[VHU_SET_LOG_BASE] = { .handle = msg_set_log_base, .open_only = true, .needs = BIT64(VHU_PF_LOG_SHMFD) },
+	[VHU_SET_LOG_FD] = { .handle = msg_set_log_fd, .open_only = true, .needs = BIT64(VHU_PF_LOG_SHMFD) },
+	[VHU_SET_VRING_NUM] = { .handle = msg_set_vring_num },
+	[VHU_SET_VRING_ADDR] = { .handle = msg_set_vring_addr },
+	[VHU_SET_VRING_BASE] = { .handle = msg_set_vring_base },
+	[VHU_GET_VRING_BASE] = { .handle = msg_get_vring_base, .answers = true },
+	[VHU_SET_VRING_KICK] = { .handle = msg_set_vring_fd, .open_only = true },
+	[VHU_SET_VRING_CALL] = { .handle = msg_set_vring_fd, .open_only = true },
+	[VHU_SET_VRING_ERR] = { .handle = msg_set_vring_fd, .open_only = true },
 	[VHU_GET_PROTOCOL_FEATURES] = { .handle = get_protocol_features, .answers = true },
 	[VHU_SET_PROTOCOL_FEATURES] = { .handle = set_protocol_features },
 	[VHU_GET_QUEUE_NUM] = { .handle = get_queue_num, .answers = true },
-	[VHU_SET_VRING_ENABLE] = { .handle = set_vring_enable },
+	[VHU_SET_VRING_ENABLE] = { .handle = msg_set_vring_enable },
 	[VHU_GET_CONFIG] = { .handle = get_config, .answers = true },
 	[VHU_SET_CONFIG] = { .handle = set_config },
 	[VHU_GET_INFLIGHT_FD] = { .handle = get_inflight_fd,
@@ -393,7 +325,7 @@ static const struct request {
 static enum verdict judge(struct backend *be, struct vhu_msg *m, const struct request *r)
 {
 	const char *why = NULL;
-	enum verdict v;
+	enum verdict v = BAD;
 
 	if (!r->handle || r->needs & ~offered_protocol(be))
 		why = "request not supported";
@@ -403,12 +335,18 @@ static enum verdict judge(struct backend *be, struct vhu_msg *m, const struct re
 		why = "not allowed after the first ring started";
 	if (!why) {
 		v = r->handle(be, m);
-		if (v != BAD)
+		if (v != BAD && v != END)
 			return v;
-		why = "a value is invalid or not allowed in this state";
+		why = v == END ? be->bad_log : "a value is invalid or not allowed in this state";
 	}
+	/* Whatever is wrong with it: without its new log this front-end would lose pages that we write. */
+	if (m->request == VHU_SET_LOG_BASE && be->protocol_features & BIT64(VHU_PF_LOG_SHMFD))
+		v = END;
 	backend_bad(be, vhu_request_name(m->request), why);
-	return BAD;
+	if (v != END)
+		return BAD;
+	log_line(LOG_WARN, "%s: closing the connection, because written pages cannot be logged", be->c.device_name);
+	return END;
 }
 
 /* After a restart: true if the message was meant for the previous process, and is dropped. */
@@ -441,7 +379,7 @@ bool backend_message(struct backend *be)
 	if (v == BAD && r->answers)
 		m->size = 0; /* An empty payload is how vhost-user reports failure where a value is expected */
 	else if (v != REPLY && need_reply)
-		reply_u64(m, v == BAD);
+		reply_u64(m, v != OK);
 	if (v == REPLY || need_reply || r->answers) {
 		m->flags = VHU_VERSION | VHU_REPLY;
 		sent = vhu_send(HFD_FRONT, m) == VHU_OK;
@@ -450,5 +388,5 @@ bool backend_message(struct backend *be)
 	if (v == REPLY)
 		m->nfds = 0;
 	vhu_rx_reset(&be->rx);
-	return sent;
+	return sent && v != END;
 }

@@ -50,7 +50,7 @@ static bool is_anonymous(int fd)
  * eight zero bytes. Adding 0 leaves its counter unchanged; at worst a reader wakes up
  * for nothing. O_NONBLOCK, so that a full counter cannot block us.
  */
-static bool is_eventfd(int fd)
+bool is_eventfd(int fd)
 {
 	const uint64_t zero = 0;
 
@@ -162,6 +162,7 @@ bool ring_try_start(struct backend *be, unsigned q)
 		vq_stop(vq);
 		return false;
 	}
+	log_apply(be, q);
 	if (be->c.own_front && !be->sealed)
 		seal(be);
 	r->started = true;

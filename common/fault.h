@@ -33,7 +33,8 @@
 	X(BAD_LAYOUT, "descriptors of the wrong direction or size", "5.2.6.1")            \
 	X(BAD_FRAME, "frame too short or too long", "5.1.6.2")                            \
 	X(BAD_GSO, "inconsistent segmentation fields", "5.1.6.2")                         \
-	X(USED_FULL, "more requests in flight than the queue holds", "2.7.8")
+	X(USED_FULL, "more requests in flight than the queue holds", "2.7.8")             \
+	X(LOG_RANGE, "page outside the log of written pages", "vhost-user, SET_LOG_BASE")
 
 enum guest_fault {
 	FAULT_NONE,

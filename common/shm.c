@@ -238,3 +238,17 @@ void *shm_ptr_uva(const struct guest_mem *m, uint64_t uva, uint64_t len)
 	}
 	return NULL;
 }
+
+bool shm_gpa(const struct guest_mem *m, const void *ptr, uint64_t *gpa)
+{
+	for (unsigned i = 0; i < m->nregions; i++) {
+		const struct shm_region *r = &m->r[i];
+		uint64_t off = (uintptr_t)ptr - (uintptr_t)r->hva;
+
+		if ((uintptr_t)ptr < (uintptr_t)r->hva || off >= r->size)
+			continue;
+		*gpa = r->gpa + off;
+		return true;
+	}
+	return false;
+}

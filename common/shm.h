@@ -100,6 +100,8 @@ void shm_clear(struct guest_mem *m);
 void *shm_ptr(const struct guest_mem *m, uint64_t gpa, uint64_t len);
 /* The same for an address in the front-end's own address space. */
 void *shm_ptr_uva(const struct guest_mem *m, uint64_t uva, uint64_t len);
+/* The guest physical address of @ptr, in *@gpa. False if it lies in no region. */
+bool shm_gpa(const struct guest_mem *m, const void *ptr, uint64_t *gpa);
 /* Set *@ptr to the address of @gpa. Returns the bytes from there to the end of its region; 0 if in none. */
 uint64_t shm_span(const struct guest_mem *m, uint64_t gpa, void **ptr);
 

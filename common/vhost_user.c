@@ -27,7 +27,7 @@ static const struct shape {
 	[VHU_SET_OWNER] = { "SET_OWNER", 0, 0, 0 },
 	[VHU_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0 },
 	[VHU_SET_MEM_TABLE] = { "SET_MEM_TABLE", 8, sizeof(struct vhu_mem_table), ANY_FD },
-	[VHU_SET_LOG_BASE] = { "SET_LOG_BASE", U64, 16, 1 },
+	[VHU_SET_LOG_BASE] = { "SET_LOG_BASE", sizeof(struct vhu_log), sizeof(struct vhu_log), 1 },
 	[VHU_SET_LOG_FD] = { "SET_LOG_FD", 0, 0, 1 },
 	[VHU_SET_VRING_NUM] = { "SET_VRING_NUM", STATE, STATE, 0 },
 	[VHU_SET_VRING_ADDR] = { "SET_VRING_ADDR", sizeof(struct vhu_vring_addr), sizeof(struct vhu_vring_addr), 0 },

@@ -117,6 +117,10 @@ struct vhu_inflight {
 };
 #define VHU_INFLIGHT_SIZE 20 /* Bytes without the padding */
 
+struct vhu_log {
+	uint64_t mmap_size, mmap_offset;
+};
+
 struct vhu_msg {
 	uint32_t request, flags, size; /* The header: VHU_HDR_SIZE bytes of the message */
 	uint32_t unused;	       /* Aligns the payload; not part of the message */
@@ -128,6 +132,7 @@ struct vhu_msg {
 		struct vhu_mem_reg reg;
 		struct vhu_config config;
 		struct vhu_inflight inflight;
+		struct vhu_log log;
 		uint8_t bytes[512];
 	};
 	/* Descriptors sent with the message (SCM_RIGHTS). */

@@ -38,6 +38,28 @@ static void store16(uint16_t *p, uint16_t v)
 	WRITE_ONCE(*p, htole16(v));
 }
 
+/* The @len bytes at @at in the used ring were written. */
+static void log_used(struct vq *vq, const volatile void *at, size_t len)
+{
+	uint64_t gpa = vq->used_gpa + ((uintptr_t)at - (uintptr_t)vq->used);
+
+	if (!dirty_mark(vq->used_log, gpa, len))
+		guest_fault(vq, FAULT_LOG_RANGE, gpa);
+}
+
+static inline void wrote_used(struct vq *vq, const volatile void *at, size_t len)
+{
+	if (__builtin_expect(vq->used_log != NULL, 0))
+		log_used(vq, at, len);
+}
+
+/* Store to a field of the used ring: flags, index or event index. */
+static void put16(struct vq *vq, uint16_t *p, uint16_t v)
+{
+	store16(p, v);
+	wrote_used(vq, p, sizeof(*p));
+}
+
 static void *ring_part(const struct guest_mem *mem, const struct vq_setup *s, uint64_t addr, uint64_t len,
 		       uint64_t align)
 {
@@ -87,6 +109,7 @@ void vq_stop(struct vq *vq)
 	vq->used = NULL;
 	vq->mem = NULL;
 	vq->inflight = NULL;
+	vq->log = vq->used_log = NULL;
 }
 
 /* State of walking one descriptor chain. */
@@ -293,6 +316,25 @@ void vq_unpop(struct vq *vq, unsigned n)
 	}
 }
 
+void vq_log(struct vq *vq, const struct iovec *iov, unsigned n, size_t off, size_t len)
+{
+	for (unsigned i = 0; i < n && len; i++) {
+		size_t skip = MIN(off, iov[i].iov_len), piece = MIN(iov[i].iov_len - skip, len);
+		uint64_t gpa = 0;
+
+		off -= skip;
+		len -= piece;
+		if (!piece)
+			continue;
+		/* An entry never crosses regions of guest memory: see add_buffer(). */
+		if (!shm_gpa(vq->mem, (const uint8_t *)iov[i].iov_base + skip, &gpa) ||
+		    !dirty_mark(vq->log, gpa, piece)) {
+			guest_fault(vq, FAULT_LOG_RANGE, gpa);
+			return;
+		}
+	}
+}
+
 void vq_push(struct vq *vq, uint16_t head, uint32_t written)
 {
 	struct vring_used_elem *e;
@@ -305,6 +347,7 @@ void vq_push(struct vq *vq, uint16_t head, uint32_t written)
 	e = &vq->used->ring[vq->next_used & (vq->size - 1)];
 	WRITE_ONCE(e->id, htole32(head));
 	WRITE_ONCE(e->len, htole32(written));
+	wrote_used(vq, e, sizeof(*e));
 	vq->next_used++;
 	inflight_put(vq->inflight, head);
 }
@@ -317,7 +360,7 @@ bool vq_publish(struct vq *vq)
 		return false;
 	/* 2.7.8.2: the entries must be visible before the index that covers them. */
 	smp_wmb();
-	store16(&vq->used->idx, vq->next_used);
+	put16(vq, &vq->used->idx, vq->next_used);
 	vq->published = vq->next_used;
 	inflight_published(vq->inflight, vq->next_used, n);
 	return true;
@@ -359,9 +402,9 @@ bool vq_enable_kicks(struct vq *vq)
 		return false;
 	/* avail_event follows the last entry of the used ring (2.7.8). */
 	if (vq->event_idx)
-		store16((uint16_t *)&vq->used->ring[vq->size], vq->avail_seen);
+		put16(vq, (uint16_t *)&vq->used->ring[vq->size], vq->avail_seen);
 	else if (vq->kicks_off)
-		store16(&vq->used->flags, 0);
+		put16(vq, &vq->used->flags, 0);
 	vq->kicks_off = false;
 	smp_mb();
 	return vq_has_news(vq);
@@ -373,8 +416,8 @@ void vq_disable_kicks(struct vq *vq)
 		return;
 	vq->kicks_off = true;
 	if (!vq->event_idx)
-		store16(&vq->used->flags, VRING_USED_F_NO_NOTIFY);
+		put16(vq, &vq->used->flags, VRING_USED_F_NO_NOTIFY);
 	else if (!vq_has_news(vq))
 		/* A driver that has passed avail_event does not kick; otherwise put avail_event behind it. */
-		store16((uint16_t *)&vq->used->ring[vq->size], (uint16_t)(vq->avail_seen - 1));
+		put16(vq, (uint16_t *)&vq->used->ring[vq->size], (uint16_t)(vq->avail_seen - 1));
 }

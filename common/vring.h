@@ -14,6 +14,7 @@
 #include <linux/virtio_ring.h>
 #include <sys/uio.h>
 
+#include "common/dirty.h"
 #include "common/fault.h"
 #include "common/shm.h"
 #include "common/util.h"
@@ -52,6 +53,13 @@ struct vq {
 	 */
 	bool quiet;
 	struct inflight_queue *inflight; /* common/inflight.h; NULL: not tracked */
+
+	/*
+	 * Logs of written pages (common/dirty.h): for the buffers of chains, and for the used ring, which is logged at
+	 * the guest physical address used_gpa. NULL: not logged. The owner sets them after vq_start().
+	 */
+	const struct dirty_log *log, *used_log;
+	uint64_t used_gpa;
 
 	void (*on_fault)(struct vq *vq, enum guest_fault f, uint64_t detail);
 	void *owner; /* For the device's own use */
@@ -121,6 +129,17 @@ void vq_unpop(struct vq *vq, unsigned n);
  * that the device wrote into its buffers. After a fault or vq_stop() it drops the chain.
  */
 void vq_push(struct vq *vq, uint16_t head, uint32_t written);
+/*
+ * The device has written, or may have written, bytes [off, off + len) of the @n entries of @iov, which vq_pop() has
+ * stored: log their pages if the front-end asked for that. Call it after each write, and before vq_push(). Causes a
+ * fault if the log does not cover a page.
+ */
+void vq_log(struct vq *vq, const struct iovec *iov, unsigned n, size_t off, size_t len);
+static inline void vq_wrote(struct vq *vq, const struct iovec *iov, unsigned n, size_t off, size_t len)
+{
+	if (__builtin_expect(vq->log != NULL, 0))
+		vq_log(vq, iov, n, off, len);
+}
 /* Publish all chains pushed so far with one store to used->idx. False if there were none. */
 bool vq_publish(struct vq *vq);
 /* After vq_publish(): true if the driver wants an interrupt (2.7.7.2, 2.7.10). Counts both results. */

@@ -63,6 +63,7 @@ static bool queue_work(struct backend *be, struct vq *vq, unsigned budget)
 		if (fsd_may_wait(&request))
 			backend_flush(be, vq);
 		len = fsd_execute(d, &request);
+		vq_wrote(vq, request.iov + request.chain.nout, request.chain.nin, 0, len);
 		vq_push(vq, request.chain.head, len);
 		/* At once: if this process dies, its successor must not execute the request again. */
 		vq_publish(vq);

@@ -136,6 +136,7 @@ static void pool_use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mr
 		used++;
 	h->num_buffers = used; /* 5.1.6.4.1: must be 1 without mergeable buffers */
 	iov_from_buf(pool.hdr, pool.hdr_pieces, 0, h, hdr_len);
+	vq_wrote(vq, pool.hdr, pool.hdr_pieces, 0, hdr_len);
 	while (used--) {
 		struct rx_chain *c = &pool.chain[pool.first++];
 		uint32_t part = (uint32_t)MIN(left, c->len);
@@ -275,6 +276,9 @@ static enum rx_result read_direct(struct backend *be, struct net_pair *p, struct
 	*after = saved;
 	if (got < 0)
 		return RX_DRY;
+	/* Also the bytes of a frame that judge() will drop. */
+	if ((size_t)got > n->tap_hdr)
+		vq_wrote(vq, first + 1, pieces, 0, (size_t)got - n->tap_hdr);
 	if (judge(be, p, &h, got, room, &len))
 		pool_use(be, vq, &h, n->hdr_len, len);
 	return RX_DONE;
@@ -305,6 +309,7 @@ static bool deliver_held(struct backend *be, struct net_pair *p, struct vq *vq)
 	if (pool.first != pool.last && pool_room(merge, n->hdr_len) >= f->len) {
 		pool_cut_header(n->hdr_len);
 		iov_from_buf(&pool.iov[pool.begin], pool.end - pool.begin, 0, f->data, f->len);
+		vq_wrote(vq, &pool.iov[pool.begin], pool.end - pool.begin, 0, f->len);
 		pool_use(be, vq, &f->hdr, n->hdr_len, f->len);
 		return let_go_of_held(be, p, NULL);
 	}

@@ -23,11 +23,13 @@
 #define UVA	 0x7f0000000000ull
 #define HIGH	 200 /* above the table of a helper */
 
-enum kind { SEALED, UNSEALED, TINY, EVENT, SOCKET, NULL_DEVICE, PIPE, KINDS };
+/* LOG has bits for MEM of guest memory, and ends at the end of its page. */
+enum kind { SEALED, UNSEALED, TINY, EVENT, SOCKET, NULL_DEVICE, PIPE, LOG, KINDS };
+#define LOG_BYTES (MEM / 4096 / 8)
 
 static struct backend be;
 static int gift[KINDS];
-static uint8_t *mem;
+static uint8_t *mem, *logged;
 static unsigned starts, stops;
 
 /* The front-end makes one step of the script per turn of the loop, so that rings work in between. */
@@ -65,6 +67,7 @@ static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
 			return false;
 		n = iov_to_buf(iov, c.nout, 0, bytes, sizeof(bytes));
 		n = iov_from_buf(iov + c.nout, c.nin, 0, bytes, n);
+		vq_wrote(vq, iov + c.nout, c.nin, 0, n);
 		vq_push(vq, c.head, (uint32_t)n);
 		backend_flush(b, vq);
 	}
@@ -113,7 +116,7 @@ static int high(int fd)
 static void prepare(void)
 {
 	static const struct backend_config c = {
-		.ops = &ops, .device_name = "fuzz0", .max_queues = QUEUES, .features = 1 << 5
+		.ops = &ops, .device_name = "fuzz0", .max_queues = QUEUES, .features = 1 << 5, .log_pages = true
 	};
 	int pair[2];
 
@@ -125,6 +128,10 @@ static void prepare(void)
 	PROMISE(ftruncate(gift[SEALED], MEM) == 0 && ftruncate(gift[UNSEALED], MEM) == 0);
 	PROMISE(ftruncate(gift[TINY], 100) == 0);
 	PROMISE(fcntl(gift[SEALED], F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
+	gift[LOG] = high(memfd_create("log", MFD_ALLOW_SEALING));
+	PROMISE(ftruncate(gift[LOG], 4096) == 0);
+	logged = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, gift[LOG], 0);
+	PROMISE(logged != MAP_FAILED);
 	gift[EVENT] = high(eventfd(1, EFD_NONBLOCK));
 	PROMISE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
 	gift[SOCKET] = high(pair[0]);
@@ -162,6 +169,7 @@ static uint32_t payload(struct vhu_msg *m, struct input *in)
 		m->addr.desc = UVA + (v & 0x10 ? take32(in) : 0);
 		m->addr.avail = UVA + 0x400 + (v & 0x40 ? take16(in) : 0);
 		m->addr.used = UVA + 0x600 + (v & 0x80 ? take16(in) : 0);
+		m->addr.log = m->addr.flags ? take32(in) : 0;
 		return sizeof(m->addr);
 	case VHU_SET_VRING_KICK:
 	case VHU_SET_VRING_CALL:
@@ -176,6 +184,16 @@ static uint32_t payload(struct vhu_msg *m, struct input *in)
 							 .uva = UVA + (v & 0x40 ? take32(in) : 0),
 							 .offset = v & 0x80 ? take32(in) : 0 };
 		return sizeof(m->reg);
+	case VHU_SET_LOG_BASE:
+		m->log.mmap_size = v & 0x10 ? take8(in) : LOG_BYTES;
+		m->log.mmap_offset = 0;
+		return sizeof(m->log);
+	case VHU_SET_FEATURES:
+		m->u64 = take32(in) | (uint64_t)(v & 1) << 32;
+		return sizeof(m->u64);
+	case VHU_SET_PROTOCOL_FEATURES:
+		m->u64 = take32(in);
+		return sizeof(m->u64);
 	case VHU_GET_CONFIG:
 	case VHU_SET_CONFIG:
 		m->config.offset = v & 0x10 ? take32(in) : v & 7;
@@ -281,6 +299,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	steps = starts = stops = 0;
 	before = open_descriptors();
 	memset(mem, 0, 0x1000);
+	memset(logged, 0, 4096);
 	rings = take8(&script);
 	take(&script, mem, rings & 1 ? 128 : 0);
 	take(&script, mem + 0x400, rings & 2 ? 22 : 0);
@@ -293,7 +312,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PROMISE(backend_run(&be) <= 1);
 	close(front);
 	PROMISE(starts == stops);
-	PROMISE(be.mem.nregions == 0);
+	PROMISE(be.mem.nregions == 0 && !be.log.bits);
+	/* take8() gives no log of more than 255 bytes. */
+	for (unsigned i = 256; i < 4096; i++)
+		PROMISE(!logged[i]);
 	PROMISE(open_descriptors() == before);
 	return 0;
 }

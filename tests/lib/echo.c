@@ -71,6 +71,7 @@ static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
 		b->stats.requests++;
 		len = iov_to_buf(iov, c.nout, 0, bytes, sizeof(bytes));
 		len = iov_from_buf(iov + c.nout, c.nin, 0, bytes, len);
+		vq_wrote(vq, iov + c.nout, c.nin, 0, len);
 		if (config.hold && held[vq->index].n < VQ_MAX_SIZE) {
 			held[vq->index].head[held[vq->index].n] = c.head;
 			held[vq->index].written[held[vq->index].n++] = (uint32_t)len;
@@ -174,6 +175,7 @@ static NORETURN void child(const struct echo_options *o, int sock, int ctl, cons
 				    .max_queues = ECHO_QUEUES,
 				    .features = ops.features,
 				    .own_front = o->own_front,
+				    .log_pages = o->log_pages,
 				    .seal = seal,
 				    .poll_us = o->poll_us };
 

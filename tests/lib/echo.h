@@ -14,6 +14,7 @@
 struct echo_options {
 	bool own_front; /* sealed when the first ring starts, under the strictest filter */
 	bool allow_unsealed;
+	bool log_pages;
 	bool same_inode; /* memory must be the front's own memfd (made before the start) */
 	unsigned poll_us;
 	bool slow;	  /* dawdles between finding a ring empty and saying so */

@@ -9,6 +9,7 @@
  * address translates to nothing, or to bytes of one region. So this holds for
  * any number of regions of any size.
  */
+#include "common/dirty.c"
 #include "common/inflight.c"
 #include "common/vring.c"
 

@@ -4,6 +4,7 @@
  * leaves the ring; the index moves by exactly what was pushed; not more than
  * what is in flight is ever given back.
  */
+#include "common/dirty.c"
 #include "common/inflight.c"
 #include "common/vring.c"
 

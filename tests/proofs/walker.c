@@ -7,6 +7,7 @@
  *
  * A buffer does what buffer.c proves of it, a translation what translate.c does.
  */
+#include "common/dirty.c"
 #include "common/inflight.c"
 #include "common/vring.c"
 

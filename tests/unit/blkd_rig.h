@@ -66,7 +66,7 @@ static inline int move_high(int fd)
 static inline void serve(int sock)
 {
 	struct rlimit small = { 1u << 16, 1u << 16 }, none = { 0, 0 };
-	struct backend_config bc = { .poll_us = 0 };
+	struct backend_config bc = { .poll_us = 0, .log_pages = true };
 	int disk = move_high(w.served), delta = move_high(w.delta), front = move_high(sock);
 	int ctl = move_high(w.ctl[1]);
 	char why[LOG_LINE_MAX];

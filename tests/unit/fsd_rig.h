@@ -73,7 +73,7 @@ static inline void serve(int sock)
 		.read_write = w.max,
 		.max = w.max,
 	};
-	struct backend_config bc = { .generation = w.generation };
+	struct backend_config bc = { .generation = w.generation, .log_pages = true };
 	int root = move_high(open(w.dir, O_PATH)), front = move_high(sock), ctl = move_high(w.ctl[1]);
 	int added = w.max ? move_high(w.added) : -1, nodes = w.nodes ? move_high(w.nodes) : -1;
 	char why[LOG_LINE_MAX];

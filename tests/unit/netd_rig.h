@@ -34,7 +34,9 @@
 #define HDR	 TAP_HDR_LEN
 #define MODERN	 (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHU_F_PROTOCOL_FEATURES))
 #define OFFLOADS (frame_offered(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
-#define PROTOCOL (BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIG) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT64(VHU_PF_MQ))
+#define PROTOCOL                                                                                                 \
+	(BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIG) | BIT64(VHU_PF_CONFIGURE_MEM_SLOTS) | BIT64(VHU_PF_MQ) | \
+	 BIT64(VHU_PF_LOG_SHMFD))
 
 static const uint8_t mac[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
 
@@ -74,9 +76,11 @@ static inline NORETURN void child(const struct net_config *c, int front, int ctl
 {
 	static struct backend be;
 	static struct netd netd;
-	struct backend_config bc = {
-		.ops = rig_ops, .device = &netd, .device_name = "net0", .max_queues = 2u * c->queue_pairs
-	};
+	struct backend_config bc = { .ops = rig_ops,
+				     .device = &netd,
+				     .device_name = "net0",
+				     .max_queues = 2u * c->queue_pairs,
+				     .log_pages = true };
 
 	log_to_fd(2, "net0", rig_log < 0 ? LOG_ERROR : LOG_WARN);
 	if (rig_log >= 0 && dup2(rig_log, 2) < 0)
