@@ -204,6 +204,8 @@ static bool msg_ok(struct ctl_msg *m)
 	case CTL_POWER_BUTTON:
 	case CTL_WINDOW_SIZE:
 	case CTL_NMI:
+	case CTL_CHECKPOINT:
+	case CTL_RESET:
 	case CTL_READY:
 	case CTL_RUNNING:
 	case CTL_FAULT:

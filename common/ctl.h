@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/exit_port.h"
 #include "common/fault.h"
 #include "common/fdtab.h"
 #include "common/log.h"
@@ -39,6 +40,8 @@ enum ctl_type {
 	CTL_NMI,	/* vCPU process, kvm engine: send a non-maskable interrupt to the first CPU */
 	CTL_SYSRQ,	/* vCPU process, kvm engine: value: key of the guest's kernel (sysrq_key_ok()) */
 	CTL_PART,	/* Controld and its clients: queue: index of the part; count: number of parts (@part) */
+	CTL_CHECKPOINT, /* vCPU process, kvm engine: take a checkpoint */
+	CTL_RESET,	/* vCPU process, kvm engine: take the guest back to its checkpoint */
 	/* Role -> supervisor */
 	CTL_READY = 64,
 	CTL_LOG,
@@ -94,19 +97,21 @@ enum guest_end {
 #define WINDOW_ROWS(size)	((uint16_t)(size))
 
 /* Commands to a running guest, with their names for users. */
-#define CONTROL_COMMANDS(X) \
-	X(STATUS, "status") \
-	X(WAIT, "wait")     \
-	X(STOP, "stop")     \
-	X(KILL, "kill")     \
-	X(STATS, "stats")   \
-	X(LOGS, "logs")     \
-	X(ATTACH, "attach") \
-	X(PAUSE, "pause")   \
-	X(RESUME, "resume") \
-	X(NMI, "nmi")       \
-	X(SYSRQ, "sysrq")   \
-	X(PARTS, "parts")
+#define CONTROL_COMMANDS(X)         \
+	X(STATUS, "status")         \
+	X(WAIT, "wait")             \
+	X(STOP, "stop")             \
+	X(KILL, "kill")             \
+	X(STATS, "stats")           \
+	X(LOGS, "logs")             \
+	X(ATTACH, "attach")         \
+	X(PAUSE, "pause")           \
+	X(RESUME, "resume")         \
+	X(NMI, "nmi")               \
+	X(SYSRQ, "sysrq")           \
+	X(PARTS, "parts")           \
+	X(CHECKPOINT, "checkpoint") \
+	X(RESET, "reset")
 
 enum control_command {
 	CONTROL_NONE,
@@ -387,27 +392,6 @@ enum engine_kind {
 #define ENGINE_CHOICE(sym, text) "|" text
 #define ENGINE_NAMES		 (&ENGINES(ENGINE_CHOICE)[1])
 
-/*
- * The I/O port through which a guest without user space reports a number and ends (--exit-port). With EXIT_PORT_BYTE it
- * accepts only bytes; with EXIT_PORT_ISA_DEBUG_EXIT accesses of any width, as QEMU's device does. EXIT_PORT_QEMU is where
- * QEMU has that device unless it is told otherwise.
- */
-#define EXIT_PORT	 0xf4
-#define EXIT_PORT_QEMU	 0x501
-#define EXIT_PORT_CHOICE "0xf4|0x501"
-enum exit_port {
-	EXIT_PORT_NONE,
-	EXIT_PORT_BYTE,
-	EXIT_PORT_ISA_DEBUG_EXIT,
-	EXIT_PORT_SIFIVE_TEST, /* The riscv machines' test device, by which QEMU exits with the guest's number */
-};
-
-/* Whether @len bytes that the guest writes to I/O port @port are a report to the exit port at @base. */
-static inline bool exit_port_takes(enum exit_port kind, uint16_t base, uint16_t port, unsigned len)
-{
-	return port == base && (kind == EXIT_PORT_ISA_DEBUG_EXIT || (kind == EXIT_PORT_BYTE && len == 1));
-}
-
 struct vcpu_config {
 	uint8_t engine; /* enum engine_kind */
 	uint8_t smp;
@@ -419,6 +403,8 @@ struct vcpu_config {
 	char cpu[CPU_MAX];    /* Value of -cpu; "": the machine's default */
 	uint8_t exit_port;    /* enum exit_port; with QEMU, a byte written to EXIT_PORT_BYTE arrives at VFD_EXIT */
 	uint16_t exit_base;   /* Its I/O port: EXIT_PORT or EXIT_PORT_QEMU */
+	bool checkpoint;      /* kvm engine: the guest can go back to an earlier state */
+	uint32_t resets;      /* Most resets, then the guest ends; 0: no limit */
 	/* Whether the user's last console= names the serial port, or hvc0: input goes to that console. */
 	bool console_is_serial, console_is_virtio;
 	bool console_both;	/* The kernel has a serial console and hvc0, merged by common/console_pair.h */

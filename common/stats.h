@@ -34,7 +34,10 @@
 	X(polls, "busy-polls")                                \
 	X(polls_hit, "busy-polls that found work")            \
 	X(dropped_reach, "frames dropped: not to be reached") \
-	X(reserved1, "")
+	X(resets, "resets")                                   \
+	X(reset_pages, "pages that resets took back")         \
+	X(reset_memory_us, "microseconds: memory of resets")  \
+	X(reset_state_us, "microseconds: the rest of resets")
 
 struct stats {
 #define X(name, text) uint64_t name;

@@ -8,11 +8,12 @@
 
 #include "common/sandbox.h"
 
-extern const struct policy policy_start;	/* spawners, and roles until their own is on */
-extern const struct policy policy_start_qemu;	/* the same for the spawner of the qemu engine */
-extern const struct policy policy_start_fsd;	/* the same for the spawner of fsd, and fsd */
-extern const struct policy policy_start_fsd_rw; /* the same for an fsd whose share the guest may write to */
-extern const struct policy policy_start_passt;	/* the same for the spawner of passt, and passt */
+extern const struct policy policy_start;	    /* spawners, and roles until their own is on */
+extern const struct policy policy_start_qemu;	    /* the same for the spawner of the qemu engine */
+extern const struct policy policy_start_fsd;	    /* the same for the spawner of fsd, and fsd */
+extern const struct policy policy_start_fsd_rw;	    /* the same for an fsd whose share the guest may write to */
+extern const struct policy policy_start_passt;	    /* the same for the spawner of passt, and passt */
+extern const struct policy policy_start_checkpoint; /* the same for the spawner of the vCPU process with --checkpoint */
 extern const struct policy policy_supervisor;
 extern const struct policy policy_blkd;		/* tight: rings run, front-end is ours */
 extern const struct policy policy_blkd_foreign; /* memory and eventfds may still come (QEMU) */
@@ -28,10 +29,12 @@ extern const struct policy policy_netd;
 extern const struct policy policy_netd_foreign;
 /* The vCPU process before it parses anything from the guest. The filter of the loop is added to each of these. */
 extern const struct policy policy_vcpu_kvm_load;
+extern const struct policy policy_vcpu_kvm_checkpoint_load;
 extern const struct policy policy_vcpu_lguest_load;
 extern const struct policy policy_vcpu_qemu_load;
 extern const struct policy policy_vcpu_qemu;
 extern const struct policy policy_vcpu_kvm;
+extern const struct policy policy_vcpu_kvm_checkpoint; /* the guest can go back to a checkpoint */
 extern const struct policy policy_vcpu_lguest;
 
 /* The name of system call @number on the architecture of this build, or "?". */

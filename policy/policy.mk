@@ -18,10 +18,13 @@ $(B)/policy/fsd-foreign.policy.c: policy/fsd.policy policy/handover.policy
 $(B)/policy/fsd-rw-foreign.policy.c: policy/fsd-rw.policy policy/handover.policy
 $(B)/policy/netd-foreign.policy.c: policy/netd.policy policy/handover.policy
 $(B)/policy/vcpu-kvm-load.policy.c: policy/vcpu-kvm.policy policy/vcpu-load.policy
+$(B)/policy/vcpu-kvm-checkpoint.policy.c: policy/vcpu-kvm.policy
+$(B)/policy/vcpu-kvm-checkpoint-load.policy.c: policy/vcpu-kvm.policy policy/vcpu-kvm-checkpoint.policy policy/vcpu-load.policy
 $(B)/policy/vcpu-lguest-load.policy.c: policy/vcpu-lguest.policy policy/vcpu-load.policy
 $(B)/policy/vcpu-qemu-load.policy.c: policy/vcpu-qemu.policy
 $(B)/policy/start-fsd.policy.c: policy/start.policy
 $(B)/policy/start-fsd-rw.policy.c: policy/start.policy
+$(B)/policy/start-checkpoint.policy.c: policy/start.policy
 $(B)/policy/start-passt.policy.c: policy/start.policy
 $(B)/policy/start-qemu.policy.c: policy/start.policy policy/vcpu-qemu.policy
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lguest-sep ps, status, stop, kill, wait, stats, logs, attach, pause, resume, nmi, sysrq:
- * clients of the control sockets of running guests. They run with the rights of the user
- * who calls them.
+ * lguest-sep ps, status, stop, kill, wait, stats, logs, attach, pause, resume, nmi, checkpoint,
+ * reset, sysrq: clients of the control sockets of running guests. They run with the rights of
+ * the user who calls them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,6 +26,7 @@ struct words {
 	const char *key;  /* sysrq: KEY; NULL: not given */
 	bool json, prometheus, follow;
 	uint32_t timeout_s;
+	const char *command;
 };
 
 #define INTO(member) OPT_TO(struct words, member)
@@ -342,19 +343,19 @@ static int simple(const struct words *w, enum control_command command, uint64_t 
 	return m.type == CTL_ANSWER && m.value == CONTROL_DONE ? EXIT_POWEROFF : refused(&g, &m);
 }
 
-static int run_pause(const struct words *w)
+/* Commands without an argument. */
+static int run_plain(const struct words *w)
 {
-	return simple(w, CONTROL_PAUSE, 0);
-}
+	static const char *const name[] = {
+#define X(sym, text) [CONTROL_##sym] = text,
+		CONTROL_COMMANDS(X)
+#undef X
+	};
+	enum control_command c = CONTROL_COUNT;
 
-static int run_resume(const struct words *w)
-{
-	return simple(w, CONTROL_RESUME, 0);
-}
-
-static int run_nmi(const struct words *w)
-{
-	return simple(w, CONTROL_NMI, 0);
+	while (--c > CONTROL_NONE && strcmp(name[c], w->command) != 0)
+		;
+	return simple(w, c, 0);
 }
 
 static int run_sysrq(const struct words *w)
@@ -414,9 +415,13 @@ static const struct command {
 	  true, no_rows, run_attach },
 	{ "pause",
 	  "pause NAME\n\nStops all processes of the guest until lguest-sep resume. Returns when they have stopped.",
-	  true, no_rows, run_pause },
-	{ "resume", "resume NAME\n\nLets a paused guest continue.", true, no_rows, run_resume },
-	{ "nmi", "nmi NAME\n\nSends a non-maskable interrupt to the guest.", true, no_rows, run_nmi },
+	  true, no_rows, run_plain },
+	{ "resume", "resume NAME\n\nLets a paused guest continue.", true, no_rows, run_plain },
+	{ "nmi", "nmi NAME\n\nSends a non-maskable interrupt to the guest.", true, no_rows, run_plain },
+	{ "checkpoint",
+	  "checkpoint NAME\n\nRecords the guest's state, for lguest-sep reset. The guest needs --checkpoint.", true,
+	  no_rows, run_plain },
+	{ "reset", "reset NAME\n\nTakes the guest back to its last checkpoint.", true, no_rows, run_plain },
 	{ "sysrq",
 	  "sysrq NAME KEY\n\nSends a key of sysrq to the guest's Linux, through its console: h prints the list of keys.",
 	  true, no_rows, run_sysrq },
@@ -486,6 +491,7 @@ int control_main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	w.command = c->name;
 	status = c->run(&w);
 	if (fflush(stdout) != 0)
 		return complain(EXIT_HOST, "%s: cannot write to standard output: %m", c->name);

@@ -220,8 +220,10 @@ struct config {
 	enum firmware firmware;	   /* --firmware */
 	const char *firmware_path; /* FIRMWARE_OVMF and after it: the file. */
 	unsigned smp;
-	bool detach;  /* --detach */
-	bool control; /* The guest has a control socket: --control, and the options that imply it. */
+	bool detach;	 /* --detach */
+	bool control;	 /* The guest has a control socket: --control, and the options that imply it. */
+	bool checkpoint; /* --checkpoint */
+	unsigned resets; /* --resets; 0: no limit. */
 	bool rng, verbose, quiet, no_reboot, strict, stats, kill_on_fault;
 	uint64_t timeout_ms;	 /* --timeout; 0: none. */
 	uint64_t cpu_timeout_ms; /* Processor time of all roles together; 0: none. */

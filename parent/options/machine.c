@@ -104,6 +104,31 @@ static int check_firmware(struct config *c, const struct machine *m)
 	return -1;
 }
 
+/* Only the kvm engine can take a guest back, and only state that its vCPU process holds. */
+static int check_checkpoint(struct config *c)
+{
+	static const char *const options[] = { [DEV_BLK] = "--block", [DEV_NET] = "--net", [DEV_FS] = "--share" };
+
+	if (!c->checkpoint)
+		return c->resets ? complain(EXIT_USAGE, "--resets: only with --checkpoint") : -1;
+	if (c->engine != ENGINE_AUTO && c->engine != ENGINE_KVM)
+		return complain(EXIT_USAGE, "--checkpoint: only the kvm engine can take a guest back; leave %s out",
+				c->machine_set ? "--machine"
+				: c->cpu       ? "--cpu"
+					       : "--engine or --firmware");
+	if (c->ndevices)
+		return complain(EXIT_USAGE,
+				"--checkpoint: not with %s yet, whose device is not taken back; leave one of them out",
+				options[c->device[0].kind]);
+	if (c->nports)
+		return complain(EXIT_USAGE, "--checkpoint: not with %s yet, whose ports are not taken back",
+				c->run.on ? "run" : "--port");
+	if (!c->exit_port.kind)
+		c->exit_port = (struct exit_port_option){ .kind = EXIT_PORT_BYTE };
+	c->engine = ENGINE_KVM;
+	return -1;
+}
+
 int machine_check(struct config *c)
 {
 	const struct machine *m = machine_get(c->machine);
@@ -131,6 +156,8 @@ int machine_check(struct config *c)
 			EXIT_USAGE,
 			"run: the program that it adds to the guest is for x86_64 only; leave --machine=%s out, or start the guest without run",
 			m->name);
+	if (check_checkpoint(c) >= 0)
+		return EXIT_USAGE;
 	if (m->mem_max && c->mem_bytes > m->mem_max)
 		return complain(EXIT_USAGE, "MEM-MB: a machine %s has at most %llu MiB of memory", m->name,
 				(unsigned long long)(m->mem_max >> 20));

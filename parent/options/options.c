@@ -36,6 +36,7 @@ static const char help_head[] = "Usage: lguest-sep [OPTION...] MEM-MB KERNEL [KE
 				"       lguest-sep stop|kill|wait NAME        power it off; end it; its status\n"
 				"       lguest-sep logs|attach NAME           its last output; its console\n"
 				"       lguest-sep pause|resume|nmi NAME      halt it; go on; send it an NMI\n"
+				"       lguest-sep checkpoint|reset NAME      record its state; go back to it\n"
 				"       lguest-sep sysrq NAME KEY             a key of sysrq for its Linux\n"
 				"\n"
 				"Boots KERNEL with MEM-MB mebibytes (or 128M, 1G) in a guest that nobody has to\n"
@@ -65,6 +66,7 @@ static int print_version(void)
 		&policy_blkd,
 		&policy_netd,
 		&policy_vcpu_kvm,
+		&policy_vcpu_kvm_checkpoint,
 		&policy_vcpu_lguest,
 		&policy_supervisor,
 		&policy_controld,
@@ -79,6 +81,7 @@ static int print_version(void)
 		&policy_netd_foreign,
 		&policy_vcpu_qemu,
 		&policy_vcpu_kvm_load,
+		&policy_vcpu_kvm_checkpoint_load,
 		&policy_vcpu_lguest_load,
 		&policy_vcpu_qemu_load,
 		&policy_start,
@@ -86,15 +89,16 @@ static int print_version(void)
 		&policy_start_passt,
 		&policy_start_fsd,
 		&policy_start_fsd_rw,
+		&policy_start_checkpoint,
 	};
-	char text[2048];
+	char text[4096];
 	size_t n = fmt_line(text, sizeof(text),
 			    "lguest-sep " LGUEST_SEP_VERSION "\n"
 			    "system calls that each process may make once it is confined (policy/BUDGET):\n");
 
 	for (unsigned i = 0; i < ARRAY_SIZE(policies); i++)
 		n += fmt_line(text + n, sizeof(text) - n,
-			      "  %-16s %3u calls, %3u rules, %3u of them bound to their arguments\n", policies[i]->name,
+			      "  %-24s %3u calls, %3u rules, %3u of them bound to their arguments\n", policies[i]->name,
 			      policies[i]->ncalls, policies[i]->nrules, policies[i]->nconditions);
 	return opt_print(text);
 }

@@ -128,7 +128,7 @@ static const struct policy *start_filter(const struct room *r)
 		return &policy_start_passt;
 	if (r->share)
 		return r->share_writable ? &policy_start_fsd_rw : &policy_start_fsd;
-	return &policy_start;
+	return r->checkpoint ? &policy_start_checkpoint : &policy_start;
 }
 
 void spawn_child(const struct room *r, int sock, bool own_user, uint32_t missing)

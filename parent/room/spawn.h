@@ -42,6 +42,7 @@ struct room {
 		*share; /* fsd: the directory to clone, whose root becomes spawner.listen_fd[0]; NULL: another room. */
 	bool share_writable; /* The clone can be written to. */
 	int share_userns;    /* For that: user namespace that maps the directory's owner to @uid; -1: none. */
+	bool checkpoint;     /* vCPU process: the filter is policy_start_checkpoint. */
 	unsigned files;	     /* Limit of open files that the role needs, if it is above SPAWNER_NOFILE. */
 	int nice;	     /* Nice value of spawner and role. */
 	int diag;	     /* Becomes standard error of spawner and role. */

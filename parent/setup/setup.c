@@ -197,6 +197,7 @@ static int begin_room(struct host *h, struct role_host *r)
 		.init_exe = h->init_exe,
 		.nice = h->nice,
 		.qemu = r->role == ROLE_VCPU && h->engine == ENGINE_QEMU ? machine_get(h->c->machine) : NULL,
+		.checkpoint = r->role == ROLE_VCPU && h->c->checkpoint,
 	};
 	struct resolvers resolvers;
 	int begun;

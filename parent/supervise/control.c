@@ -242,6 +242,10 @@ static void command(struct supervisor *s, const struct ctl_msg *m)
 		reason = sup_sysrq(s, m->detail, m->queue, &later);
 		reply(s, m, reason, later);
 		break;
+	case CONTROL_CHECKPOINT:
+	case CONTROL_RESET:
+		reply(s, m, sup_checkpoint(s, m->value == CONTROL_RESET), false);
+		break;
 	default:
 		answer(s, m, CONTROL_FAILED, "the supervisor has no such command");
 		break;

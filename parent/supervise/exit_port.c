@@ -19,6 +19,14 @@
 #define QUIET_MS  20   /* If the console has been silent for this long, nothing follows. */
 #define LATEST_MS 2000 /* Latest end of a guest that goes on printing. */
 
+void sup_exit_port_config(const struct supervisor *s, struct vcpu_config *v)
+{
+	v->exit_port = (uint8_t)s->c->exit_port.kind;
+	v->exit_base = s->c->exit_port.at_qemu ? EXIT_PORT_QEMU : EXIT_PORT;
+	v->checkpoint = s->c->checkpoint;
+	v->resets = s->c->resets;
+}
+
 void sup_reported(struct supervisor *s, uint8_t byte)
 {
 	/* Without --exit-port no report may set the exit status. */

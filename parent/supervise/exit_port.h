@@ -5,6 +5,8 @@
 
 #include "parent/supervise/state.h"
 
+/* Set the part of the vCPU process's configuration that says what the exit port does. */
+void sup_exit_port_config(const struct supervisor *s, struct vcpu_config *v);
 /* The guest wrote @byte to its exit port: end the guest on the first one, after reading what it printed before. */
 void sup_reported(struct supervisor *s, uint8_t byte);
 /* QEMU: s->exit_port is readable. Reads once; closes it at its end. */

@@ -16,6 +16,7 @@
 #include "parent/setup/rules.h"
 #include "parent/supervise/consoles.h"
 #include "parent/supervise/control_io.h"
+#include "parent/supervise/exit_port.h"
 #include "parent/supervise/lines.h"
 #include "parent/supervise/memory.h"
 #include "parent/supervise/passt.h"
@@ -70,8 +71,8 @@ static uint64_t space_limit(const struct supervisor *s, uint64_t disk)
 	(void)disk;
 	return 0;
 #else
-	/* A snapshot's cluster map has one bit for each 4096 bytes of the disk. */
-	return s->c->mem_bytes + ROLE_SPACE + disk / 4096 / 8 * 2;
+	/* A snapshot's cluster map has one bit for each 4096 bytes of the disk; --checkpoint copies guest memory. */
+	return (s->c->checkpoint ? 2 : 1) * s->c->mem_bytes + ROLE_SPACE + disk / 4096 / 8 * 2;
 #endif
 }
 
@@ -131,8 +132,7 @@ static void vcpu_part(struct supervisor *s, struct vcpu_config *v)
 	v->rng = s->c->rng;
 	v->has_initrd = s->h->initrd >= 0;
 	v->has_kernel = s->h->kernel >= 0;
-	v->exit_port = (uint8_t)s->c->exit_port.kind;
-	v->exit_base = s->c->exit_port.at_qemu ? EXIT_PORT_QEMU : EXIT_PORT;
+	sup_exit_port_config(s, v);
 	v->machine = (uint8_t)s->c->machine;
 	v->machine_type = (uint8_t)s->c->machine_type;
 	v->firmware = (uint8_t)s->c->firmware;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The commands nmi and sysrq: see steer.h. Runs in the supervisor. The keys of sysrq go
+ * The commands nmi, sysrq, checkpoint and reset: see steer.h. Runs in the supervisor. The keys of sysrq go
  * to the console from which the guest reads: on hvc0 after the byte ^O, in the stream of
  * its input; on a serial port after a break, which no stream can hold. The supervisor
  * sends the break through QEMU's monitor and the key when QEMU has confirmed it; no other
@@ -56,6 +56,18 @@ const char *sup_nmi(struct supervisor *s, uint32_t ticket, bool *later)
 		return begin_nmi(s, ticket);
 	}
 	return sup_vcpu(s)->ctl >= 0 && ctl_send(sup_vcpu(s)->ctl, &nmi) == 0 ? NULL : NO_ROOM;
+}
+
+const char *sup_checkpoint(struct supervisor *s, bool reset)
+{
+	const struct ctl_msg m = { .type = reset ? CTL_RESET : CTL_CHECKPOINT };
+	const char *reason = why_not(s);
+
+	if (!s->c->checkpoint)
+		return "it was started without --checkpoint";
+	if (reason)
+		return reason;
+	return sup_vcpu(s)->ctl >= 0 && ctl_send(sup_vcpu(s)->ctl, &m) == 0 ? NULL : NO_ROOM;
 }
 
 static void end_nmi(struct supervisor *s, enum control_result result, const char *text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands to the guest's kernel: a non-maskable interrupt, and the keys of Linux's sysrq. */
+/* Commands to the guest: a non-maskable interrupt, the keys of Linux's sysrq, checkpoint and reset. */
 #ifndef PARENT_SUPERVISE_STEER_H
 #define PARENT_SUPERVISE_STEER_H
 
@@ -11,6 +11,9 @@
  */
 const char *sup_nmi(struct supervisor *s, uint32_t ticket, bool *later);
 const char *sup_sysrq(struct supervisor *s, uint64_t key, uint32_t ticket, bool *later);
+
+/* Run the commands CONTROL_CHECKPOINT, and with @reset CONTROL_RESET. Returns NULL, or why that is not possible. */
+const char *sup_checkpoint(struct supervisor *s, bool reset);
 
 /* QEMU reports whether (@sent) it has sent the break that sup_sysrq() asked for. */
 void sup_break_sent(struct supervisor *s, bool sent);

@@ -134,5 +134,11 @@ void test_steer(void);
 void test_run(void);
 enum share_test { SHARE_READ, SHARE_KILLED, SHARE_WRITE };
 void test_share(enum share_test test);
+void test_checkpoint(bool look_at);
+void test_checkpoint_rings(void);
+void test_checkpoint_host(void);
+void test_dirty(unsigned pages);
+void test_reset_two(void);
+void test_reset_first(void);
 
 #endif

@@ -225,6 +225,28 @@ void guest_main(const uint8_t *params)
 		test_share(SHARE_KILLED);
 	else if (is(name, "share-write"))
 		test_share(SHARE_WRITE);
+	else if (is(name, "checkpoint"))
+		test_checkpoint(false);
+	else if (is(name, "checkpoint-all"))
+		test_checkpoint(true);
+	else if (is(name, "cp-rings"))
+		test_checkpoint_rings();
+	else if (is(name, "cp-host"))
+		test_checkpoint_host();
+	else if (is(name, "dirty-0"))
+		test_dirty(0);
+	else if (is(name, "dirty-50"))
+		test_dirty(50);
+	else if (is(name, "dirty-500"))
+		test_dirty(500);
+	else if (is(name, "dirty-5000"))
+		test_dirty(5000);
+	else if (is(name, "dirty-all"))
+		test_dirty(8192);
+	else if (is(name, "reset-two"))
+		test_reset_two();
+	else if (is(name, "reset-first"))
+		test_reset_first();
 	else if (is(name, "triple"))
 		triple_fault();
 	else if (is(name, "spin"))

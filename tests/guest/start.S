@@ -64,3 +64,50 @@ common:
 	.balign	16
 	.skip	32768
 stack_top:
+
+/*
+ * Where another processor begins after a SIPI: real mode. The guest copies this to 0x8000
+ * (AP_START) and puts cr3, the stack and the function to call behind it.
+ */
+	.text
+	.code16
+	.globl	ap_begin, ap_end
+	.set	AP_START, 0x8000
+ap_begin:
+	cli
+	xor	%ax, %ax
+	mov	%ax, %ds
+	lgdtl	AP_START + ap_gdtr - ap_begin
+	mov	$0x20, %eax		/* PAE */
+	mov	%eax, %cr4
+	mov	AP_START + ap_cr3 - ap_begin, %eax
+	mov	%eax, %cr3
+	mov	$0xc0000080, %ecx	/* EFER: long mode */
+	rdmsr
+	or	$0x100, %eax
+	wrmsr
+	mov	$0x80000001, %eax
+	mov	%eax, %cr0
+	ljmpl	$0x10, $AP_START + ap_long - ap_begin
+	.code64
+ap_long:
+	mov	$0x18, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	AP_START + ap_stack - ap_begin, %rsp
+	call	*AP_START + ap_call - ap_begin
+1:	hlt
+	jmp	1b
+	.balign	8
+ap_gdt:
+	.quad	0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+ap_gdtr:
+	.word	31
+	.long	AP_START + ap_gdt - ap_begin
+	.balign	8
+	.globl	ap_cr3
+ap_cr3:	.quad	0
+ap_stack: .quad	0
+ap_call: .quad	0
+ap_end:

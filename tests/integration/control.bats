@@ -115,7 +115,7 @@ print(sorted(r), r["blk0"]["counters"]["bytes_read"] >= 1 << 20, r["vcpu"]["resi
 		[[ $status != 0 ]]
 		one_line
 	done
-	for words in ps status stop kill wait stats logs attach pause resume nmi sysrq; do
+	for words in ps status stop kill wait stats logs attach pause resume nmi checkpoint reset sysrq; do
 		ctl "$words" --help
 		[[ $status == 0 && $output == "Usage: lguest-sep $words"* ]]
 	done

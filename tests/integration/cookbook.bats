@@ -168,6 +168,13 @@ sys.exit([suite.get(k) for k in ("tests", "failures", "errors")] != ["6", "3", "
 	[[ $(grep -c '^web ' "$out/out1") == 1 ]]
 }
 
+@test "cookbook: resets" {
+	in_directory
+	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
+	cp "$top/build/tests/guest/probe" kernel
+	section "The same clean machine a thousand times"
+}
+
 @test "cookbook: results with jq" {
 	in_directory
 	kernel pass1 exit=b00

@@ -164,6 +164,9 @@ kvm_work()
 	done
 }
 
+# Two processors, so that one has to be interrupted, and each reset needs all calls.
+checkpoint_work() { guest 0 --checkpoint --resets=20 --smp=2 reset-two; }
+
 # ---- the qemu engine: loading alone, under its own filter ----
 
 prepare_qemu()

@@ -338,7 +338,7 @@ static bool unfiltered(int nr)
 static void test_no_flags_and_no_paths(void **state)
 {
 	static const struct policy *const p[] = { &policy_blkd_foreign, &policy_netd_foreign, &policy_supervisor,
-						  &policy_vcpu_kvm_load, &policy_vcpu_lguest_load };
+						  &policy_vcpu_kvm_checkpoint_load, &policy_vcpu_lguest_load };
 	struct call c = { .arch = THIS_ARCH, .arg = { HFD_KICK0, F_SETFL }, .known = { true, true, true } };
 
 	(void)state;

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "vcpu/devices/console.h"
 #include "vcpu/devices/fill.h"
+#include "vcpu/devices/written.h"
 
 /*
  * Milliseconds for which input is held back after the driver has started, unless the guest
@@ -101,7 +102,10 @@ bool console_start(struct console *c, unsigned q, const struct guest_mem *mem, c
 {
 	if (q == CONSOLE_RX)
 		c->input_from = now_ms() + INPUT_DELAY_MS;
-	return vq_start(&c->q[q], mem, s) == VQ_START_OK;
+	if (vq_start(&c->q[q], mem, s) != VQ_START_OK)
+		return false;
+	written_mark_ring(&c->q[q]);
+	return true;
 }
 
 void console_stop(struct console *c)

@@ -3,6 +3,7 @@
 #include "common/fault.h"
 #include "common/iov.h"
 #include "vcpu/devices/fill.h"
+#include "vcpu/devices/written.h"
 
 size_t fill_queue(struct vq *vq, const uint8_t *buf, size_t len, bool *used)
 {
@@ -25,6 +26,7 @@ size_t fill_queue(struct vq *vq, const uint8_t *buf, size_t len, bool *used)
 			break;
 		}
 		some = iov_from_buf(iov + chain.nout, chain.nin, 0, buf + done, len - done);
+		written_mark_iov(iov + chain.nout, chain.nin, some);
 		done += some;
 		vq_push(vq, chain.head, (uint32_t)some);
 		*used = true;

@@ -11,6 +11,7 @@
 #include "common/fdtab.h"
 #include "common/iov.h"
 #include "vcpu/devices/rng.h"
+#include "vcpu/devices/written.h"
 
 #define AT_ONCE 256u
 
@@ -22,7 +23,10 @@ void rng_init(struct rng *r, void (*call)(void *, unsigned), void *owner)
 
 bool rng_start(struct rng *r, const struct guest_mem *mem, const struct vq_setup *s)
 {
-	return vq_start(&r->q, mem, s) == VQ_START_OK;
+	if (vq_start(&r->q, mem, s) != VQ_START_OK)
+		return false;
+	written_mark_ring(&r->q);
+	return true;
 }
 
 void rng_stop(struct rng *r)
@@ -57,6 +61,7 @@ bool rng_work(struct rng *r)
 			n = read(VFD_RANDOM, some, MIN(c.in_len, sizeof(some)));
 		n = n < 0 ? 0 : n;
 		iov_from_buf(iov + c.nout, c.nin, 0, some, (size_t)n);
+		written_mark_iov(iov + c.nout, c.nin, (size_t)n);
 		vq_push(vq, c.head, (uint32_t)n);
 		given += AT_ONCE;
 	}

@@ -8,10 +8,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "policy/policies.h"
 #include "vcpu/kvm/acpi.h"
+#include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/cpu.h"
 #include "vcpu/kvm/irq.h"
 #include "vcpu/kvm/kvm.h"
@@ -85,11 +87,17 @@ static void pc_end(void *owner, enum guest_end why, const char *text)
 	kvm_end(owner, why, "%s", text);
 }
 
+static void pc_checkpoint(void *owner, bool reset)
+{
+	kvm_checkpoint_ask(owner, reset, true);
+}
+
 static const struct pc_ops pc_ops = {
 	.irq = pc_irq,
 	.out_room = serial_room,
 	.out = serial_out,
 	.in_wanted = serial_in_wanted,
+	.checkpoint = pc_checkpoint,
 	.end = pc_end,
 };
 
@@ -201,11 +209,13 @@ static int create(struct vm *vm)
 	signal(SIGPIPE, SIG_IGN); /* If the console's reader closes the pipe, write() must return EPIPE */
 	if (!vm->mem.nregions)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "no guest memory");
-	if (kvm_make(k) < 0)
+	if (kvm_make(k) < 0 || kvm_checkpoint_make(k) < 0)
 		return -1;
+	close(VFD_ENGINE);
 	pc_init(&k->pc, &pc_ops, k);
 	k->pc.exit_port = vm->c->exit_port;
 	k->pc.exit_base = vm->c->exit_base;
+	k->pc.checkpoint = vm->c->checkpoint;
 	k->devices.sink = input_sink;
 	k->devices.conio.pair.on = vm->c->console_both;
 	return devices_create(&k->devices, vm, &kvm_vpci_host, k);
@@ -213,12 +223,23 @@ static int create(struct vm *vm)
 
 /* ---- confine ---- */
 
+static const struct policy *loop_filter(const struct kvm *k)
+{
+	return k->vm->c->checkpoint ? &policy_vcpu_kvm_checkpoint : &policy_vcpu_kvm;
+}
+
+static const struct policy *load_filter(const struct kvm *k)
+{
+	return k->vm->c->checkpoint ? &policy_vcpu_kvm_checkpoint_load : &policy_vcpu_kvm_load;
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct kvm_cpu *c = arg;
 	struct kvm *k = c->kvm;
 
-	if (sandbox_filter(&policy_vcpu_kvm, NULL) < 0)
+	c->tid = (pid_t)syscall(SYS_gettid);
+	if (sandbox_filter(loop_filter(k), NULL) < 0)
 		__atomic_store_n(&k->confine_errno, errno, __ATOMIC_SEQ_CST);
 	sem_post(&k->confined);
 	sem_wait(&k->start);
@@ -269,14 +290,14 @@ static int confine(struct vm *vm)
 	 * KVM_RUN (arch/x86/kvm/mmu/mmu.c, kvm_mmu_post_init_vm()), which counts for this user; with a
 	 * limit of 0 KVM_RUN would always fail. The filters forbid creating processes and threads.
 	 */
-	if (start_vcpu_threads(k) < 0 || vm_load_phase(vm, &policy_vcpu_kvm_load, false) < 0 ||
+	if (start_vcpu_threads(k) < 0 || vm_load_phase(vm, load_filter(k), false) < 0 ||
 	    devices_attach(&k->devices, &place) < 0 || load(k) < 0)
 		return -1;
 	close(VFD_KERNEL);
 	if (vm->c->has_initrd)
 		close(VFD_INITRD);
 	sandbox_forget_code();
-	if (sandbox_filter(&policy_vcpu_kvm, &vm->missing) < 0)
+	if (sandbox_filter(loop_filter(k), &vm->missing) < 0)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "cannot install the seccomp filter: %m");
 	return 0;
 }
@@ -336,6 +357,8 @@ static void supervisor_says(struct kvm *k)
 		send_stats(k);
 	else if (m.type == CTL_POWER_BUTTON)
 		pc_power_button(&k->pc);
+	else if (m.type == CTL_CHECKPOINT || m.type == CTL_RESET)
+		kvm_checkpoint_ask(k, m.type == CTL_RESET, false);
 	else if (m.type == CTL_NMI)
 		kvm_nmi();
 	else if (m.type == CTL_SYSRQ)
@@ -401,6 +424,7 @@ static void run(struct vm *vm)
 		ended = k->ended;
 		if (ended) {
 			conio_flush(&k->devices.conio);
+			kvm_checkpoint_report(k);
 			send_stats(k);
 		}
 		pthread_mutex_unlock(&k->lock);

@@ -28,8 +28,20 @@ struct kvm_cpu {
 	unsigned id;
 	struct kvm_run *run;
 	pthread_t thread;
+	pid_t tid; /* Of @thread, set by it before it is confined */
 	/* Counters, written by the thread of this vCPU and read by the main thread. */
 	uint64_t exits, exits_io, exits_mmio, exits_hlt, exits_other;
+};
+
+enum checkpoint_request { CHECKPOINT_NONE, CHECKPOINT_TAKE, CHECKPOINT_RESET };
+
+/* For checkpoint.c; protected by kvm.lock, but vCPU threads also read @wanted without it. */
+struct kvm_checkpoint {
+	enum checkpoint_request wanted;
+	bool taken;
+	unsigned arrived; /* vCPU threads that wait for the work */
+	unsigned turn;	  /* Requests done */
+	uint64_t since;	  /* now_us() of the last checkpoint */
 };
 
 struct kvm {
@@ -42,6 +54,7 @@ struct kvm {
 	struct load_result load;
 	bool any_length; /* KVM_CAP_IOEVENTFD_ANY_LENGTH */
 	bool tsc_deadline;
+	struct kvm_checkpoint checkpoint;
 	bool ended;		      /* The guest has ended, and vm->end is set; protected by lock */
 	sem_t confined;		      /* Posted by each vCPU thread after installing its filter, or failing to */
 	sem_t start;		      /* Posted once for each vCPU when the guest may run */

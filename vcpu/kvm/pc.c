@@ -178,6 +178,10 @@ bool pc_out(struct pc *pc, uint16_t port, unsigned len, uint32_t v)
 	bool any = false;
 
 	if (exit_port_takes(pc->exit_port, pc->exit_base, port, len)) {
+		if (pc->checkpoint && (v == EXIT_PORT_CHECKPOINT || v == EXIT_PORT_RESET)) {
+			pc->ops->checkpoint(pc->owner, v == EXIT_PORT_RESET);
+			return true;
+		}
 		pc->reported = (uint8_t)v;
 		pc->ops->end(pc->owner, GUEST_REPORTED, "");
 		return true;

@@ -18,6 +18,8 @@ struct pc_ops {
 	void (*out)(void *owner, uint8_t c);
 	/* The serial port has room for input again: call pc_serial_input(). */
 	void (*in_wanted)(void *owner);
+	/* The guest asks for a checkpoint, or with @reset for a return to it. */
+	void (*checkpoint)(void *owner, bool reset);
 	/* The guest has ended itself: power-off, reboot or panic. */
 	void (*end)(void *owner, enum guest_end why, const char *text);
 };
@@ -40,6 +42,7 @@ struct pc {
 	enum exit_port exit_port;
 	uint16_t exit_base; /* I/O port of @exit_port */
 	uint8_t reported;   /* The byte that was written to it */
+	bool checkpoint;    /* It also takes EXIT_PORT_CHECKPOINT and EXIT_PORT_RESET */
 	struct {
 		uint16_t status, enable, control;
 		bool level;

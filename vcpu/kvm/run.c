@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
+#include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/kvm.h"
 #include "vcpu/kvm/run.h"
 #include "vcpu/kvm/vm.h"
@@ -62,7 +63,7 @@ static void handle_io(struct kvm_cpu *c)
 	c->exits_io++;
 	if (len != 1 && len != 2 && len != 4)
 		return;
-	for (uint32_t i = 0; i < r->io.count && !c->kvm->ended; i++, data += len) {
+	for (uint32_t i = 0; i < r->io.count && !c->kvm->ended && !kvm_checkpoint_wanted(c->kvm); i++, data += len) {
 		if (r->io.direction == KVM_EXIT_IO_IN)
 			port_in(c->kvm, r->io.port, len, data);
 		else
@@ -156,6 +157,10 @@ void kvm_loop(struct kvm_cpu *c)
 	while (!ended) {
 		int rc = ioctl(fd, KVM_RUN, 0), error = errno;
 
+		if (rc < 0 && error == EINTR && kvm_checkpoint_wanted(k)) {
+			ended = kvm_checkpoint_meet(k);
+			continue;
+		}
 		/*
 		 * Nothing but a stop signal interrupts this thread, for instance lguest-sep pause. A guest with a
 		 * kvmclock is told, so that its watchdog does not take the pause for a processor that hangs; without

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Creates the virtual machine; only this file uses /dev/kvm, and it closes it. Runs in the
- * vCPU process under the start filter, before any guest code.
+ * Creates the virtual machine. Runs in the vCPU process under the start filter, before any
+ * guest code.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -80,6 +80,7 @@ static int add_memory(struct kvm *k)
 		const struct shm_region *r = &k->vm->mem.r[i];
 		struct kvm_userspace_memory_region m = {
 			.slot = i,
+			.flags = k->vm->c->checkpoint ? KVM_MEM_LOG_DIRTY_PAGES : 0,
 			.guest_phys_addr = r->gpa,
 			.memory_size = r->size,
 			.userspace_addr = (uintptr_t)r->hva,
@@ -130,10 +131,7 @@ int kvm_make(struct kvm *k)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "KVM_CREATE_IRQCHIP: %m");
 	if (ioctl(VFD_VM, KVM_CREATE_PIT2, &pit) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "KVM_CREATE_PIT2: %m");
-	if (add_memory(k) < 0 || kvm_irq_init(k) < 0 || add_cpus(k) < 0 || kvm_cpus_init(k, &supported.c) < 0)
-		return -1;
-	close(VFD_ENGINE);
-	return 0;
+	return add_memory(k) < 0 || kvm_irq_init(k) < 0 || add_cpus(k) < 0 ? -1 : kvm_cpus_init(k, &supported.c);
 }
 
 void kvm_wake(void)

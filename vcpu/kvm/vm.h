@@ -6,8 +6,8 @@
 #include "vcpu/kvm/kvm.h"
 
 /*
- * Create the virtual machine, its memory and its vCPUs, and close /dev/kvm. Returns 0, or -1
- * with vm->end and vm->end_text set.
+ * Create the virtual machine, its memory and its vCPUs. Returns 0, or -1 with vm->end and
+ * vm->end_text set.
  */
 int kvm_make(struct kvm *k);
 

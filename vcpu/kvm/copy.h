@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The copy of guest memory that a reset goes back to. Runs in the vCPU process; all functions
+ * but the first need the device lock, and no vCPU may run.
+ */
+#ifndef VCPU_KVM_COPY_H
+#define VCPU_KVM_COPY_H
+
+#include "vcpu/kvm/kvm.h"
+
+/*
+ * Reserve address space for the copy and the logs of dirty pages, before the process is confined. Returns 0, or -1 with
+ * vm->end and vm->end_text set.
+ */
+int kvm_copy_make(struct vm *vm);
+/*
+ * Copy all of guest memory (@all), or only pages that were written since the last kvm_copy_take() or
+ * kvm_copy_restore(). Returns 0, or -1 after ending the guest.
+ */
+int kvm_copy_take(struct kvm *k, bool all);
+/* Take back pages that were written since. Adds their number to *@pages. Returns 0, or -1 after ending the guest. */
+int kvm_copy_restore(struct kvm *k, uint64_t *pages);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * State that KVM holds: see state.h. Runs in the vCPU process. The order of the calls matters:
+ * comments name the reason, which is in arch/x86/kvm/ of Linux.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "vcpu/kvm/msrs.h"
+#include "vcpu/kvm/state.h"
+#include "vcpu/kvm/vm.h"
+#include "vcpu/vm.h"
+
+#define CHIPS 3 /* Both PICs and the I/O APIC */
+
+struct cpu_state {
+	struct kvm_regs regs;
+	struct kvm_sregs2 sregs;
+	struct kvm_xsave xsave;
+	struct kvm_xcrs xcrs;
+	struct kvm_debugregs debug;
+	struct kvm_lapic_state lapic;
+	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp;
+	uint64_t tsc, offset; /* The counter, and what KVM adds to the host's */
+};
+
+static struct {
+	struct cpu_state cpu[MAX_VCPUS];
+	struct kvm_irqchip chip[CHIPS];
+	struct kvm_pit_state2 pit;
+	struct kvm_clock_data clock;
+	bool offsets; /* The host can set the offset of the counter, since Linux 5.16 */
+} saved;
+
+/* ---- calls ---- */
+
+static int call(struct kvm *k, int fd, unsigned long request, const char *name, void *arg)
+{
+	if (ioctl(fd, request, arg) >= 0)
+		return 0;
+	kvm_end(k, GUEST_ENGINE_FAILED, "checkpoint: %s: error %d", name, errno);
+	return -1;
+}
+#define CPU(id, request, arg) call(k, VFD_VCPU0 + (int)(id), request, #request, arg)
+#define VM(request, arg)      call(k, VFD_VM, request, #request, arg)
+
+/* Linux before 5.19 does not hand out a bit of the PIT that the guest can set: its speaker's (port 0x61). */
+static bool speaker_is_kept(void)
+{
+	struct kvm_pit_state2 was, now;
+
+	if (ioctl(VFD_VM, KVM_GET_PIT2, &was) < 0)
+		return false;
+	now = was;
+	now.flags |= KVM_PIT_FLAGS_SPEAKER_DATA_ON;
+	if (ioctl(VFD_VM, KVM_SET_PIT2, &now) < 0 || ioctl(VFD_VM, KVM_GET_PIT2, &now) < 0)
+		return false;
+	return (now.flags & KVM_PIT_FLAGS_SPEAKER_DATA_ON) && ioctl(VFD_VM, KVM_SET_PIT2, &was) == 0;
+}
+
+int kvm_state_make(struct kvm *k)
+{
+	static const struct {
+		int cap;
+		const char *name;
+	} needed[] = {
+		{ KVM_CAP_XSAVE, "XSAVE" },
+		{ KVM_CAP_XCRS, "XCRs" },
+		{ KVM_CAP_VCPU_EVENTS, "pending events" },
+		{ KVM_CAP_DEBUGREGS, "debug registers" },
+		{ KVM_CAP_ADJUST_CLOCK, "the clock" },
+		{ KVM_CAP_IMMEDIATE_EXIT, "leaving a vCPU" },
+		{ KVM_CAP_SREGS2, "special registers (Linux 5.14)" },
+	};
+	uint64_t offset;
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+				     .attr = KVM_VCPU_TSC_OFFSET,
+				     .addr = (uintptr_t)&offset };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
+		if (ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+			return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: this host's KVM lacks a call for %s",
+				       needed[i].name);
+	if (!speaker_is_kept())
+		return vm_fail(
+			k->vm, GUEST_ENGINE_FAILED,
+			"--checkpoint: this host's KVM does not save the whole timer (PIT); it needs Linux 5.19");
+	saved.offsets = ioctl(VFD_VCPU0, KVM_GET_DEVICE_ATTR, &a) == 0;
+	return kvm_msrs_make(k);
+}
+
+/* ---- save ---- */
+
+static int tsc_offset(struct kvm *k, unsigned id, uint64_t *offset, bool set)
+{
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+				     .attr = KVM_VCPU_TSC_OFFSET,
+				     .addr = (uintptr_t)offset };
+
+	if (!saved.offsets)
+		return 0;
+	return set ? CPU(id, KVM_SET_DEVICE_ATTR, &a) : CPU(id, KVM_GET_DEVICE_ATTR, &a);
+}
+
+static int save_cpu(struct kvm *k, unsigned id)
+{
+	struct cpu_state *s = &saved.cpu[id];
+
+	/* KVM_GET_MP_STATE first: it takes INIT and SIPI that are still pending. */
+	if (CPU(id, KVM_GET_MP_STATE, &s->mp) < 0 || CPU(id, KVM_GET_VCPU_EVENTS, &s->events) < 0 ||
+	    CPU(id, KVM_GET_REGS, &s->regs) < 0 || CPU(id, KVM_GET_SREGS2, &s->sregs) < 0 ||
+	    CPU(id, KVM_GET_XSAVE, &s->xsave) < 0 || CPU(id, KVM_GET_XCRS, &s->xcrs) < 0 ||
+	    CPU(id, KVM_GET_DEBUGREGS, &s->debug) < 0 || CPU(id, KVM_GET_LAPIC, &s->lapic) < 0)
+		return -1;
+	/* KVM never reports the vector of a SIPI, and sets it only if asked to. */
+	s->events.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
+	return kvm_msrs_save(k, id) < 0 || kvm_msr_get(k, id, MSR_TSC, &s->tsc) < 0
+		       ? -1
+		       : tsc_offset(k, id, &s->offset, false);
+}
+
+int kvm_state_save(struct kvm *k)
+{
+	for (unsigned i = 0; i < k->ncpus; i++)
+		if (save_cpu(k, i) < 0)
+			return -1;
+	for (unsigned i = 0; i < CHIPS; i++) {
+		saved.chip[i].chip_id = i;
+		if (VM(KVM_GET_IRQCHIP, &saved.chip[i]) < 0)
+			return -1;
+	}
+	if (VM(KVM_GET_PIT2, &saved.pit) < 0 || VM(KVM_GET_CLOCK, &saved.clock) < 0)
+		return -1;
+	saved.clock.flags = 0; /* KVM_SET_CLOCK shall not add the time that has passed since. */
+	return 0;
+}
+
+/* ---- load ---- */
+
+int kvm_state_load_msrs(struct kvm *k)
+{
+	for (unsigned i = 0; i < k->ncpus; i++) {
+		struct kvm_vcpu_events events;
+		struct kvm_mp_state mp;
+
+		/* Both calls make KVM take what is pending and not shown, so that nothing of it comes later. */
+		if (CPU(i, KVM_GET_MP_STATE, &mp) < 0 || CPU(i, KVM_GET_VCPU_EVENTS, &events) < 0 ||
+		    kvm_msrs_load(k, i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Set the time stamp counters back. All get the same shift of their offset, so that they stay as far from each other as
+ * they were. Without the attribute KVM takes a write that is close to the running counter for an attempt to synchronise
+ * vCPUs: it undoes what the guest has added, but the counter runs on.
+ */
+static int load_tsc(struct kvm *k)
+{
+	uint64_t now = 0, offset = 0, passed;
+
+	if (saved.offsets && (kvm_msr_get(k, 0, MSR_TSC, &now) < 0 || tsc_offset(k, 0, &offset, false) < 0))
+		return -1;
+	passed = (now - offset) - (saved.cpu[0].tsc - saved.cpu[0].offset);
+	for (unsigned i = 0; i < k->ncpus; i++) {
+		offset = saved.cpu[i].offset - passed;
+		if (saved.offsets ? tsc_offset(k, i, &offset, true) < 0
+				  : kvm_msr_set(k, i, MSR_TSC, saved.cpu[i].tsc) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int load_registers(struct kvm *k, unsigned id)
+{
+	struct cpu_state *s = &saved.cpu[id];
+
+	return CPU(id, KVM_SET_SREGS2, &s->sregs) < 0 || CPU(id, KVM_SET_REGS, &s->regs) < 0 ||
+			       CPU(id, KVM_SET_XSAVE, &s->xsave) < 0 || CPU(id, KVM_SET_XCRS, &s->xcrs) < 0 ||
+			       CPU(id, KVM_SET_DEBUGREGS, &s->debug) < 0
+		       ? -1
+		       : 0;
+}
+
+/*
+ * The local APIC after its mode (special registers) and the counter; the deadline after the mode of its timer; events
+ * after the registers, because KVM_SET_REGS drops a pending exception.
+ */
+static int load_interrupts(struct kvm *k, unsigned id)
+{
+	struct cpu_state *s = &saved.cpu[id];
+
+	return CPU(id, KVM_SET_LAPIC, &s->lapic) < 0 || kvm_msrs_load_deadline(k, id) < 0 ||
+			       CPU(id, KVM_SET_VCPU_EVENTS, &s->events) < 0 || CPU(id, KVM_SET_MP_STATE, &s->mp) < 0
+		       ? -1
+		       : 0;
+}
+
+int kvm_state_load(struct kvm *k)
+{
+	for (unsigned i = 0; i < k->ncpus; i++)
+		if (load_registers(k, i) < 0)
+			return -1;
+	/* The timer first, because its interrupt may come at once; the controllers forget that. */
+	if (VM(KVM_SET_PIT2, &saved.pit) < 0)
+		return -1;
+	for (unsigned i = 0; i < CHIPS; i++)
+		if (VM(KVM_SET_IRQCHIP, &saved.chip[i]) < 0)
+			return -1;
+	if (load_tsc(k) < 0)
+		return -1;
+	for (unsigned i = 0; i < k->ncpus; i++)
+		if (load_interrupts(k, i) < 0)
+			return -1;
+	return VM(KVM_SET_CLOCK, &saved.clock);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Saves the state of the processors, interrupt controllers and timers, which KVM holds, and
+ * sets it again. Runs in the vCPU process, under the device lock, while no vCPU runs.
+ */
+#ifndef VCPU_KVM_STATE_H
+#define VCPU_KVM_STATE_H
+
+#include "vcpu/kvm/kvm.h"
+
+/*
+ * Find out which MSRs to save; needs /dev/kvm and the vCPUs. Returns 0, or -1 with vm->end and vm->end_text set if this
+ * host's KVM cannot save everything.
+ */
+int kvm_state_make(struct kvm *k);
+/* Save the state. Returns 0, or -1 after ending the guest, as the next two functions do. */
+int kvm_state_save(struct kvm *k);
+/* Set the MSRs that have changed. KVM may write to guest memory, so this comes before memory is restored. */
+int kvm_state_load_msrs(struct kvm *k);
+/* Set all other state. KVM may read guest memory, so this comes after memory was restored. */
+int kvm_state_load(struct kvm *k);
+
+#endif
