@@ -46,6 +46,8 @@ report()
 	table "Memory of the back-end with 10,000 files known to the guest, KiB (PSS without guest memory)" share kib
 	table "**Machines of the qemu engine**, a kernel without devices: parts of the start until QEMU's first instruction, ms (beside x86_64)" machines ms 1 x86_64
 	table "Exec to the kernel's first byte on the console, ms (beside x86_64)" machines first_byte_ms 1 x86_64
+	table "**A reset** (\`--checkpoint\`) by the pages that the guest has dirtied, µs" checkpoint us_per_reset
+	table "Resets a second, with the time in which the guest dirties them" checkpoint resets_per_s
 	table "**Control plane**: PSS without guest memory, KiB, with and without --name, --result, --console and a port" control kib
 	table "\`lguest-sep ps\`, ms" control us 0.001
 	hosts
