@@ -17,7 +17,7 @@
 struct cpu_state {
 	struct kvm_regs regs;
 	struct kvm_sregs2 sregs;
-	struct kvm_xsave xsave;
+	uint32_t xsave[sizeof(struct kvm_xsave) / sizeof(uint32_t)]; /* One, without its end of variable size */
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debug;
 	struct kvm_lapic_state lapic;
@@ -111,7 +111,7 @@ static int save_cpu(struct kvm *k, unsigned id)
 	/* KVM_GET_MP_STATE first: it takes INIT and SIPI that are still pending. */
 	if (CPU(id, KVM_GET_MP_STATE, &s->mp) < 0 || CPU(id, KVM_GET_VCPU_EVENTS, &s->events) < 0 ||
 	    CPU(id, KVM_GET_REGS, &s->regs) < 0 || CPU(id, KVM_GET_SREGS2, &s->sregs) < 0 ||
-	    CPU(id, KVM_GET_XSAVE, &s->xsave) < 0 || CPU(id, KVM_GET_XCRS, &s->xcrs) < 0 ||
+	    CPU(id, KVM_GET_XSAVE, s->xsave) < 0 || CPU(id, KVM_GET_XCRS, &s->xcrs) < 0 ||
 	    CPU(id, KVM_GET_DEBUGREGS, &s->debug) < 0 || CPU(id, KVM_GET_LAPIC, &s->lapic) < 0)
 		return -1;
 	/* KVM never reports the vector of a SIPI, and sets it only if asked to. */
@@ -179,7 +179,7 @@ static int load_registers(struct kvm *k, unsigned id)
 	struct cpu_state *s = &saved.cpu[id];
 
 	return CPU(id, KVM_SET_SREGS2, &s->sregs) < 0 || CPU(id, KVM_SET_REGS, &s->regs) < 0 ||
-			       CPU(id, KVM_SET_XSAVE, &s->xsave) < 0 || CPU(id, KVM_SET_XCRS, &s->xcrs) < 0 ||
+			       CPU(id, KVM_SET_XSAVE, s->xsave) < 0 || CPU(id, KVM_SET_XCRS, &s->xcrs) < 0 ||
 			       CPU(id, KVM_SET_DEBUGREGS, &s->debug) < 0
 		       ? -1
 		       : 0;
