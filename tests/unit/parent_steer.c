@@ -283,6 +283,21 @@ static void keys_are_judged(void **state)
 	assert_int_equal(hear(VCPU, CTL_NMI).type, CTL_NMI);
 }
 
+static void checkpoints_only_if_asked_for(void **state)
+{
+	(void)state;
+	command(CONTROL_RESET, 0);
+	answered(CONTROL_FAILED, "it was started without --checkpoint");
+	config.checkpoint = true;
+	command(CONTROL_CHECKPOINT, 0);
+	answered(CONTROL_DONE, "");
+	assert_int_equal(hear(VCPU, CTL_CHECKPOINT).type, CTL_CHECKPOINT);
+	command(CONTROL_RESET, 0);
+	answered(CONTROL_DONE, "");
+	assert_int_equal(hear(VCPU, CTL_RESET).type, CTL_RESET);
+	config.checkpoint = false;
+}
+
 static void lguest_has_a_console_and_no_nmi(void **state)
 {
 	(void)state;
@@ -485,6 +500,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_is_left_to_resume_it, kvm, done),
 		cmocka_unit_test_setup_teardown(not_while_a_process_starts, kvm, done),
 		cmocka_unit_test_setup_teardown(keys_are_judged, kvm, done),
+		cmocka_unit_test_setup_teardown(checkpoints_only_if_asked_for, kvm, done),
 		cmocka_unit_test_setup_teardown(lguest_has_a_console_and_no_nmi, kvm, done),
 		cmocka_unit_test_setup_teardown(a_break_comes_before_its_key, qemu, done),
 		cmocka_unit_test_setup_teardown(each_client_has_its_answer, qemu, done),

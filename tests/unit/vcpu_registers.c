@@ -97,7 +97,13 @@ static void pc_end(void *owner, enum guest_end why, const char *text)
 	ends++;
 }
 
-static const struct pc_ops pc_ops = { pc_irq, pc_room, pc_put, pc_wanted, pc_end };
+static const struct pc_ops pc_ops = {
+	.irq = pc_irq,
+	.out_room = pc_room,
+	.out = pc_put,
+	.in_wanted = pc_wanted,
+	.end = pc_end,
+};
 
 /* The process's descriptors as the vCPU process has them; runs in a child. */
 static void make_machine(void)
@@ -346,6 +352,7 @@ static void the_exit_port(void **state)
 	uint32_t v;
 
 	(void)state;
+	reports = 0;
 	pc_init(&p, &ops, NULL);
 	assert_false(pc_out(&p, EXIT_PORT, 1, 3));
 	assert_false(pc_in(&p, EXIT_PORT, 1, &v));
@@ -373,11 +380,48 @@ static void the_exit_port(void **state)
 	assert_int_equal(p.reported, 5);
 }
 
+static unsigned asked[2];
+
+static void request(void *owner, bool reset)
+{
+	(void)owner;
+	asked[reset]++;
+}
+
+/* With --checkpoint two numbers are requests; without it they are reports as all others. */
+static void requests_at_the_exit_port(void **state)
+{
+	static const struct pc_ops ops = { .checkpoint = request, .end = reported };
+	struct pc p;
+
+	(void)state;
+	reports = 0;
+	pc_init(&p, &ops, NULL);
+	p.exit_port = EXIT_PORT_BYTE;
+	p.exit_base = EXIT_PORT;
+	assert_true(pc_out(&p, EXIT_PORT, 1, EXIT_PORT_CHECKPOINT));
+	assert_true(pc_out(&p, EXIT_PORT, 1, EXIT_PORT_RESET));
+	assert_int_equal(reports, 2);
+	p.checkpoint = true;
+	assert_true(pc_out(&p, EXIT_PORT, 1, EXIT_PORT_CHECKPOINT));
+	assert_true(pc_out(&p, EXIT_PORT, 1, EXIT_PORT_RESET));
+	assert_true(pc_out(&p, EXIT_PORT, 1, EXIT_PORT_RESET));
+	assert_int_equal(asked[0], 1);
+	assert_int_equal(asked[1], 2);
+	assert_int_equal(reports, 2);
+	assert_true(pc_out(&p, EXIT_PORT, 1, 0));
+	assert_int_equal(reports, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_exit_port), cmocka_unit_test(ports),  cmocka_unit_test(bars),
-		cmocka_unit_test(rings),	 cmocka_unit_test(output),
+		cmocka_unit_test(requests_at_the_exit_port),
+		cmocka_unit_test(the_exit_port),
+		cmocka_unit_test(ports),
+		cmocka_unit_test(bars),
+		cmocka_unit_test(rings),
+		cmocka_unit_test(output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ static void end(void *owner, enum guest_end why, const char *text)
 	(void)text;
 }
 
-static const struct pc_ops ops = { irq, room, out, in_wanted, end };
+static const struct pc_ops ops = { .irq = irq, .out_room = room, .out = out, .in_wanted = in_wanted, .end = end };
 
 static int fresh(void **state)
 {
