@@ -209,7 +209,7 @@ int image_open(const struct image_open *o, struct blk_config *bc, char *why, siz
 	bc->capacity &= ~(uint64_t)(SECTOR_SIZE - 1);
 	if (!bc->capacity)
 		return refuse(fd, why, why_size, "%s is smaller than one sector (512 bytes)", o->path);
-	if (lock_image(fd, ro)) {
+	if (!o->no_lock && lock_image(fd, ro)) {
 		if (errno == EAGAIN)
 			return refuse(fd, why, why_size, "%s is in use: another guest or back-end has it locked",
 				      o->path);

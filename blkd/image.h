@@ -48,10 +48,11 @@ struct image_open {
 	const char *path;
 	bool read_only, snapshot, direct;
 	bool format_raw; /* Accept it as raw, whatever its first bytes are */
+	bool no_lock;
 };
 /*
- * Open the image and lock it (an OFD lock, see fcntl(2): shared for readers, exclusive for a
- * writer). Refuses files that are not raw images. Sets capacity, topology and kind in @bc.
+ * Open the image and, unless o->no_lock, lock it (an OFD lock, see fcntl(2): shared for readers,
+ * exclusive for a writer). Refuses files that are not raw images. Sets capacity, topology and kind in @bc.
  * Returns the descriptor, which the caller owns, or -1 with the reason in @why.
  */
 int image_open(const struct image_open *o, struct blk_config *bc, char *why, size_t why_size);

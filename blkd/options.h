@@ -15,6 +15,7 @@ struct blkd_options {
 	const char *socket_path; /* Value of --socket-path, or NULL */
 	const char *image;	 /* Value of --blk-file */
 	bool format_raw;	 /* Accept the image as raw, whatever its first bytes are */
+	bool no_lock;		 /* Do not lock the image */
 	int fd;			 /* Value of --fd, or -1 */
 	unsigned poll_us;	 /* Busy polling, in microseconds; 0: off */
 	struct blk_config blk;	 /* read_only, snapshot, direct, cache, queues, io, serial, rates */

@@ -48,6 +48,7 @@ int blkd_standalone(const struct blkd_options *o, struct role_config *role, void
 		.snapshot = o->blk.snapshot,
 		.direct = o->blk.direct,
 		.format_raw = o->format_raw,
+		.no_lock = o->no_lock,
 	};
 	struct standalone s = {
 		.socket_path = o->socket_path,

@@ -91,6 +91,12 @@ static void opening_and_locking(void **state)
 	/* One writer keeps everyone else out; readers share. */
 	assert_int_equal(image_open(&o, &bc, why, sizeof(why)), -1);
 	assert_non_null(strstr(why, "in use"));
+	/* Unless it is told that this is intended. */
+	o.no_lock = true;
+	other = image_open(&o, &bc, why, sizeof(why));
+	assert_true(other >= 0);
+	close(other);
+	o.no_lock = false;
 	o.read_only = true;
 	assert_int_equal(image_open(&o, &bc, why, sizeof(why)), -1);
 	close(fd);
