@@ -61,6 +61,7 @@ void reset_group(void);
 void confinement_group(void);
 void violations_group(void);
 void taken_group(void);
+void log_group(void);
 void suites_group(void);
 
 /* ---- a device under attack (device.c) ---- */

@@ -213,7 +213,7 @@ int main(int argc, char **argv)
 	static void (*const groups[])(void) = {
 		rings_group,	  messages_group, block_group,	block_host_group, nbd_group,
 		net_group,	  reset_group,	  socket_group, connection_group, confinement_group,
-		violations_group, taken_group,	  suites_group,
+		violations_group, taken_group,	  log_group,	suites_group,
 	};
 
 	arguments(argc, argv);
