@@ -39,7 +39,7 @@ static void store16(uint16_t *p, uint16_t v)
 }
 
 /* The @len bytes at @at in the used ring were written. */
-static void log_used(struct vq *vq, const volatile void *at, size_t len)
+static __attribute__((noinline, cold)) void log_used(struct vq *vq, const volatile void *at, size_t len)
 {
 	uint64_t gpa = vq->used_gpa + ((uintptr_t)at - (uintptr_t)vq->used);
 
