@@ -57,8 +57,8 @@ void suites_group(void)
 		{ "connections to controld: silent, half, false, another user's", "controld_serve", false },
 		{ "what a taken controld, or another role in its place, asks the supervisor for", "parent_control",
 		  false },
-		{ "pause, nmi, sysrq: keys, lies of QEMU and of a late spawner, a helper that does not stop",
-		  "parent_steer", false },
+		{ "pause: lies of QEMU and of a late spawner, a helper that does not stop", "parent_hold", false },
+		{ "nmi, sysrq: keys, lies of QEMU", "parent_steer", false },
 		{ "a taken netd's frames to the host, by every address and in every wrapping", "parent_rules", true },
 		{ "the same on a bridge; what outlives a killed process", "parent_rules_settings", true },
 	};

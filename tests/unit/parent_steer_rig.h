@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A supervisor whose roles, spawners and monitor are sockets of the test; for tests/unit/parent_steer.c. */
+/* A supervisor whose roles, spawners and monitor are sockets of the test; for parent_hold.c and parent_steer.c. */
 #ifndef TESTS_UNIT_PARENT_STEER_RIG_H
 #define TESTS_UNIT_PARENT_STEER_RIG_H
 

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Pause and resume in the supervisor: a pause is complete when all spawners say so, ends with whatever
+ * ends the guest, and costs the guest none of its time limits.
+ */
+#include "tests/unit/parent_steer_rig.h"
+
+static void a_pause_and_its_end(void **state)
+{
+	struct ctl_msg m;
+
+	(void)state;
+	command(CONTROL_RESUME, 0);
+	answered(CONTROL_FAILED, "it is not paused");
+	command(CONTROL_PAUSE, 0);
+	/* The state comes before the answer. */
+	not_answered();
+	all_stop();
+	assert_int_equal(ctl_recv(far[CONTROL], &m), 1);
+	assert_int_equal(m.type, CTL_STATE);
+	assert_int_equal(m.state.phase, GUEST_PAUSED);
+	answered(CONTROL_DONE, "");
+	command(CONTROL_PAUSE, 0);
+	answered(CONTROL_FAILED, "it is paused already");
+	command(CONTROL_NMI, 0);
+	answered(CONTROL_FAILED, "it is paused; resume it first");
+	command(CONTROL_SYSRQ, 'h');
+	answered(CONTROL_FAILED, "it is paused; resume it first");
+	/* Roles that cannot answer are not asked. */
+	command(CONTROL_STATS, 0);
+	assert_int_equal(hear(BLK, CTL_GET_STATS).type, 0);
+	assert_int_equal(hear(CONTROL, CTL_ROLE_STATS).count, 3);
+	command(CONTROL_RESUME, 0);
+	answered(CONTROL_DONE, "");
+	all_run();
+	pause_it();
+}
+
+static void qemu_stops_its_guest_first(void **state)
+{
+	(void)state;
+	/* It cannot start a pause of its own accord. */
+	monitor_says("{\"event\": \"STOP\"}\r\n");
+	assert_int_equal(s.hold, HOLD_NONE);
+	command(CONTROL_PAUSE, 0);
+	monitor_is_told(QMP_STOP);
+	assert_int_equal(asked(VCPU, NULL), 0);
+	monitor_says("{\"event\": \"STOP\"}\r\n");
+	all_stop();
+	answered(CONTROL_DONE, "");
+	command(CONTROL_RESUME, 0);
+	answered(CONTROL_DONE, "");
+	all_run();
+	monitor_is_told(QMP_CONT);
+	/* One that does not answer is stopped anyway. */
+	command(CONTROL_PAUSE, 0);
+	assert_true(sup_hold_deadline(&s) > 0);
+	s.hold_until = 1;
+	turn();
+	all_stop();
+	answered(CONTROL_DONE, "");
+}
+
+static void a_process_that_does_not_stop(void **state)
+{
+	uint32_t number = 0;
+
+	(void)state;
+	command(CONTROL_PAUSE, 0);
+	assert_int_equal(asked(VCPU, &number), SPAWN_PAUSE);
+	stopped(VCPU, number);
+	stopped(NET, number);
+	assert_true(sup_hold_deadline(&s) > 0);
+	s.hold_until = 1;
+	turn();
+	answered(CONTROL_FAILED,
+		 "the process of role0 does not stop, because a disk or file system does not answer it; not paused");
+	assert_int_equal(asked(VCPU, NULL), SPAWN_RESUME);
+	assert_int_equal(s.hold, HOLD_NONE);
+	/* One that ends instead is not waited for. */
+	command(CONTROL_PAUSE, 0);
+	(void)asked(VCPU, &number);
+	stopped(VCPU, number);
+	stopped(NET, number);
+	s.role[BLK].live = false;
+	turn();
+	answered(CONTROL_DONE, "");
+}
+
+static void a_spawner_that_cannot_be_asked(void **state)
+{
+	(void)state;
+	close(spawner[NET]);
+	spawner[NET] = -1;
+	command(CONTROL_PAUSE, 0);
+	/* At once: there is nothing to wait for. */
+	answered(CONTROL_FAILED,
+		 "the process of role1 cannot be stopped, because its spawner takes no messages; not paused");
+	assert_int_equal(s.hold, HOLD_NONE);
+	assert_int_equal(asked(VCPU, NULL), SPAWN_RESUME);
+	/* It was never stopped, so that it need not be killed. */
+	assert_int_equal(s.role[NET].killed_at, 0);
+	assert_false(s.role[NET].hold_unsent);
+	/* If it has ended, the pause needs nothing of it. */
+	s.role[NET].live = false;
+	command(CONTROL_PAUSE, 0);
+	assert_int_equal(s.hold, HOLD_ROLES);
+}
+
+static void time_limits_stop(void **state)
+{
+	uint64_t now = now_ms();
+
+	(void)state;
+	config.timeout_ms = 600000;
+	config.cpu_timeout_ms = 1000;
+	s.usage_at = UINT64_MAX; /* Nothing is due. */
+	pause_it();
+	s.usage_at = 1;
+	s.began = now - 3600000;
+	turn();
+	assert_int_equal(s.status, -1);
+	assert_int_equal(asked(VCPU, NULL), 0); /* not even for its processor time */
+	/* 3,500 of 3,600 seconds were a pause. */
+	s.held_at = now - 3500000;
+	command(CONTROL_RESUME, 0);
+	assert_int_equal(s.status, -1);
+	s.began -= 600000;
+	turn();
+	assert_int_equal(s.status, EXIT_TIMEOUT);
+}
+
+static void what_was_measured_goes_on(void **state)
+{
+	(void)state;
+	s.first_output = 1000;
+	s.last_output = 2000;
+	s.panic_at = 3000;
+	pause_it();
+	s.held_at = now_ms() - 50000;
+	command(CONTROL_RESUME, 0);
+	assert_in_range(s.first_output, 51000, 200000);
+	assert_in_range(s.last_output, 52000, 200000);
+	assert_in_range(s.panic_at, 53000, 200000);
+	assert_int_equal(s.reported_at, 0);
+}
+
+static void stop_resumes_at_once(void **state)
+{
+	(void)state;
+	config.stop_timeout_s = 90;
+	pause_it();
+	command(CONTROL_STOP, 0);
+	all_run();
+	assert_int_equal(s.stop_status, EXIT_SIGTERM);
+	assert_int_equal(hear(VCPU, CTL_POWER_BUTTON).type, CTL_POWER_BUTTON);
+	answered(CONTROL_DONE, "");
+	command(CONTROL_PAUSE, 0);
+	answered(CONTROL_FAILED, "it was asked to power off, and cannot be paused any more");
+}
+
+static void kill_ends_a_paused_guest(void **state)
+{
+	(void)state;
+	pause_it();
+	command(CONTROL_KILL, 0);
+	assert_int_equal(asked(VCPU, NULL), SPAWN_KILL);
+	assert_int_equal(s.status, EXIT_KILL);
+	s.role[VCPU].live = false;
+	sup_role_ended(&s, &s.role[VCPU]);
+	/* The disk can finish its I/O. */
+	assert_int_equal(asked(BLK, NULL), SPAWN_RESUME);
+	assert_int_equal(hear(BLK, CTL_STOP).type, CTL_STOP);
+	assert_int_equal(s.hold, HOLD_NONE);
+}
+
+static void the_end_answers_who_waits(void **state)
+{
+	(void)state;
+	command(CONTROL_PAUSE, 0);
+	s.role[VCPU].live = false;
+	sup_role_ended(&s, &s.role[VCPU]);
+	turn();
+	answered(CONTROL_FAILED, "it was resumed or ended meanwhile");
+	command(CONTROL_PAUSE, 0);
+	answered(CONTROL_FAILED, "it is just ending");
+}
+
+static void a_helper_that_dies_waits_for_the_resume(void **state)
+{
+	(void)state;
+	pause_it();
+	s.role[BLK].live = false;
+	close(s.role[BLK].ctl);
+	s.role[BLK].ctl = -1;
+	sup_role_ended(&s, &s.role[BLK]);
+	assert_true(s.role[BLK].restart_at > 0);
+	turn();
+	assert_int_equal(s.restarts, 0);
+	assert_int_equal(sup_restart_deadline(&s), 0);
+	s.hold = HOLD_NONE;
+	assert_true(sup_restart_deadline(&s) > 0);
+}
+
+/* QEMU would not use the successor, and the guest's requests would wait for ever. */
+static void with_qemu_it_ends_the_guest(void **state)
+{
+	(void)state;
+	pause_it();
+	s.role[BLK].live = false;
+	close(s.role[BLK].ctl);
+	s.role[BLK].ctl = -1;
+	sup_role_ended(&s, &s.role[BLK]);
+	assert_int_equal(s.role[BLK].restart_at, 0);
+	assert_true(s.blame_at > 0);
+	s.blame_at = 1; /* The vCPU process has not ended meanwhile. */
+	sup_deadlines(&s);
+	assert_int_equal(s.status, EXIT_ROLE_DIED);
+}
+
+static void nobody_is_left_to_resume_it(void **state)
+{
+	(void)state;
+	pause_it();
+	config.max_restarts = 0;
+	s.role[CONTROL].live = false;
+	sup_role_ended(&s, &s.role[CONTROL]);
+	all_run();
+	assert_int_equal(s.status, -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_pause_and_its_end, kvm, done),
+		cmocka_unit_test_setup_teardown(qemu_stops_its_guest_first, qemu, done),
+		cmocka_unit_test_setup_teardown(a_process_that_does_not_stop, kvm, done),
+		cmocka_unit_test_setup_teardown(a_spawner_that_cannot_be_asked, kvm, done),
+		cmocka_unit_test_setup_teardown(time_limits_stop, kvm, done),
+		cmocka_unit_test_setup_teardown(what_was_measured_goes_on, kvm, done),
+		cmocka_unit_test_setup_teardown(stop_resumes_at_once, kvm, done),
+		cmocka_unit_test_setup_teardown(kill_ends_a_paused_guest, kvm, done),
+		cmocka_unit_test_setup_teardown(the_end_answers_who_waits, kvm, done),
+		cmocka_unit_test_setup_teardown(a_helper_that_dies_waits_for_the_resume, kvm, done),
+		cmocka_unit_test_setup_teardown(with_qemu_it_ends_the_guest, qemu, done),
+		cmocka_unit_test_setup_teardown(nobody_is_left_to_resume_it, kvm, done),
+	};
+
+	return cmocka_run_group_tests_name("parent_hold", tests, NULL, NULL);
+}
