@@ -22,29 +22,57 @@
 #include "common/log.h"
 #include "parent/room/confine.h"
 
-/* Empty the bounding and ambient sets; the caller has CAP_SETPCAP. */
-static int drop_bounds(void)
+/* True if the bounding set is empty. The kernel reports EINVAL after its last capability. */
+static bool bounds_empty(void)
 {
-	capng_clear(CAPNG_SELECT_ALL);
-	if (!prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0))
-		return 0; /* Already empty. */
-	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
-		return -1;
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* EINVAL before Linux 4.3 */
-	return 0;
+	unsigned cap = 0;
+	int present;
+
+	do
+		present = prctl(PR_CAPBSET_READ, cap++, 0, 0, 0);
+	while (present == 0);
+	return present < 0 && errno == EINVAL && cap > 1;
+}
+
+/* Prepare capng_apply(). libcap-ng caches the process ID: in a cloned child it is the parent's. */
+static void clear_sets(capng_select_t sets)
+{
+	capng_setpid(getpid());
+	capng_clear(sets);
 }
 
 /*
- * True if we have @cap or cannot find out; the caller then tries and reports the error.
- * Does not use libcap-ng, which caches the process ID and would use the parent's in a
- * cloned child.
+ * Empty the bounding and ambient sets; the caller has CAP_SETPCAP. libcap-ng asks the kernel for each capability
+ * several times, so it is only called if the set is not empty.
  */
-static bool have_cap(unsigned cap)
+static int drop_bounds(void)
+{
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* EINVAL before Linux 4.3 */
+	if (bounds_empty())
+		return 0;
+	clear_sets(CAPNG_SELECT_ALL);
+	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
+		return -1;
+	if (bounds_empty())
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
+/* Does not use libcap-ng, which would also ask for every capability of the bounding and ambient sets. */
+static int read_caps(struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3])
 {
 	struct __user_cap_header_struct self = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	return (int)syscall(SYS_capget, &self, have);
+}
+
+/* True if we have @cap or cannot find out; the caller then tries and reports the error. */
+static bool have_cap(unsigned cap)
+{
 	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3];
 
-	if (syscall(SYS_capget, &self, have) < 0)
+	if (read_caps(have) < 0)
 		return true;
 	return have[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
 }
@@ -104,24 +132,34 @@ static int drop_ids(uid_t uid, gid_t gid)
 	return 0;
 }
 
+/* Empty the effective, permitted and inheritable sets, and with them what is left of the ambient set. */
 static int drop_caps(void)
 {
-	capng_clear(CAPNG_SELECT_BOTH);
-	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
+	static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3];
+
+	clear_sets(CAPNG_SELECT_BOTH);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || read_caps(have) < 0)
 		return -1;
-	if (capng_get_caps_process() < 0 || capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE) {
+	if (memcmp(have, none, sizeof(none)) != 0) {
 		errno = EPERM;
 		return -1;
 	}
 	return 0;
 }
 
+int confine_bounds(void)
+{
+	if (!have_cap(CAP_SETPCAP) || drop_bounds() == 0)
+		return 0;
+	log_line(LOG_ERROR, "cannot empty the bounding set: %m");
+	return -1;
+}
+
 int confine_self(uid_t uid, gid_t gid)
 {
-	if (have_cap(CAP_SETPCAP) && drop_bounds() < 0) {
-		log_line(LOG_ERROR, "cannot empty the bounding set: %m");
+	if (confine_bounds() < 0)
 		return -1;
-	}
 	if (uid != (uid_t)-1 && drop_ids(uid, gid) < 0) {
 		log_line(LOG_ERROR, "cannot become user %u, group %u: %m", uid, gid);
 		return -1;

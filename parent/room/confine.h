@@ -12,6 +12,14 @@
  */
 int confine_self(uid_t uid, gid_t gid);
 
+/*
+ * Empty the bounding and ambient sets of this process (libcap-ng). The spawners inherit the empty set if they have no
+ * user namespace of their own; otherwise each would drop all capabilities from its own. Does nothing without
+ * CAP_SETPCAP. The capabilities that the process has stay until confine_self(). Returns 0, or -1 after logging the
+ * reason.
+ */
+int confine_bounds(void);
+
 /* Returns NULL if this process can switch to user @uid and group @gid, or the reason why it cannot. */
 const char *cannot_become(uid_t uid, gid_t gid);
 

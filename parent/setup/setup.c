@@ -372,8 +372,8 @@ static int open_files(struct host *h)
 
 static int window(struct host *h)
 {
-	if (limits_open(h) < 0 || control_open(h) < 0 || engine_open(h) < 0 || shares_open(h) < 0 ||
-	    begin_rooms(h) < 0 || open_files(h) < 0)
+	if (confine_bounds() < 0 || limits_open(h) < 0 || control_open(h) < 0 || engine_open(h) < 0 ||
+	    shares_open(h) < 0 || begin_rooms(h) < 0 || open_files(h) < 0)
 		return -1;
 	terminal_open(&h->term);
 	place_console(h);

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -71,20 +72,14 @@ int getresgid(gid_t *r, gid_t *e, gid_t *s)
 }
 
 int capng_apply(int set);
-int capng_have_capabilities(int set);
+
+static bool asked_caps; /* To give up capabilities: from then on capget() reports none. */
 
 int capng_apply(int set)
 {
 	REAL(capng_apply);
-	if (is("bounding") || is("caps"))
-		return 0;
-	return real(set);
-}
-
-int capng_have_capabilities(int set)
-{
-	REAL(capng_have_capabilities);
-	return is("caps") ? 0 : real(set);
+	asked_caps = is("caps");
+	return asked_caps || is("bounding") ? 0 : real(set);
 }
 
 int setresuid(uid_t r, uid_t e, uid_t s)
@@ -129,6 +124,8 @@ int prctl(int what, ...)
 	for (unsigned i = 0; i < ARRAY_SIZE(a); i++)
 		a[i] = va_arg(ap, unsigned long);
 	va_end(ap);
+	if (what == PR_CAPBSET_READ && (is("bounding") || is("caps")))
+		return real(what, a[0]) < 0 ? -1 : 0; /* Report an empty set, so that nothing is dropped. */
 	/* Call in_room() last: the confined supervisor may not call getpid(). */
 	return what == PR_SET_NO_NEW_PRIVS && is("bare") && in_room() ? 0 : real(what, a[0], a[1], a[2], a[3]);
 }
@@ -145,6 +142,10 @@ long syscall(long number, ...)
 	va_end(ap);
 	if (number == __NR_seccomp && is("bare") && in_room())
 		return 0;
+	if (number == __NR_capget && asked_caps) {
+		memset((void *)a[1], 0, sizeof(struct __user_cap_data_struct[_LINUX_CAPABILITY_U32S_3]));
+		return 0;
+	}
 	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 

@@ -3,6 +3,7 @@
  * The room of a role: user IDs, capabilities, namespaces, an empty root directory, limits;
  * started by root and by an ordinary user.
  */
+#include "parent/room/confine.h"
 #include "tests/unit/parent_rig.h"
 
 static void status_field(pid_t pid, const char *field, char *value, size_t size)
@@ -312,6 +313,26 @@ static void test_several_at_once(void **state)
 	assert_true(best < 200000);
 }
 
+/* As at the beginning of the privileged window. The last test, because it cannot be undone. */
+static void test_empty_bounding_set(void **state)
+{
+	char before[64], after[64];
+	struct running r;
+
+	(void)state;
+	need_root();
+	status_field(getpid(), "CapEff", before, sizeof(before));
+	assert_int_equal(confine_bounds(), 0);
+	status_field(getpid(), "CapEff", after, sizeof(after));
+	assert_string_equal(after, before);
+	expect_status(getpid(), "CapBnd", "0000000000000000");
+	start(&r);
+	assert_int_equal(r.s.missing, 0);
+	expect_confined(r.s.pid);
+	expect_confined(r.role);
+	stop(&r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +343,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_qemu_room),
 		cmocka_unit_test(test_unprivileged),
 		cmocka_unit_test(test_several_at_once),
+		cmocka_unit_test(test_empty_bounding_set),
 	};
 	bool again = argc == 3 && !strcmp(argv[1], "--unprivileged");
 	char self[600];
