@@ -245,6 +245,9 @@ measure_start()
 			start_with "$engine" "$engine, tap of others" --net=tap=bench0
 			start_with "$engine" "$engine, nat" --tunnet=10.9.9.1/24,nat
 		done
+		[[ -c /dev/kvm ]] || continue
+		processor_time "kvm"
+		processor_time "kvm, no NIC" none
 	done
 	ip link del bench0
 }
@@ -254,6 +257,17 @@ start_with() # ENGINE CANDIDATE [NIC]: one start
 	guest "$1" ${3:+"$3"}
 	start_guest "$1" && phases "$tmp/log.$1" start "$2"
 	stop_guests
+}
+
+# Processor time of all processes of a guest that ends at once, from exec until they have ended
+processor_time() # CANDIDATE [NIC]
+{
+	local TIMEFORMAT='%U %S' user system
+	guest kvm "${@:2}"
+	guest[-1]=$build/tests/guest/exit
+	read -r user system < <({ time "${guest[0]}" --exit-port "${guest[@]:1}" exit=b00 < /dev/null > "$tmp/log.cpu" 2>&1; } 2>&1)
+	grep -q 'start-up: ' "$tmp/log.cpu" || { cat "$tmp/log.cpu" >&2; return 1; }
+	put start "processor time, start and end" "$1" ms "$(awk "BEGIN { print 1000 * ($user + $system) }")"
 }
 
 measure_boot()
