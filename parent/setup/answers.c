@@ -10,6 +10,8 @@
 #include "common/closefds.h"
 #include "parent/options/util.h"
 #include "parent/setup/answers.h"
+#include "parent/setup/inherited.h"
+#include "parent/setup/local.h"
 
 /* What was open at the start, the kernel, the initrd, the firmware, the disks and shares, and the files for output. */
 #define PATHS_MAX (4 + MAX_DEVICES + 2 + MAX_DEVICES + MAX_DEVICES + MAX_PORTS)
@@ -70,6 +72,15 @@ static NORETURN void ask_all(const struct named_path *list, unsigned n, int to)
 	_exit(0);
 }
 
+/* True if no file of @list has a server that could be dead. */
+static bool all_local(const struct named_path *list, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++)
+		if (!path_is_local(list[i].path))
+			return false;
+	return inherited_are_local();
+}
+
 int files_answer(const struct config *c, unsigned wait_ms)
 {
 	struct named_path list[PATHS_MAX];
@@ -77,6 +88,8 @@ int files_answer(const struct config *c, unsigned wait_ms)
 	int fd[2];
 	pid_t pid;
 
+	if (all_local(list, n))
+		return 0;
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return complain(-1, "cannot make a pipe: %m");
 	pid = fork();

@@ -18,6 +18,7 @@
 #include "common/image_format.h"
 #include "parent/options/util.h"
 #include "parent/setup/disk_image.h"
+#include "parent/setup/local.h"
 
 #define SECTOR	      512
 #define READ_WAIT_MS  5000
@@ -92,8 +93,8 @@ static ssize_t read_in_child(int fd, size_t len, off_t off)
 /*
  * Read @len bytes at offset @off into buffer. Returns the number of bytes (fewer at the end
  * of the file), or -1 with errno set. Data in the page cache is available at once. Reading
- * from a disk of this host has no time limit, like any access to it; other file systems
- * have READ_WAIT_MS.
+ * from a disk or the memory of this host has no time limit, like any access to it; other
+ * file systems have READ_WAIT_MS.
  */
 static ssize_t read_image(int fd, const struct stat *st, size_t len, off_t off)
 {
@@ -101,7 +102,7 @@ static ssize_t read_image(int fd, const struct stat *st, size_t len, off_t off)
 
 	if (got >= 0)
 		return got;
-	if (S_ISBLK(st->st_mode) || major(st->st_dev))
+	if (S_ISBLK(st->st_mode) || major(st->st_dev) || file_is_local(fd))
 		return read_at(fd, len, off, 0);
 	return read_in_child(fd, len, off);
 }

@@ -15,6 +15,7 @@
 #include "common/util.h"
 #include "parent/options/util.h"
 #include "parent/setup/inherited.h"
+#include "parent/setup/local.h"
 
 /* Without /proc, check descriptors one by one up to this number; RLIMIT_NOFILE can be a billion. */
 #define MAX_CHECKED (1 << 20)
@@ -67,6 +68,17 @@ int inherited_note(void)
 	}
 	closedir(dir);
 	return result;
+}
+
+bool inherited_are_local(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (!file_is_local(fd))
+			return false;
+	for (size_t i = 0; i < n; i++)
+		if (!file_is_local(left_open[i]))
+			return false;
+	return true;
 }
 
 /* True if @fd was given with --net=fd=N. */

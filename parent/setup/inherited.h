@@ -7,6 +7,8 @@
 
 /* List all open descriptors except the three standard ones. Returns 0, or -1 after logging the reason. */
 int inherited_note(void);
+/* True if these and the standard ones are all known to be local (local.h). Call inherited_note() first. */
+bool inherited_are_local(void);
 /* Close the listed descriptors except those of --net=fd=N. */
 void inherited_close(const struct config *c);
 

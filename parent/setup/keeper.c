@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "parent/setup/keeper.h"
+#include "parent/setup/local.h"
 
 /* Not in every version of linux/magic.h. */
 #define MAGIC_FUSE 0x65735546
@@ -102,6 +103,24 @@ static struct answer ask(const struct host *h)
 	return a;
 }
 
+static bool is_open_and_not_local(int fd)
+{
+	return fd >= 0 && !file_is_local(fd);
+}
+
+/* True if none of the files that ask() looks at has a server. */
+static bool all_local(const struct host *h)
+{
+	bool other = outputs_that(h, is_open_and_not_local) || is_open_and_not_local(h->kernel) ||
+		     is_open_and_not_local(h->initrd);
+
+	for (unsigned i = 0; i < h->c->ndisks; i++)
+		other |= is_open_and_not_local(h->disk[i].fd) || is_open_and_not_local(h->disk[i].delta);
+	for (unsigned i = 0; i < h->c->nnets; i++)
+		other |= is_open_and_not_local(h->net[i].capture);
+	return !other;
+}
+
 /* Its exit signal is not SIGCHLD, so that waiting for other children does not reap it. */
 static pid_t clone_with_files(void)
 {
@@ -121,6 +140,8 @@ bool keeper_wanted(struct host *h)
 	pid_t pid;
 
 	h->served = 0;
+	if (all_local(h))
+		return false;
 	if (pipe2(answer, O_CLOEXEC) < 0)
 		return true;
 	pid = clone_with_files();
