@@ -26,6 +26,7 @@
 #define MAX_DEPTH  4
 #define LINE_SIZE  512
 #define NAMES_SIZE 512 /* Numbers in the table of names. */
+#define CHAIN_MAX  40  /* Filters of more calls are binary trees. */
 
 struct compiler {
 	scmp_filter_ctx ctx;
@@ -361,11 +362,17 @@ static void read_policy(const char *path)
 
 /* ---- output ---- */
 
+/*
+ * A few calls are compared one after the other, the frequent ones first. With many calls a binary tree is shorter:
+ * when the filter is installed, the kernel runs it for every call that exists.
+ */
 static unsigned export_filter(struct sock_filter *insns, unsigned max)
 {
 	FILE *f = tmpfile();
 	size_t n;
 
+	if (c.ncalls > CHAIN_MAX && seccomp_attr_set(c.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2))
+		fail("libseccomp makes no binary tree");
 	if (!f || seccomp_export_bpf(c.ctx, fileno(f)))
 		fail("libseccomp does not export the filter");
 	rewind(f);
