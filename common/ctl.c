@@ -106,7 +106,8 @@ static bool config_ok(const struct role_config *rc, enum role role)
 		return is_bool(&rc->fs.read_write) && is_bool(&rc->fs.others_are_root) && is_bool(&rc->fs.mapped) &&
 		       is_bool(&rc->fs.tables_lent) && rc->fs.request_queues >= 1 &&
 		       rc->fs.request_queues <= FS_MAX_REQUEST_QUEUES && rc->fs.inodes >= FSD_MIN_INODES &&
-		       rc->fs.inodes <= FSD_MAX_INODES && rc->fs.cache <= FS_CACHE_ALWAYS &&
+		       rc->fs.inodes <= FSD_MAX_INODES && rc->fs.open >= FSD_MIN_OPEN && rc->fs.open <= FSD_MAX_OPEN &&
+		       rc->fs.cache <= FS_CACHE_ALWAYS &&
 		       (!rc->fs.read_write || (rc->fs.max >= FSD_MIN_MAX && rc->fs.max <= FSD_MAX_MAX));
 	case ROLE_CONTROLD:
 		return true;

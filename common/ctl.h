@@ -323,6 +323,7 @@ struct fs_config {
 	enum fs_cache cache;
 	uint8_t request_queues; /* 1 to FS_MAX_REQUEST_QUEUES */
 	uint32_t inodes;	/* Most files that the guest can know at a time, FSD_MIN_INODES to FSD_MAX_INODES */
+	uint32_t open;		/* Most of these with a descriptor at a time, FSD_MIN_OPEN to FSD_MAX_OPEN */
 	/* fsd is in a user namespace, where it sees no other user's ID: show files of other users as root's. */
 	bool others_are_root;
 	bool tables_lent; /* HFD_NODES is memory for the tables, which outlives the process */
@@ -339,10 +340,23 @@ struct fs_config {
 /* No file system of Linux has larger files. */
 #define FSD_MAX_MAX (1ull << 60)
 
-/* RLIMIT_NOFILE of an fsd for @inodes files. */
-static inline uint64_t fs_descriptors(uint32_t inodes)
+/* RLIMIT_NOFILE of an fsd that keeps descriptors of @open files that the guest knows. */
+static inline uint64_t fs_descriptors(uint32_t open)
 {
-	return (uint64_t)FSD_FD0 + inodes + FSD_HANDLES + FSD_SPARE;
+	return (uint64_t)FSD_FD0 + open + FSD_HANDLES + FSD_SPARE;
+}
+
+/*
+ * The number of files, of @inodes that the guest may know, whose descriptors fsd can keep open with @limit as the hard
+ * limit of open files; 0: not even FSD_MIN_OPEN.
+ */
+static inline uint32_t fs_open_files(uint32_t inodes, uint64_t limit)
+{
+	uint32_t most = MIN(inodes, FSD_MAX_OPEN);
+
+	if (limit < fs_descriptors(FSD_MIN_OPEN))
+		return 0;
+	return (uint32_t)MIN(most, limit - fs_descriptors(0));
 }
 
 /* Most bytes of each part of fsd's tables (fsd/nodes.h): what is there once, a file, its name, and an open file. */

@@ -70,17 +70,20 @@ enum helper_fd {
 };
 
 /*
- * fsd: files of the share have the numbers from FSD_FD0 on: one for each file that the guest knows, and one for each
- * that it has open.
+ * fsd: files of the share have the numbers from FSD_FD0 on: one for each file that the guest has used lately, and one
+ * for each that it has open.
  */
 #define FSD_FD0		   128
 #define FSD_MIN_INODES	   16
-#define FSD_DEFAULT_INODES 65536
+#define FSD_DEFAULT_INODES 262144
 #define FSD_MAX_INODES	   524288
-#define FSD_HANDLES	   4096
-/* Descriptors in addition to those: of the file that is being looked up or opened. */
-#define FSD_SPARE    4
-#define FSD_FD_LIMIT (FSD_FD0 + FSD_MAX_INODES + FSD_HANDLES + FSD_SPARE)
+/* Of the files that the guest knows, most that have a descriptor at a time (fsd/idle.h). */
+#define FSD_MIN_OPEN 16
+#define FSD_MAX_OPEN 16384
+#define FSD_HANDLES  4096
+/* Descriptors in addition to those: of the files that are being looked up or opened. */
+#define FSD_SPARE    8
+#define FSD_FD_LIMIT (FSD_FD0 + FSD_MAX_OPEN + FSD_HANDLES + FSD_SPARE)
 
 /* The vCPU process, every engine. */
 enum vcpu_fd {

@@ -1,59 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Finds and opens files of the share. Runs in fsd, confined. Every path that is opened here is one name in a
- * directory that fsd holds, so it cannot lead out of the share: openat2(2) follows no symbolic link, no "..", and
- * enters no other mount. For a share that the guest may write to, openat(2) with O_NOFOLLOW does the same, because its
- * clone has one mount only: there the filter sees flags and mode. A file is first opened with O_PATH, which has no
- * effect on it, and only a regular file is opened again: a FIFO, socket or device never is.
+ * Finds and opens files of the share. Runs in fsd, confined. A file is first opened with O_PATH, which has no effect on
+ * it, and only a regular file is opened again: a FIFO, socket or device never is.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/fdstat.h"
 #include "fsd/files.h"
+#include "fsd/idle.h"
+#include "fsd/open.h"
 #include "fsd/places.h"
 
 /* The user ID that the kernel shows for owners who are not in fsd's user namespace (overflowuid). */
 #define OVERFLOW_ID 65534
-/* How often an open is tried again that the host's renames have disturbed. */
-#define OPEN_TRIES 8
-
-#define BENEATH (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
-
-static int open_once(const struct fsd *d, int dir, const char *name, const struct open_how *how)
-{
-	if (!d->cfg.read_write)
-		return (int)syscall(SYS_openat2, dir, name, how, sizeof(*how));
-	return (int)syscall(SYS_openat, dir, name, (unsigned)how->flags | O_LARGEFILE, (unsigned)how->mode);
-}
-
-/* @mode: with O_CREAT. Returns a descriptor or a negative error number. */
-static int open_in(const struct fsd *d, int dir, const char *name, uint64_t flags, mode_t mode, uint64_t resolve)
-{
-	struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW, .mode = mode, .resolve = resolve };
-	int fd = -1;
-
-	for (unsigned i = 0; i < OPEN_TRIES && fd < 0; i++) {
-		fd = open_once(d, dir, name, &how);
-		if (fd < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-	}
-	if (fd < 0)
-		return -EIO;
-	if (fd < FSD_FD0) {
-		/* Only with a foreign front-end: with our own, device.c has filled the table. */
-		int up = fcntl(fd, F_DUPFD_CLOEXEC, FSD_FD0), err = errno;
-
-		close(fd);
-		return up < 0 ? -err : up;
-	}
-	return fd;
-}
-
 static void set_attributes(const struct fsd *d, const struct stat *st, struct fuse_attr *a)
 {
 	*a = (struct fuse_attr){
@@ -83,11 +45,12 @@ static void set_attributes(const struct fsd *d, const struct stat *st, struct fu
 		a->gid = 0;
 }
 
-int fsd_attributes(const struct fsd *d, const struct node *n, struct fuse_attr *a)
+int fsd_attributes(struct fsd *d, struct node *n, struct fuse_attr *a)
 {
 	struct stat st;
+	int fd;
 
-	if (n->fd < 0) {
+	if (node_is_mount(n)) {
 		*a = (struct fuse_attr){ .ino = n->ino, .nlink = 2, .mode = n->type | 0555, .blksize = 4096 };
 		if (n->type != S_IFDIR) {
 			a->nlink = 1;
@@ -95,7 +58,10 @@ int fsd_attributes(const struct fsd *d, const struct node *n, struct fuse_attr *
 		}
 		return 0;
 	}
-	if (fd_stat(n->fd, &st) < 0)
+	fd = fsd_fd(d, n);
+	if (fd < 0)
+		return fd;
+	if (fd_stat(fd, &st) < 0)
 		return -errno;
 	set_attributes(d, &st, a);
 	return 0;
@@ -119,10 +85,10 @@ static uint64_t key_of(uint64_t dir, const char *name)
 }
 
 /* Another mount covers @name in @dir: what is below it is not shared. Show an empty directory or file in its place. */
-static int lookup_mount(struct fsd *d, struct node *dir, const char *name, struct fuse_entry_out *e)
+static int lookup_mount(struct fsd *d, struct node *dir, int at, const char *name, struct fuse_entry_out *e)
 {
 	/* Asks what it is without fstat(2), for which a file server that has died would never answer. */
-	int fd = open_in(d, dir->fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
+	int fd = fsd_open_at(d, at, name, O_PATH | O_DIRECTORY, 0, FSD_BENEATH);
 	mode_t type = fd == -ENOTDIR ? S_IFREG : S_IFDIR;
 	struct node *n;
 
@@ -132,18 +98,43 @@ static int lookup_mount(struct fsd *d, struct node *dir, const char *name, struc
 		close(fd);
 	n = node_find(&d->nodes, UINT64_MAX, key_of(node_id(&d->nodes, dir), name));
 	if (!n)
-		n = node_add(&d->nodes, dir, name, -1, UINT64_MAX, key_of(node_id(&d->nodes, dir), name), type);
+		n = node_add(&d->nodes, dir, name, NODE_MOUNT, UINT64_MAX, key_of(node_id(&d->nodes, dir), name), type);
 	if (!n)
 		return -ENFILE;
 	fill_entry(d, n, e);
 	return fsd_attributes(d, n, &e->attr);
 }
 
+/*
+ * The node of the file @name in @dir, which is open at @fd and has the attributes @st. Takes over @fd. Returns
+ * NULL if there is no room.
+ */
+static struct node *node_of(struct fsd *d, struct node *dir, const char *name, int fd, const struct stat *st)
+{
+	struct node *n = node_find(&d->nodes, st->st_dev, st->st_ino);
+
+	/* An inode number can be reused while no descriptor keeps it. */
+	if (n && n->fd == NODE_IDLE && n->type != (st->st_mode & S_IFMT)) {
+		node_gone(&d->nodes, n);
+		n = NULL;
+	}
+	if (n) {
+		/* One that is idle stays so, because the guest may only have listed the directory. */
+		close(fd);
+		n->state = NODE_USED;
+		return n;
+	}
+	n = fsd_make_room(d) ? node_add(&d->nodes, dir, name, fd, st->st_dev, st->st_ino, st->st_mode) : NULL;
+	if (!n)
+		close(fd);
+	return n;
+}
+
 int fsd_lookup(struct fsd *d, struct node *dir, const char *name, struct fuse_entry_out *e)
 {
 	struct node *n;
 	struct stat st;
-	int fd;
+	int at, fd;
 
 	memset(e, 0, sizeof(*e));
 	if (dir->type != S_IFDIR)
@@ -151,11 +142,14 @@ int fsd_lookup(struct fsd *d, struct node *dir, const char *name, struct fuse_en
 	/* The host's file system may have longer ones (FUSE: up to 1024 bytes); the tables do not. */
 	if (strlen(name) > NODE_NAME_MAX)
 		return -ENAMETOOLONG;
-	if (dir->fd < 0)
+	if (node_is_mount(dir))
 		return -ENOENT;
-	fd = open_in(d, dir->fd, name, O_PATH, 0, BENEATH | RESOLVE_NO_XDEV);
+	at = fsd_fd(d, dir);
+	if (at < 0)
+		return at;
+	fd = fsd_open_at(d, at, name, O_PATH, 0, FSD_SAME_MOUNT);
 	if (fd == -EXDEV)
-		return lookup_mount(d, dir, name, e);
+		return lookup_mount(d, dir, at, name, e);
 	if (fd < 0)
 		return fd == -EMFILE ? -ENFILE : fd;
 	if (fd_stat(fd, &st) < 0) {
@@ -164,20 +158,12 @@ int fsd_lookup(struct fsd *d, struct node *dir, const char *name, struct fuse_en
 		close(fd);
 		return err;
 	}
-	n = node_find(&d->nodes, st.st_dev, st.st_ino);
-	if (n) {
-		close(fd);
-		/* Before node_found(), which may free the previous parent. */
-		fill_entry(d, n, e);
-		node_found(&d->nodes, n, dir, name);
-	} else {
-		n = node_add(&d->nodes, dir, name, fd, st.st_dev, st.st_ino, st.st_mode);
-		if (!n) {
-			close(fd);
-			return -ENFILE;
-		}
-		fill_entry(d, n, e);
-	}
+	n = node_of(d, dir, name, fd, &st);
+	if (!n)
+		return -ENFILE;
+	/* Before node_found(), which may free the previous parent. */
+	fill_entry(d, n, e);
+	node_found(&d->nodes, n, dir, name);
 	set_attributes(d, &st, &e->attr);
 	return 0;
 }
@@ -190,39 +176,33 @@ void fsd_unlookup(struct fsd *d, uint64_t nodeid)
 		node_put(&d->nodes, n, 1);
 }
 
-int fsd_find(const struct fsd *d, const struct node *dir, const char *name, const struct node *n)
+int fsd_find(struct fsd *d, struct node *dir, const char *name, const struct node *n)
 {
-	int fd = open_in(d, dir->fd, name, O_PATH, 0, BENEATH | RESOLVE_NO_XDEV);
-	struct stat st;
+	int at = fsd_fd(d, dir);
 
-	if (fd < 0)
-		return fd;
-	if (fd_stat(fd, &st) == 0 && st.st_dev == n->dev && st.st_ino == n->ino && (st.st_mode & S_IFMT) == n->type)
-		return fd;
-	close(fd);
-	return -ESTALE;
+	return at < 0 ? at : fsd_find_at(d, at, name, n);
 }
 
-bool fsd_has_name(const struct fsd *d, const struct node *n)
+bool fsd_has_name(struct fsd *d, const struct node *n)
 {
-	int fd = fsd_find(d, &d->nodes.node[n->parent], node_name(&d->nodes, n), n);
+	int fd = fsd_find(d, node_parent(&d->nodes, n), node_name(&d->nodes, n), n);
 
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
 }
 
-int fsd_open(struct fsd *d, const struct node *n, int flags)
+int fsd_open(struct fsd *d, struct node *n, int flags)
 {
-	struct node *dir = node_parent(&d->nodes, n);
 	struct stat st;
-	int fd;
+	int at = fsd_fd(d, n->type == S_IFDIR ? n : node_parent(&d->nodes, n)), fd;
 
+	if (at < 0)
+		return at;
 	if (n->type == S_IFDIR)
-		return open_in(d, n->fd, ".", O_RDONLY | O_DIRECTORY, 0, BENEATH | RESOLVE_NO_XDEV);
+		return fsd_open_at(d, at, ".", O_RDONLY | O_DIRECTORY, 0, FSD_SAME_MOUNT);
 	/* O_NONBLOCK: if the host puts a FIFO in the file's place now, this does not wait. */
-	fd = open_in(d, dir->fd, node_name(&d->nodes, n), (uint64_t)flags | O_NONBLOCK | O_NOCTTY, 0,
-		     BENEATH | RESOLVE_NO_XDEV);
+	fd = fsd_open_at(d, at, node_name(&d->nodes, n), (uint64_t)flags | O_NONBLOCK | O_NOCTTY, 0, FSD_SAME_MOUNT);
 	/* The error may be that of another file, which has the name now: then the guest has to look it up again. */
 	if (fd < 0)
 		return fd == -EMFILE || fsd_has_name(d, n) ? fd : -ESTALE;
@@ -235,13 +215,15 @@ int fsd_open(struct fsd *d, const struct node *n, int flags)
 
 int fsd_make_file(struct fsd *d, struct node *dir, const char *name, mode_t mode, int flags)
 {
-	return open_in(d, dir->fd, name, (uint64_t)flags | O_CREAT | O_EXCL | O_NOCTTY, mode,
-		       BENEATH | RESOLVE_NO_XDEV);
+	int at = fsd_fd(d, dir);
+
+	return at < 0 ? at
+		      : fsd_open_at(d, at, name, (uint64_t)flags | O_CREAT | O_EXCL | O_NOCTTY, mode, FSD_SAME_MOUNT);
 }
 
 void fsd_moved(struct fsd *d, struct node *dir, const char *name)
 {
-	int fd = open_in(d, dir->fd, name, O_PATH, 0, BENEATH | RESOLVE_NO_XDEV);
+	int at = fsd_fd(d, dir), fd = at < 0 ? at : fsd_open_at(d, at, name, O_PATH, 0, FSD_SAME_MOUNT);
 	struct node *n = NULL;
 	struct stat st;
 

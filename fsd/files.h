@@ -16,14 +16,14 @@ void fsd_unlookup(struct fsd *d, uint64_t nodeid);
  * Open the file @name in @dir with O_PATH, if it is the file of @n. Returns a descriptor or a negative error number:
  * ESTALE if it is another file.
  */
-int fsd_find(const struct fsd *d, const struct node *dir, const char *name, const struct node *n);
+int fsd_find(struct fsd *d, struct node *dir, const char *name, const struct node *n);
 /* True if @n, which is no directory, still has the name under which it was found last. */
-bool fsd_has_name(const struct fsd *d, const struct node *n);
+bool fsd_has_name(struct fsd *d, const struct node *n);
 /*
  * Open @n, a regular file with @flags (O_RDONLY, O_WRONLY or O_RDWR) or a directory for reading. Returns a descriptor or a
  * negative error number.
  */
-int fsd_open(struct fsd *d, const struct node *n, int flags);
+int fsd_open(struct fsd *d, struct node *n, int flags);
 /*
  * Make the regular file @name in the directory @dir, where there must be no such name, and open it with @flags. @mode: its
  * permissions, all of which it gets. Returns a descriptor or a negative error number.
@@ -32,6 +32,6 @@ int fsd_make_file(struct fsd *d, struct node *dir, const char *name, mode_t mode
 /* The file that is now @name in @dir was moved there: its node is found there from now on. */
 void fsd_moved(struct fsd *d, struct node *dir, const char *name);
 /* Fill in the attributes of @n. Returns 0 or a negative error number. */
-int fsd_attributes(const struct fsd *d, const struct node *n, struct fuse_attr *a);
+int fsd_attributes(struct fsd *d, struct node *n, struct fuse_attr *a);
 
 #endif

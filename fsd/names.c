@@ -15,6 +15,7 @@
 
 #include "common/fdstat.h"
 #include "fsd/files.h"
+#include "fsd/idle.h"
 #include "fsd/name.h"
 #include "fsd/names.h"
 #include "fsd/places.h"
@@ -32,19 +33,24 @@ static int only_name(const struct fs_req *r, uint32_t at, const char **name)
 	return err ? err : at == r->args_len ? 0 : -EINVAL;
 }
 
-/* Returns 0 if names can be made in @dir, otherwise a negative error number. */
-static int writable_dir(const struct node *dir)
+/* Returns 0 if names can be made in @dir, which then has its descriptor, otherwise a negative error number. */
+static int writable_dir(struct fsd *d, struct node *dir)
 {
-	return dir->type != S_IFDIR ? -ENOTDIR : dir->fd < 0 ? -EROFS : 0;
+	int fd;
+
+	if (dir->type != S_IFDIR)
+		return -ENOTDIR;
+	fd = node_is_mount(dir) ? -EROFS : fsd_fd(d, dir);
+	return fd < 0 ? fd : 0;
 }
 
 /*
  * Before something new is made in @dir: check the name, the room in the reply for @reply bytes, and that @more bytes
  * may be added. Returns 0 or a negative error number.
  */
-static int may_make(struct fsd *d, const struct fs_req *r, const struct node *dir, uint32_t reply, uint64_t more)
+static int may_make(struct fsd *d, const struct fs_req *r, struct node *dir, uint32_t reply, uint64_t more)
 {
-	int err = writable_dir(dir);
+	int err = writable_dir(d, dir);
 
 	if (err)
 		return err;
@@ -123,9 +129,11 @@ static struct node *open_existing(struct fsd *d, struct fs_req *r, struct node *
 
 	if (!n)
 		return NULL;
-	*fd = n->type == S_IFREG   ? fsd_open(d, n, (int)(flags & O_ACCMODE))
-	      : n->type == S_IFDIR ? -EISDIR
-				   : -EOPNOTSUPP;
+	*fd = fsd_fd(d, n);
+	if (*fd >= 0)
+		*fd = n->type == S_IFREG   ? fsd_open(d, n, (int)(flags & O_ACCMODE))
+		      : n->type == S_IFDIR ? -EISDIR
+					   : -EOPNOTSUPP;
 	err = *fd >= 0 && flags & O_TRUNC ? fsd_set_size(d, n, *fd, 0) : 0;
 	if (err) {
 		close(*fd);
@@ -253,18 +261,21 @@ int fsd_do_link(struct fsd *d, struct fs_req *r, struct node *n)
 	const struct fuse_link_in *in = (const void *)r->args;
 	struct node *file = node_get(&d->nodes, in->oldnodeid), *got;
 	const char *name;
-	int err;
+	int err, from;
 
 	err = only_name(r, sizeof(*in), &name);
 	if (!err)
 		err = may_make(d, r, n, sizeof(struct fuse_entry_out), FSD_LINK_COST);
 	if (err)
 		return err;
-	if (!file || file->fd < 0)
+	if (!file || node_is_mount(file))
 		return -ESTALE;
 	if (file->type == S_IFDIR)
 		return -EPERM;
-	if (linkat(node_parent(&d->nodes, file)->fd, node_name(&d->nodes, file), n->fd, name, 0) < 0) {
+	from = fsd_fd(d, node_parent(&d->nodes, file));
+	if (from < 0)
+		return from;
+	if (linkat(from, node_name(&d->nodes, file), n->fd, name, 0) < 0) {
 		err = -errno;
 		if (err == -EEXIST && d->again)
 			return linked_before(d, r, n, name, file);
@@ -284,16 +295,17 @@ int fsd_do_link(struct fsd *d, struct fs_req *r, struct node *n)
 
 /* ---- removing and renaming ---- */
 
-static int remove_name(const struct fsd *d, struct fs_req *r, struct node *n, int flags)
+static int remove_name(struct fsd *d, struct fs_req *r, struct node *n, int flags)
 {
 	const char *name;
 	int err;
 
 	err = only_name(r, 0, &name);
 	if (!err)
-		err = writable_dir(n);
+		err = writable_dir(d, n);
 	if (err)
 		return err;
+	fsd_before_removal(d, n->fd, name);
 	if (unlinkat(n->fd, name, flags) < 0 && !(errno == ENOENT && d->again))
 		return -errno;
 	return 0;
@@ -346,15 +358,18 @@ static int rename_names(struct fsd *d, struct fs_req *r, struct node *n, uint64_
 	if (!err)
 		err = only_name(r, at, &new_name);
 	if (!err)
-		err = !to ? -ESTALE : writable_dir(n);
+		err = !to ? -ESTALE : writable_dir(d, n);
 	if (!err)
-		err = writable_dir(to);
+		err = writable_dir(d, to);
 	if (err)
 		return err;
 	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
 	if (d->again && was_moved(d, n, name, to, new_name))
 		return 0;
+	/* A file that has the new name loses it. */
+	if (!flags)
+		fsd_before_removal(d, to->fd, new_name);
 	begin_move(d, n, name, to, new_name);
 	if (syscall(SYS_renameat2, n->fd, name, to->fd, new_name, flags) < 0)
 		return -errno;

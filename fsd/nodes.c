@@ -18,6 +18,8 @@ _Static_assert(sizeof(struct node) <= FSD_NODE_BYTES && sizeof(struct handle) <=
 _Static_assert(sizeof(struct nodes_kept) <= FSD_KEPT_BYTES, "the same");
 /* How many entries are reused before their numbers meet those of the next process. */
 #define COUNTS_PER_PROCESS (1u << 20)
+/* Number of buckets at first, a page of them. Most guests need far fewer nodes than the table has. */
+#define FIRST_BUCKETS 1024u
 
 static void *map(size_t bytes, int fd)
 {
@@ -52,11 +54,12 @@ int nodes_make(struct nodes *t, uint32_t limit, uint32_t generation, int fd)
 	}
 	memset(t, 0, sizeof(*t));
 	t->limit = limit;
-	t->buckets = 1;
-	while (t->buckets < limit)
-		t->buckets *= 2;
+	t->most_buckets = FIRST_BUCKETS;
+	while (t->most_buckets < limit)
+		t->most_buckets *= 2;
+	t->buckets = FIRST_BUCKETS;
 	t->first_count = generation * COUNTS_PER_PROCESS;
-	t->bucket = map(t->buckets * sizeof(t->bucket[0]), -1);
+	t->bucket = map(t->most_buckets * sizeof(t->bucket[0]), -1);
 	t->claimed = map(places_bitmap_bytes(limit), -1);
 	base = map(fs_tables_bytes(limit), fd);
 	if (!t->bucket || !t->claimed || !base)
@@ -85,12 +88,27 @@ static uint32_t index_of(const struct nodes *t, const struct node *n)
 	return (uint32_t)(n - t->node);
 }
 
-static void link_node(struct nodes *t, struct node *n)
+static void put_into_bucket(struct nodes *t, struct node *n)
 {
 	uint32_t *b = bucket_of(t, n->dev, n->ino);
 
 	n->next = *b;
 	*b = index_of(t, n);
+}
+
+/* Link the node @n, which is counted already. Twice as many buckets are used as soon as there are more nodes. */
+static void link_node(struct nodes *t, struct node *n)
+{
+	if (t->used <= t->buckets || t->buckets == t->most_buckets) {
+		put_into_bucket(t, n);
+		return;
+	}
+	t->buckets *= 2;
+	memset(t->bucket, 0, t->buckets * sizeof(t->bucket[0]));
+	for (uint32_t i = NODE_ROOT; i < t->kept->fresh; i++)
+		/* Not those that are lost, and not those that have yet to be found. */
+		if (t->node[i].type && t->node[i].fd > NODE_GONE)
+			put_into_bucket(t, &t->node[i]);
 }
 
 static void unlink_node(struct nodes *t, const struct node *n)
@@ -108,7 +126,7 @@ void nodes_set_root(struct nodes *t, int fd, uint64_t dev, uint64_t ino)
 	struct node *root = &t->node[NODE_ROOT];
 
 	*root = (struct node){ .dev = dev, .ino = ino, .lookups = 1, .fd = fd, .parent = NODE_ROOT, .type = S_IFDIR };
-	t->used = 1;
+	t->used = t->open = 1;
 	link_node(t, root);
 }
 
@@ -175,8 +193,19 @@ struct node *node_add(struct nodes *t, struct node *parent, const char *name, in
 	nodes_step();
 	n->type = type & S_IFMT;
 	parent->uses++;
+	t->open += fd >= 0;
 	link_node(t, n);
 	return n;
+}
+
+/* Count the descriptor of @n, or that it is idle, no more; and close the descriptor. */
+static void drop_fd(struct nodes *t, const struct node *n)
+{
+	if (n->fd >= 0) {
+		close(n->fd);
+		t->open--;
+	}
+	t->idle -= n->fd == NODE_IDLE;
 }
 
 /* Nothing refers to @n any more, so if the guest made this file and removed its last name, its space is free. */
@@ -197,8 +226,7 @@ static struct node *free_entry(struct nodes *t, struct node *n)
 		return NULL;
 	unlink_node(t, n);
 	count_freed(t, n);
-	if (n->fd >= 0)
-		close(n->fd);
+	drop_fd(t, n);
 	node_lose(t, n);
 	t->used--;
 	parent->uses--;
@@ -219,12 +247,76 @@ void node_lose(struct nodes *t, struct node *n)
 	t->free = index_of(t, n);
 }
 
-void node_keep(struct nodes *t, struct node *n)
+void node_keep(struct nodes *t, struct node *n, int fd)
 {
+	n->fd = fd;
+	t->open += fd >= 0;
+	t->idle += fd == NODE_IDLE;
 	t->used++;
 	t->node[n->parent].uses++;
 	link_node(t, n);
 }
+
+/* ---- descriptors of nodes ---- */
+
+void node_set_fd(struct nodes *t, struct node *n, int fd)
+{
+	drop_fd(t, n);
+	n->fd = fd;
+	t->open++;
+}
+
+void node_close_fd(struct nodes *t, struct node *n)
+{
+	drop_fd(t, n);
+	n->fd = NODE_IDLE;
+	n->state = 0;
+	t->idle++;
+}
+
+void node_gone(struct nodes *t, struct node *n)
+{
+	unlink_node(t, n);
+	drop_fd(t, n);
+	n->fd = NODE_GONE;
+}
+
+void node_hold(struct nodes *t, struct node *n)
+{
+	n->state |= NODE_USED;
+	t->held[t->held_next++ % NODES_HELD] = index_of(t, n);
+}
+
+bool node_held(const struct nodes *t, const struct node *n)
+{
+	uint32_t index = index_of(t, n);
+
+	for (unsigned i = 0; i < NODES_HELD; i++)
+		if (t->held[i] == index)
+			return true;
+	return index == NODE_ROOT;
+}
+
+uint32_t node_climb(struct nodes *t, uint32_t index, int state)
+{
+	uint32_t below = 0;
+
+	for (; t->node[index].type && t->node[index].fd == state; index = t->node[index].parent) {
+		t->node[index].fd = NODE_WAY - (int)below;
+		below = index;
+	}
+	return below;
+}
+
+uint32_t node_descend(struct nodes *t, uint32_t index, int state)
+{
+	uint32_t below = (uint32_t)(NODE_WAY - t->node[index].fd);
+
+	t->node[index].fd = state;
+	return below;
+}
+
+/* ---- references ---- */
 
 void node_put(struct nodes *t, struct node *n, uint64_t count)
 {
@@ -301,6 +393,7 @@ uint64_t handle_add(struct nodes *t, struct node *n, int fd, int access)
 	nodes_step();
 	t->handle[i].node = index_of(t, n);
 	n->uses++;
+	n->handles++;
 	return (uint64_t)t->handle[i].count << 32 | i;
 }
 
@@ -319,6 +412,7 @@ void handle_close(struct nodes *t, struct handle *h)
 	if (h->fd >= 0)
 		close(h->fd);
 	n->uses--;
+	n->handles--;
 	node_put(t, n, 0);
 	handle_lose(t, h);
 }

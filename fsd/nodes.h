@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The files and directories of the share that the guest's kernel knows (*nodes*), and those that it has
- * opened (*handles*). Both tables have a fixed size: their memory is mapped before confinement. A node keeps an
- * O_PATH descriptor, so that its inode number is not reused, and the name under which it was found last. An
+ * opened (*handles*). Both tables have a fixed size: their memory is mapped before confinement. A node keeps the name
+ * under which it was found last, and an O_PATH descriptor as long as it is used now and then (idle.h). An
  * O_PATH descriptor cannot be opened for reading, so a file is opened by its name in its parent directory.
  *
  * Node and handle numbers come back from the guest. Each has a counter that changes when its entry is reused, so
@@ -30,11 +30,28 @@
 #define NAME_CLASSES 5
 /* Bytes that a file which the guest made counts in addition to its content. */
 #define NODE_COST 4096
+/* The nodes of so many last uses keep their descriptors in any case. */
+#define NODES_HELD 4
+
+/* Values of struct node's member fd that are no descriptors. */
+enum node_fd {
+	NODE_MOUNT = -1,   /* A mount point, shown as empty */
+	NODE_IDLE = -2,	   /* Its descriptor is closed, and opened again by its name */
+	NODE_GONE = -3,	   /* Its file is lost */
+	NODE_PENDING = -4, /* restore.h: it has yet to be found */
+	NODE_WAY = -5,	   /* This or less: node_climb() went past it */
+};
+
+/* Bits of struct node's member state. */
+enum node_state {
+	NODE_USED = 1,	   /* Since the clock hand of idle.h passed it last */
+	NODE_NAMELESS = 2, /* It was not found under its name when its descriptor was to be closed */
+};
 
 struct node {
 	uint64_t dev, ino;
 	uint64_t lookups; /* References of the guest's kernel: lookups minus forgets */
-	int fd;		  /* O_PATH; -1: a mount point, shown as empty */
+	int fd;		  /* O_PATH, or one of enum node_fd */
 	uint32_t parent;  /* Index of the directory in which it was found last */
 	uint32_t uses;	  /* Nodes whose parent this is, and its handles */
 	uint32_t next;	  /* Next node in its bucket, or in the list of free entries; 0: none */
@@ -42,6 +59,8 @@ struct node {
 	uint32_t count;	  /* Upper half of its number */
 	mode_t type;	  /* S_IFMT bits of its mode; 0: the entry is free */
 	uint8_t made;	  /* Not 0: this guest made the file, since when this is its node */
+	uint8_t state;	  /* Bits of enum node_state */
+	uint16_t handles; /* Its handles */
 };
 
 struct handle {
@@ -73,11 +92,15 @@ struct nodes_kept {
 };
 
 struct nodes {
-	uint32_t limit;	      /* Most nodes, including the root */
-	uint32_t used;	      /* Nodes in use */
-	uint32_t free;	      /* List of entries used before; 0: empty */
-	uint32_t buckets;     /* Number of buckets, a power of two */
-	uint32_t first_count; /* Upper half of the first number of each entry */
+	uint32_t limit;	       /* Most nodes, including the root */
+	uint32_t used;	       /* Nodes in use */
+	uint32_t open;	       /* Nodes with a descriptor */
+	uint32_t idle;	       /* Nodes that are NODE_IDLE */
+	uint32_t hand;	       /* idle.h: the node at the clock hand */
+	uint32_t free;	       /* List of entries used before; 0: empty */
+	uint32_t buckets;      /* Number of buckets in use, a power of two */
+	uint32_t most_buckets; /* Number of buckets that there is memory for */
+	uint32_t first_count;  /* Upper half of the first number of each entry */
 	struct nodes_kept *kept;
 	struct node *node; /* limit + 1 entries; entry 0 is unused */
 	uint32_t *bucket;
@@ -86,7 +109,9 @@ struct nodes {
 	/* Bytes of files that the guest made and that no longer exist; the user of the tables resets it. */
 	uint64_t freed;
 	uint32_t handles_free;
-	struct handle *handle; /* FSD_HANDLES + 1 entries; entry 0 is unused */
+	struct handle *handle;	   /* FSD_HANDLES + 1 entries; entry 0 is unused */
+	uint32_t held[NODES_HELD]; /* Indices of the nodes of the last uses */
+	unsigned held_next;	   /* Number of uses so far */
 };
 
 /*
@@ -108,6 +133,12 @@ struct node *node_get(struct nodes *t, uint64_t id);
 struct node *node_parent(struct nodes *t, const struct node *n);
 /* The node of this file, or NULL. */
 struct node *node_find(const struct nodes *t, uint64_t dev, uint64_t ino);
+/* True if @n is a mount point, which has no descriptor and no content. */
+static inline bool node_is_mount(const struct node *n)
+{
+	return n->fd == NODE_MOUNT;
+}
+
 /*
  * Add a node, found as @name in @parent, with no reference; node_put() frees it. The table owns @fd from now on.
  * Returns NULL if the table is full or the name too long, with @fd still open.
@@ -119,11 +150,27 @@ void node_found(struct nodes *t, struct node *n, struct node *parent, const char
 /* Drop @count references of the guest, at most as many as there are. Frees the node if nothing needs it. */
 void node_put(struct nodes *t, struct node *n, uint64_t count);
 
+/* The table owns @fd, the O_PATH descriptor of @n, which had none, from now on. */
+void node_set_fd(struct nodes *t, struct node *n, int fd);
+/* Close the descriptor of @n, which is idle afterwards. */
+void node_close_fd(struct nodes *t, struct node *n);
+/* Close the descriptor of @n, if it has one. Its file is lost: the table finds @n only by its own number. */
+void node_gone(struct nodes *t, struct node *n);
+/* @n is used: its descriptor stays open until after NODES_HELD more uses. */
+void node_hold(struct nodes *t, struct node *n);
+bool node_held(const struct nodes *t, const struct node *n);
 /*
- * For restore.h: make @n, whose parent and name are valid and whose descriptor is set, an entry again; or free it. Its
- * number is then not valid any more.
+ * Climb from the node @index up to the first one whose fd is not @state. Returns the uppermost one that has it, or 0.
+ * From there node_descend() leads to each on the way down to @index, then to 0; it gives each its @state back.
  */
-void node_keep(struct nodes *t, struct node *n);
+uint32_t node_climb(struct nodes *t, uint32_t index, int state);
+uint32_t node_descend(struct nodes *t, uint32_t index, int state);
+
+/*
+ * For restore.h: make @n, whose parent and name are valid, an entry again, with the descriptor @fd or NODE_IDLE; or free
+ * it. Its number is then not valid any more.
+ */
+void node_keep(struct nodes *t, struct node *n, int fd);
 void node_lose(struct nodes *t, struct node *n);
 /* The same for a handle. */
 void handle_lose(struct nodes *t, struct handle *h);

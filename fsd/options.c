@@ -41,7 +41,7 @@ static const struct opt_row table[] = {
 	  .min = FSD_MIN_INODES,
 	  .max = FSD_MAX_INODES,
 	  INTO(fs.inodes),
-	  .help = "most files and directories that a guest can hold at a time (default: 65536)" },
+	  .help = "most files and directories that a guest can hold at a time (default: 262144)" },
 	{ .name = "cache",
 	  .kind = OPT_CHOICE,
 	  .arg = FS_CACHE_NAMES,

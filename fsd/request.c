@@ -14,6 +14,7 @@
 #include "common/iov.h"
 #include "fsd/dir.h"
 #include "fsd/files.h"
+#include "fsd/idle.h"
 #include "fsd/name.h"
 #include "fsd/names.h"
 #include "fsd/quota.h"
@@ -160,19 +161,24 @@ static int do_interrupt(struct fsd *d, struct fs_req *r, struct node *n)
 static int do_getattr(struct fsd *d, struct fs_req *r, struct node *n)
 {
 	struct fuse_attr_out *out = (void *)r->reply;
+	int err;
 
 	*out = (struct fuse_attr_out){ .attr_valid = fsd_valid_s(d) };
-	return fsd_attributes(d, n, &out->attr) < 0 ? -EIO : (int)sizeof(*out);
+	err = fsd_attributes(d, n, &out->attr);
+	return err < 0 ? err : (int)sizeof(*out);
 }
 
 static int do_readlink(struct fsd *d, struct fs_req *r, struct node *n)
 {
 	ssize_t len;
+	int fd;
 
-	(void)d;
 	if (n->type != S_IFLNK)
 		return -EINVAL;
-	len = readlinkat(n->fd, "", (char *)r->reply, 4096);
+	fd = fsd_fd(d, n);
+	if (fd < 0)
+		return fd;
+	len = readlinkat(fd, "", (char *)r->reply, 4096);
 	return len < 0 ? -errno : (int)len;
 }
 
@@ -191,8 +197,11 @@ static int do_statfs(struct fsd *d, struct fs_req *r, struct node *n)
 {
 	struct fuse_statfs_out *out = (void *)r->reply;
 	struct statfs s;
+	int fd = fsd_fd(d, node_is_mount(n) ? &d->nodes.node[NODE_ROOT] : n);
 
-	if (fstatfs(n->fd >= 0 ? n->fd : d->nodes.node[NODE_ROOT].fd, &s) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstatfs(fd, &s) < 0)
 		return -errno;
 	if (d->cfg.read_write)
 		show_quota(d, &s);
@@ -216,10 +225,16 @@ static int do_statfs(struct fsd *d, struct fs_req *r, struct node *n)
 static int open_handle(struct fsd *d, struct fs_req *r, struct node *n, int access, uint32_t flags)
 {
 	struct fuse_open_out *out = (void *)r->reply;
-	int fd = n->fd < 0 ? -1 : fsd_open(d, n, access);
+	int fd = -1;
 
-	if (n->fd >= 0 && fd < 0)
-		return fd == -EMFILE ? -ENFILE : fd;
+	if (!node_is_mount(n)) {
+		/* Its own descriptor is not closed from now on, even if it was idle. */
+		fd = fsd_fd(d, n);
+		if (fd >= 0)
+			fd = fsd_open(d, n, access);
+		if (fd < 0)
+			return fd == -EMFILE ? -ENFILE : fd;
+	}
 	*out = (struct fuse_open_out){ .fh = handle_add(&d->nodes, n, fd, access), .open_flags = flags };
 	if (!out->fh) {
 		if (fd >= 0)
@@ -392,6 +407,7 @@ static int run(struct fsd *d, struct fs_req *r)
 		return -EINVAL;
 	if (!d->ready && !op->any_time)
 		return -EIO;
+	d->opens = 0;
 	if (!op->no_node && !(n = node_get(&d->nodes, r->h.nodeid)))
 		return -ESTALE;
 	if (op->writes) {

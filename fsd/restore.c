@@ -9,13 +9,9 @@
 #include <unistd.h>
 
 #include "fsd/files.h"
+#include "fsd/idle.h"
 #include "fsd/places.h"
 #include "fsd/restore.h"
-
-/* Descriptor of an entry that has yet to be found. */
-#define PENDING (-2)
-/* The same, while the directories above it are found. */
-#define CLIMBED (-3)
 
 static bool is_dir(const struct nodes *t, uint32_t index)
 {
@@ -36,8 +32,7 @@ static int find_moved(struct fsd *d, struct node *n)
 	int fd = -1;
 
 	/* Of the pair, the directory may have been stored or not. */
-	if (!is_dir(t, m->from) || !is_dir(t, m->to) || t->node[m->from].fd < 0 || t->node[m->to].fd < 0 ||
-	    (n->parent != m->from && n->parent != m->to) || (!old && !new))
+	if (!is_dir(t, m->from) || !is_dir(t, m->to) || (n->parent != m->from && n->parent != m->to) || (!old && !new))
 		return -1;
 	if (name_valid(m->new_name, sizeof(m->new_name)))
 		fd = fsd_find(d, &t->node[m->to], m->new_name, n);
@@ -58,10 +53,11 @@ static int find_moved(struct fsd *d, struct node *n)
 static void find_one(struct fsd *d, struct node *n)
 {
 	struct nodes *t = &d->nodes;
-	const struct node *dir = &t->node[n->parent];
+	struct node *dir = &t->node[n->parent];
 	int fd = -1;
 
-	if (dir->type == S_IFDIR && dir->fd >= 0)
+	d->opens = 0;
+	if (dir->type == S_IFDIR)
 		fd = fsd_find(d, dir, node_name(t, n), n);
 	if (fd < 0)
 		fd = find_moved(d, n);
@@ -71,37 +67,28 @@ static void find_one(struct fsd *d, struct node *n)
 		node_lose(t, n);
 		return;
 	}
-	n->fd = fd;
-	node_keep(t, n);
+	/* Further ones are opened when the guest needs them. */
+	if (t->open >= d->cfg.open) {
+		close(fd);
+		fd = NODE_IDLE;
+	}
+	node_keep(t, n, fd);
 }
 
 /*
  * Find the entry @index after all directories on the way to it. Each entry is climbed from once, however deep the tree
- * is: on the way up, its member next says from which entry the climb came.
+ * is. A directory that is below itself is not found, because the one above it has not been found before.
  */
 static void find_with_parents(struct fsd *d, uint32_t index)
 {
 	struct nodes *t = &d->nodes;
-	uint32_t at = index, from = 0;
-	bool circle;
+	uint32_t from = node_climb(t, index, NODE_PENDING);
 
-	for (; t->node[at].type && t->node[at].fd == PENDING; at = t->node[at].parent) {
-		t->node[at].fd = CLIMBED;
-		t->node[at].next = from;
-		from = at;
-	}
-	circle = t->node[at].type && t->node[at].fd == CLIMBED;
 	while (from) {
 		struct node *n = &t->node[from];
 
-		from = n->next;
-		n->next = 0;
-		/* No directory is below itself. */
-		if (circle)
-			node_lose(t, n);
-		else
-			find_one(d, n);
-		circle = false;
+		from = node_descend(t, from, NODE_PENDING);
+		find_one(d, n);
 	}
 }
 
@@ -113,9 +100,9 @@ static void restore_nodes(struct fsd *d)
 	for (uint32_t i = NODE_ROOT + 1; i < t->kept->fresh; i++) {
 		struct node *n = &t->node[i];
 
-		n->uses = 0;
-		n->next = 0;
-		n->fd = PENDING;
+		n->uses = n->next = 0;
+		n->handles = n->state = 0;
+		n->fd = NODE_PENDING;
 		if (n->type && !place_claim(t, n))
 			n->name = 0;
 	}
@@ -149,10 +136,12 @@ static void restore_handles(struct fsd *d)
 		h->next = 0;
 		if (n && (n->type == S_IFREG || n->type == S_IFDIR) && access != O_ACCMODE)
 			h->fd = fsd_open(d, n, access);
-		if (h->fd < 0)
+		if (h->fd < 0) {
 			handle_lose(t, h);
-		else
-			n->uses++;
+			continue;
+		}
+		n->uses++;
+		n->handles++;
 	}
 }
 

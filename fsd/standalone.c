@@ -126,23 +126,17 @@ static void begin_connection(void *device)
 		umask(0);
 }
 
-/* The hard limit of open files, which a user may not raise, bounds the number of files. */
+/* The hard limit of open files, which a user may not raise, bounds the number of descriptors that are kept open. */
 static void check_limit(struct fs_config *c)
 {
 	struct rlimit l;
-	uint64_t need = fs_descriptors(c->inodes);
 
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
 		die("cannot read the limit of open files: %m");
-	if (l.rlim_max >= need)
-		return;
-	if (l.rlim_max < fs_descriptors(FSD_MIN_INODES))
+	c->open = fs_open_files(c->inodes, l.rlim_max);
+	if (!c->open)
 		die("the hard limit of open files is %llu; at least %llu are needed (ulimit -Hn)",
-		    (unsigned long long)l.rlim_max, (unsigned long long)fs_descriptors(FSD_MIN_INODES));
-	c->inodes -= (uint32_t)(need - l.rlim_max);
-	log_line(LOG_WARN,
-		 "the hard limit of open files is %llu, so a guest can hold only %u files at a time (ulimit -Hn)",
-		 (unsigned long long)l.rlim_max, c->inodes);
+		    (unsigned long long)l.rlim_max, (unsigned long long)fs_descriptors(FSD_MIN_OPEN));
 }
 
 int fsd_standalone(const struct fsd_options *o, struct role_config *role, void (*make)(void *device),
@@ -172,6 +166,6 @@ int fsd_standalone(const struct fsd_options *o, struct role_config *role, void (
 	if (role->fs.read_write)
 		make_count();
 	check_limit(&role->fs);
-	s.files = (unsigned)fs_descriptors(role->fs.inodes);
+	s.files = (unsigned)fs_descriptors(role->fs.open);
 	return standalone_serve(&s);
 }

@@ -16,6 +16,7 @@
 #include "common/fdstat.h"
 #include "common/iov.h"
 #include "fsd/files.h"
+#include "fsd/idle.h"
 #include "fsd/quota.h"
 #include "fsd/write.h"
 
@@ -221,7 +222,10 @@ static int set_mode(struct fsd *d, struct node *n, mode_t mode)
 		return err;
 	}
 	/* Its owner may not read it, or it has no name any more. Hosts before Linux 6.6 cannot do this. */
-	if (syscall(NR_FCHMODAT2, n->fd, "", mode, AT_EMPTY_PATH) == 0)
+	fd = fsd_fd(d, n);
+	if (fd < 0)
+		return fd;
+	if (syscall(NR_FCHMODAT2, fd, "", mode, AT_EMPTY_PATH) == 0)
 		return 0;
 	return errno == ENOSYS ? -EACCES : -errno;
 }
@@ -231,16 +235,18 @@ static long nanoseconds(uint32_t valid, uint32_t set, uint32_t now, uint32_t val
 	return !(valid & set) ? UTIME_OMIT : valid & now ? UTIME_NOW : (long)value;
 }
 
-static int set_times(const struct fuse_setattr_in *in, struct node *n)
+static int set_times(struct fsd *d, const struct fuse_setattr_in *in, struct node *n)
 {
 	const struct timespec to[2] = {
 		{ (time_t)in->atime, nanoseconds(in->valid, FATTR_ATIME, FATTR_ATIME_NOW, in->atimensec) },
 		{ (time_t)in->mtime, nanoseconds(in->valid, FATTR_MTIME, FATTR_MTIME_NOW, in->mtimensec) },
 	};
+	int fd;
 
 	if (in->atimensec > 999999999 || in->mtimensec > 999999999)
 		return -EINVAL;
-	return utimensat(n->fd, "", to, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	fd = fsd_fd(d, n);
+	return fd < 0 ? fd : utimensat(fd, "", to, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 /*
@@ -260,7 +266,7 @@ int fsd_do_setattr(struct fsd *d, struct fs_req *r, struct node *n)
 	struct fuse_attr_out *out = (void *)r->reply;
 	int err;
 
-	if (n->fd < 0)
+	if (node_is_mount(n))
 		return -EROFS;
 	memset(out, 0, sizeof(*out));
 	err = fsd_attributes(d, n, &out->attr);
@@ -273,7 +279,7 @@ int fsd_do_setattr(struct fsd *d, struct fs_req *r, struct node *n)
 	if (!err && in->valid & FATTR_MODE)
 		err = set_mode(d, n, in->mode);
 	if (!err && in->valid & (FATTR_ATIME | FATTR_MTIME))
-		err = set_times(in, n);
+		err = set_times(d, in, n);
 	if (!err)
 		err = fsd_attributes(d, n, &out->attr);
 	out->attr_valid = fsd_valid_s(d);

@@ -169,7 +169,7 @@ const struct opt_row option_table[] = {
 	  .help = "share the directory DIR with the guest, read-only; in the guest: mount -t virtiofs TAG /mnt. Settings: "
 		  "rw (the guest may write), max=SIZE (the most that it may then add, and the longest file; default: "
 		  "256M), tag=TAG (default: fs0, fs1... in order), inodes=N (most files that the guest holds at a time; "
-		  "default: 65536), queues=N (request queues; default: one for each processor, 4 at most), cache=auto|none|always (how soon it sees a change of the host: a second, at once, a "
+		  "default: 262144), queues=N (request queues; default: one for each processor, 4 at most), cache=auto|none|always (how soon it sees a change of the host: a second, at once, a "
 		  "day; default: auto); a comma in DIR is written ,,",
 	  .parse = parse_share,
 	  .settings = share_settings },

@@ -217,7 +217,7 @@ static int begin_room(struct host *h, struct role_host *r)
 		room.share = s->path;
 		room.share_writable = s->config.read_write;
 		room.share_userns = s->userns;
-		room.files = (unsigned)fs_descriptors(s->config.inodes);
+		room.files = (unsigned)fs_descriptors(s->config.open);
 	}
 	if (r->role == ROLE_PASST) {
 		user_resolvers(&resolvers);

@@ -22,36 +22,25 @@
 #define AUTO_REQUEST_QUEUES 4
 
 /*
- * Choose how many files the guest may know at a time. Each needs a descriptor, and only root can raise the hard limit
- * of open files. Returns 0, or -1 after logging the reason.
+ * Choose how many files the guest may know at a time, and how many of these may have a descriptor. Only root can raise
+ * the hard limit of open files. Returns 0, or -1 after logging the reason.
  */
-static int choose_inodes(const struct config *c, const struct share_option *o, struct fs_config *f)
+static int choose_inodes(const struct share_option *o, struct fs_config *f)
 {
-	uint32_t wanted = o->inodes ? o->inodes : FSD_DEFAULT_INODES;
-	uint64_t need = fs_descriptors(wanted);
-	struct rlimit l;
+	struct rlimit l, more;
 
-	f->inodes = wanted;
+	f->inodes = o->inodes ? o->inodes : FSD_DEFAULT_INODES;
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
 		return complain(-1, "cannot read the limit of open files: %m");
-	if (l.rlim_max >= need)
-		return 0;
-	l.rlim_max = need;
-	if (setrlimit(RLIMIT_NOFILE, &l) == 0)
-		return 0;
-	(void)getrlimit(RLIMIT_NOFILE, &l);
-	if (o->inodes || l.rlim_max < fs_descriptors(FSD_MIN_INODES))
-		return complain(-1,
-				"%s%s: a guest that may hold %u files needs %llu descriptors, but the hard limit is "
-				"%llu (ulimit -Hn); raise it or give a smaller inodes=",
-				o->option, o->path, wanted, (unsigned long long)need, (unsigned long long)l.rlim_max);
-	f->inodes -= (uint32_t)(need - l.rlim_max);
-	if (!c->quiet)
-		complain(
-			0,
-			"%s%s: the guest can hold only %u files at a time, because the hard limit of open files is %llu "
-			"(ulimit -Hn)",
-			o->option, o->path, f->inodes, (unsigned long long)l.rlim_max);
+	more = l;
+	more.rlim_max = MAX(l.rlim_max, fs_descriptors(MIN(f->inodes, FSD_MAX_OPEN)));
+	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+		l = more;
+	f->open = fs_open_files(f->inodes, l.rlim_max);
+	if (!f->open)
+		return complain(-1, "%s%s: the hard limit of open files is %llu; at least %llu are needed (ulimit -Hn)",
+				o->option, o->path, (unsigned long long)l.rlim_max,
+				(unsigned long long)fs_descriptors(FSD_MIN_OPEN));
 	return 0;
 }
 
@@ -160,7 +149,7 @@ static int open_share(struct host *h, unsigned i)
 	s->config.request_queues = (uint8_t)(o->queues ? o->queues : MIN(h->c->smp, AUTO_REQUEST_QUEUES));
 	if (o->read_write && open_writable(h, o, &st, s) < 0)
 		return -1;
-	if (choose_inodes(h->c, o, &s->config) < 0)
+	if (choose_inodes(o, &s->config) < 0)
 		return -1;
 	s->config.tables_lent = true;
 	s->nodes = shm_create_named("files", fs_tables_bytes(s->config.inodes), &sealed);

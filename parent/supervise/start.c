@@ -243,7 +243,7 @@ static int start_share(struct supervisor *s, struct sup_role *r, const struct ro
 	role_fds_add(&f, h->nodes, HFD_NODES);
 	if (r->inflight >= 0)
 		role_fds_add(&f, r->inflight, HFD_INFLIGHT);
-	f.more = (uint32_t)fs_descriptors(h->config.inodes) - FSD_FD0;
+	f.more = (uint32_t)fs_descriptors(h->config.open) - FSD_FD0;
 	return launch(s, r, &f, rc, h->config.max, space_limit(s, 0));
 }
 

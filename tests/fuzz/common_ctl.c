@@ -33,6 +33,7 @@ static void config(int fd, enum role role)
 		PROMISE(!rc.net.ra.on || (rc.net.ra.interval_ms > 0 && rc.net.ra.ndns <= DHCP_RESOLVERS));
 	} else if (role == ROLE_FSD) {
 		PROMISE(rc.fs.inodes >= FSD_MIN_INODES && rc.fs.inodes <= FSD_MAX_INODES);
+		PROMISE(rc.fs.open >= FSD_MIN_OPEN && rc.fs.open <= FSD_MAX_OPEN);
 		PROMISE(rc.fs.cache <= FS_CACHE_ALWAYS);
 	} else if (role == ROLE_VCPU) {
 		PROMISE(rc.vcpu.ndevices <= MAX_DEVICES && rc.vcpu.smp <= MAX_VCPUS);

@@ -23,7 +23,9 @@
 #define REPLY	B_GPA
 #define STEPS	96
 #define INODES	FSD_MIN_INODES
-#define NUMBERS 8
+/* Most files with a descriptor: so few that nodes become idle. */
+#define NODE_FDS 6
+#define NUMBERS	 8
 
 static const char *const names[] = { "file",	"other", "dir", "link", "fifo",	     "inner",	 "deep",
 				     "nothing", ".",	 "..",	"",	"../beside", "dir/inner" };
@@ -134,7 +136,7 @@ static void on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 
 static void prepare(void)
 {
-	const struct fs_config c = { .request_queues = 1, .inodes = INODES };
+	const struct fs_config c = { .request_queues = 1, .inodes = INODES, .open = NODE_FDS };
 	char why[LOG_LINE_MAX];
 	int root;
 
@@ -392,6 +394,19 @@ static void work(const struct fuse_in_header *h, uint32_t room, uint8_t slot)
 		learn(h, out, slot);
 }
 
+/* The table knows which nodes have descriptors, and these are few. */
+static void check_descriptors(const struct nodes *t)
+{
+	uint32_t have = 0, idle = 0;
+
+	for (uint32_t i = NODE_ROOT; i < t->kept->fresh; i++) {
+		have += t->node[i].type && t->node[i].fd >= 0;
+		idle += t->node[i].type && t->node[i].fd == NODE_IDLE;
+		PROMISE(!t->node[i].type || t->node[i].fd > NODE_PENDING);
+	}
+	PROMISE(have == t->open && idle == t->idle && have <= NODE_FDS);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, data + size };
@@ -412,6 +427,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		work(&h, room, slot);
 		PROMISE(device.nodes.used <= INODES && added <= FSD_MIN_MAX);
+		check_descriptors(&device.nodes);
 		if (!be.vq[0].running)
 			start();
 	}

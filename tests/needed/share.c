@@ -161,9 +161,11 @@ static void serve(const char *program, bool own_front, bool read_write)
 	rc.role = ROLE_FSD;
 	rc.own_front = own_front;
 	memcpy(rc.name, "fs0", 4);
-	rc.fs = (struct fs_config){
-		.request_queues = 1, .inodes = FSD_MIN_INODES, .read_write = read_write, .max = FSD_MIN_MAX
-	};
+	rc.fs = (struct fs_config){ .request_queues = 1,
+				    .inodes = FSD_MIN_INODES,
+				    .open = FSD_MIN_OPEN,
+				    .read_write = read_write,
+				    .max = FSD_MIN_MAX };
 	begin(program, ~0ull & ~(1ull << VIRTIO_F_RING_RESET));
 	urgent = ring(0);
 	q = ring(1);

@@ -253,6 +253,7 @@ static struct role_config good(enum role role)
 		rc.blk.capacity = 1 << 20;
 	} else if (role == ROLE_FSD) {
 		rc.fs.inodes = FSD_MIN_INODES;
+		rc.fs.open = FSD_MIN_OPEN;
 		rc.fs.request_queues = 1;
 	}
 	return rc;
@@ -315,6 +316,8 @@ static void test_configurations(void **state)
 	}
 	WRONG(ROLE_FSD, rc.fs.inodes = FSD_MIN_INODES - 1);
 	WRONG(ROLE_FSD, rc.fs.inodes = FSD_MAX_INODES + 1);
+	WRONG(ROLE_FSD, rc.fs.open = FSD_MIN_OPEN - 1);
+	WRONG(ROLE_FSD, rc.fs.open = FSD_MAX_OPEN + 1);
 	WRONG(ROLE_FSD, rc.fs.request_queues = 0);
 	WRONG(ROLE_FSD, rc.fs.request_queues = FS_MAX_REQUEST_QUEUES + 1);
 	WRONG(ROLE_FSD, rc.fs.cache = FS_CACHE_ALWAYS + 1);

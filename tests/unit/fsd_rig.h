@@ -36,6 +36,8 @@
 #ifndef INODES
 #define INODES 64
 #endif
+/* Most files with a descriptor, unless a test sets another number. */
+#define NODE_FDS 64
 
 struct world {
 	struct front f;
@@ -44,6 +46,7 @@ struct world {
 	bool own_front;
 	enum fs_cache cache;
 	unsigned queues; /* Request queues; 0: one */
+	uint32_t open;	 /* Most files with a descriptor; 0: NODE_FDS */
 	unsigned on;	 /* Index of the queue that requests go to; 0: the first request queue */
 	uint64_t max;	 /* Not 0: the guest may write, and add this many bytes */
 	int added;	 /* For that: the count, which outlives the process */
@@ -68,6 +71,7 @@ static inline void serve(int sock)
 		.cache = w.cache,
 		.request_queues = (uint8_t)MAX(w.queues, 1),
 		.inodes = INODES,
+		.open = w.open ? w.open : NODE_FDS,
 		.others_are_root = true,
 		.tables_lent = w.nodes,
 		.read_write = w.max,

@@ -16,7 +16,9 @@
 #define NODES	  512
 #define NAMES	  8 /* Few names, so that requests meet */
 #define OPEN	  12
-#define SIZE	  20000u /* Most bytes of a file */
+/* Most files of fsd with a descriptor: those that are open, those that were used last, and a few. */
+#define FEW_NODE_FDS (OPEN + 8)
+#define SIZE	     20000u /* Most bytes of a file */
 
 enum side { FSD, OTHER, SIDES };
 static const char *const side_name[SIDES] = { "fsd", "virtiofsd" };
@@ -43,6 +45,7 @@ static struct {
 static struct world worlds[SIDES];
 static unsigned nnodes, step;
 static uint64_t seed, state;
+static uint32_t node_fds; /* Most files of fsd with a descriptor; 0: as many as it knows */
 static int err[SIDES];
 static uint8_t answer[SIDES][65536];
 static uint32_t answer_len[SIDES];
@@ -117,6 +120,14 @@ static inline bool same_attributes(const struct fuse_attr *a, const struct fuse_
 
 static inline void both(uint32_t opcode, unsigned node, struct args *x);
 
+static inline bool has_name(unsigned node)
+{
+	for (unsigned i = 0; i < NODES; i++)
+		if (names[i].used && names[i].node == node)
+			return true;
+	return node == 0;
+}
+
 /* As Linux does after ESTALE: look the file up by a name that it has. Returns false if it has none. */
 static inline bool look_again(unsigned node)
 {
@@ -155,6 +166,9 @@ static inline void both(uint32_t opcode, unsigned node, struct args *x)
 	if (err[FSD] == -ESTALE && opcode != FUSE_LOOKUP && look_again(opcode == FUSE_LINK ? x->node : node))
 		ask_side(FSD, opcode, node, x);
 	else if (err[FSD] == -ESTALE)
+		return;
+	/* The other directory or file of the request may have no name any more. */
+	if (err[FSD] == -ESTALE && node_fds && (!has_name(node) || (x->node_at >= 0 && !has_name(x->node))))
 		return;
 	ask_side(OTHER, opcode, node, x);
 	SAME(err[FSD] == err[OTHER] || explained(opcode), "request %u of a node of type %o: fsd %d, virtiofsd %d",
@@ -340,6 +354,7 @@ static inline void start_both(void)
 	for (enum side s = FSD; s < SIDES; s++) {
 		memset(&w, 0, sizeof(w));
 		if (s == FSD) {
+			w.open = node_fds ? node_fds : INODES;
 			w.max = 1u << 30;
 			begin();
 		} else {
