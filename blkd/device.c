@@ -240,6 +240,17 @@ static void reset(struct backend *be)
 	set_wce(d, true);
 }
 
+/* A disk without a snapshot has no state but the driver's choices, which the front-end sends. */
+static bool checkpoint(struct backend *be, bool back)
+{
+	struct blkd *d = device(be);
+
+	if (d->snap.on && !d->snap.kept_now)
+		return false;
+	snapshot_checkpoint(&d->snap, back);
+	return d->snap.on || d->shape.read_only;
+}
+
 static uint8_t exponent(uint64_t v)
 {
 	return v ? (uint8_t)(63 - __builtin_clzll(v)) : 0;
@@ -299,6 +310,7 @@ static const struct backend_ops ops = {
 	.get_config = get_config,
 	.set_config = set_config,
 	.reset = reset,
+	.checkpoint = checkpoint,
 	.poll = poll_ring,
 };
 
@@ -416,6 +428,8 @@ void blkd_mseal(const struct blkd *d)
 	}
 	if (d->snap.on)
 		sandbox_mseal(d->snap.bits, d->snap.bits_len);
+	if (d->snap.kept_now)
+		sandbox_mseal(d->snap.kept_now, d->snap.levels_len);
 }
 
 void blkd_backend(struct blkd *d, const char *name, struct backend_config *bc)

@@ -29,6 +29,7 @@ struct image_file {
 	bool nowait_read, nowait_write; /* Try RWF_NOWAIT; cleared when the file does not support it */
 	unsigned misses;		/* RWF_NOWAIT reads in a row that would have waited */
 	uint64_t limit;			/* No operation may go beyond this offset, in bytes */
+	uint64_t shift; /* Where offset 0 is in the file, in bytes: 0, but for the other place of a snapshot */
 };
 
 /*

@@ -19,17 +19,17 @@
 
 static ssize_t move(struct image_file *f, bool write, const struct iovec *iov, unsigned n, uint64_t off, int flags)
 {
+	off_t at = (off_t)(f->shift + off);
 	ssize_t got;
 
 	do {
 #ifdef __i386__
 		/* Most hosts of the i386 build are too old for preadv2() and pwritev2(). */
 		if (!flags)
-			got = write ? pwritev(f->fd, iov, (int)n, (off_t)off) : preadv(f->fd, iov, (int)n, (off_t)off);
+			got = write ? pwritev(f->fd, iov, (int)n, at) : preadv(f->fd, iov, (int)n, at);
 		else
 #endif
-			got = write ? pwritev2(f->fd, iov, (int)n, (off_t)off, flags)
-				    : preadv2(f->fd, iov, (int)n, (off_t)off, flags);
+			got = write ? pwritev2(f->fd, iov, (int)n, at, flags) : preadv2(f->fd, iov, (int)n, at, flags);
 	} while (got < 0 && errno == EINTR);
 	/* Linux before 4.7 lacks RWF_DSYNC; libc then returns EOPNOTSUPP. Write, then call fdatasync(). */
 	if (got < 0 && flags == RWF_DSYNC && (errno == EOPNOTSUPP || errno == ENOSYS)) {
@@ -206,9 +206,9 @@ int io_zero(struct image_file *f, uint64_t off, uint64_t len, bool unmap)
 		return 0;
 	if (!range_ok(off, len, f->limit))
 		return -EIO;
-	if (fallocate(f->fd, first, (off_t)off, (off_t)len) == 0)
+	if (fallocate(f->fd, first, (off_t)(f->shift + off), (off_t)len) == 0)
 		return 0;
-	if (unmap && fallocate(f->fd, FALLOC_FL_ZERO_RANGE, (off_t)off, (off_t)len) == 0)
+	if (unmap && fallocate(f->fd, FALLOC_FL_ZERO_RANGE, (off_t)(f->shift + off), (off_t)len) == 0)
 		return 0;
 	if (errno == ENOSPC || errno == EIO)
 		return -errno;
@@ -219,7 +219,7 @@ int io_discard(struct image_file *f, uint64_t off, uint64_t len)
 {
 	if (!range_ok(off, len, f->limit))
 		return -EIO;
-	if (fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) == 0)
+	if (fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(f->shift + off), (off_t)len) == 0)
 		return 0;
 	/* 5.2.6.2: a discard is only a hint, so a file system without support is no error. */
 	return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;

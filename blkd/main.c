@@ -77,6 +77,8 @@ static void share_map(void)
 {
 	if (role.blk.snapshot && role.mem_ino && !snapshot_share(&disk.snap, HFD_SNAPMAP))
 		die("cannot map the supervisor's map of the snapshot: %m");
+	if (role.blk.levels && role.mem_ino && !snapshot_levels(&disk.snap, HFD_SNAPMAP2))
+		die("cannot map the supervisor's other maps of the snapshot: %m");
 }
 
 /* Do everything else that the filter will forbid: snapshot map, epoll set, inflight area. */

@@ -5,6 +5,10 @@
  * offset. A map has one bit per cluster: 1 if the cluster is present in the delta. Absent
  * clusters are read from the base, which is open for reading only. The map is only in
  * memory, so a snapshot ends with the guest.
+ *
+ * With --checkpoint the delta has two places for each cluster. What is there at the checkpoint is kept: a write to such
+ * a cluster copies it to its other place, which becomes the current one. A reset makes the kept place current again, and
+ * a checkpoint keeps the current one. Both only copy those pages of the maps that have changed.
  */
 #ifndef BLKD_SNAPSHOT_H
 #define BLKD_SNAPSHOT_H
@@ -19,6 +23,13 @@ struct snapshot {
 	uint64_t *bits;			 /* The map: one bit per cluster */
 	size_t bits_len;		 /* Length of the map's mapping, in bytes */
 	struct image_file *base, *delta; /* Not owned */
+	/* With --checkpoint; kept_now NULL: there are no levels. common/snapmap.h has the layout. */
+	struct image_file other;	 /* The second places in the delta */
+	uint64_t *kept_now;		 /* 1: there is a checkpoint */
+	uint64_t *side;			 /* Cluster is in its second place */
+	uint64_t *kept_bits, *kept_side; /* @bits and @side at the checkpoint */
+	uint64_t *changed;		 /* Bit n: page n of a map may differ from the kept one */
+	size_t levels_len;		 /* Length of the mapping that begins at kept_now, in bytes */
 };
 
 /*
@@ -34,14 +45,22 @@ int snapshot_init(struct snapshot *s, struct image_file *base, struct image_file
 bool snapshot_share(struct snapshot *s, int fd);
 
 /*
- * The file that holds the data at @off; reduces *@len to the part that is in that file. For
- * a write: the delta if the cluster is present; otherwise NULL, use snapshot_write().
+ * Use the sealed memfd @fd for the maps of a snapshot with levels, with its contents. False with errno set if it does
+ * not fit.
  */
-struct image_file *snapshot_map(const struct snapshot *s, bool write, uint64_t off, uint64_t *len);
+bool snapshot_levels(struct snapshot *s, int fd);
+/* Keep the present state as that of a checkpoint, or with @back return to it. Not while a request is in progress. */
+void snapshot_checkpoint(struct snapshot *s, bool back);
 
 /*
- * Write to an absent cluster, for which snapshot_map() returned NULL. A cluster that is
- * written only in part is completed from the base. Waits for the disk. Returns the number
+ * The file that holds the data at @off; reduces *@len to the part that is in that file. For
+ * a write: the delta if the cluster is present and not kept; otherwise NULL, use snapshot_write().
+ */
+struct image_file *snapshot_map(struct snapshot *s, bool write, uint64_t off, uint64_t *len);
+
+/*
+ * Write to an absent or kept cluster, for which snapshot_map() returned NULL. A cluster that is
+ * written only in part is completed from the base, or from its kept place. Waits for the disk. Returns the number
  * of bytes written, at least 1 and perhaps less than @len, or -errno.
  */
 ssize_t snapshot_write(struct snapshot *s, const struct iovec *iov, unsigned n, uint64_t off, uint64_t len);

@@ -119,7 +119,7 @@ static bool push_rw(struct blkd *d, struct blk_req *r, struct image_file *f, boo
 		sqe->addr = (uintptr_t)iov;
 		sqe->len = r->n;
 	}
-	sqe->off = r->off;
+	sqe->off = f->shift + r->off;
 	sqe->rw_flags = write && d->dsync ? RWF_DSYNC : 0;
 	return true;
 }

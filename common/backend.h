@@ -71,6 +71,12 @@ struct backend_ops {
 	/* RESET_DEVICE, or device status 0: restore the state of the start. May be NULL. */
 	void (*reset)(struct backend *be);
 	/*
+	 * With backend_config.checkpoint, while all rings stand still: keep the device's state as that of a checkpoint,
+	 * or with @back return to it. May be repeated, by another process as well. Returns false if that is not
+	 * possible. NULL: the device has no such state.
+	 */
+	bool (*checkpoint)(struct backend *be, bool back);
+	/*
 	 * Called during busy polling: check for work that no descriptor reports. Returns
 	 * true if there was work. May be NULL.
 	 */
@@ -88,7 +94,8 @@ struct backend_config {
 	uint64_t protocol_features_off; /* Protocol features that this instance does not offer */
 	struct shm_policy memory;	/* Which descriptors the front-end may send as guest memory */
 	bool own_front;			/* The front-end is our vCPU process: seal when the first ring starts */
-	bool log_pages;			/* Offer to log the pages that this process writes, for live migration */
+	bool log_pages;			/* Offer to log the pages that this process writes */
+	bool checkpoint;		/* Accept VHU_HOLD and VHU_GO: the guest can go back to an earlier state */
 	/*
 	 * How many processes served this device before this one; 2 after two crashes. If
 	 * not 0, each ring continues at the index of its used ring, and the loop interrupts
@@ -113,6 +120,8 @@ struct backend {
 	struct stats stats;
 	uint64_t acked_features, protocol_features;
 	bool sealed, features_set, owner_set;
+	bool held;  /* Between VHU_HOLD and VHU_GO: no ring runs */
+	bool going; /* VHU_GO starts rings: every interrupt of theirs was sent before they were held */
 	/*
 	 * Set by the device while the host's kernel processes a request, perhaps on this
 	 * very processor, and will report the end through a descriptor. The loop then

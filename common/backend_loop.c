@@ -366,7 +366,7 @@ static void loop(struct backend *be)
 
 static void begin(struct backend *be)
 {
-	be->gone = be->sealed = be->features_set = be->owner_set = be->polling = false;
+	be->gone = be->sealed = be->held = be->features_set = be->owner_set = be->polling = false;
 	be->poll_misses = be->poll_hits = 0;
 	be->poll_rests = 0;
 	be->acked_features = be->protocol_features = 0;

@@ -156,7 +156,8 @@ bool ring_try_start(struct backend *be, unsigned q)
 	};
 
 	vq->enabled = ring_enabled(be, q);
-	if (r->started || r->faulted || !vq->enabled || !r->num || !r->have_addr || !r->have_kick || !be->features_set)
+	if (r->started || r->faulted || be->held || !vq->enabled || !r->num || !r->have_addr || !r->have_kick ||
+	    !be->features_set)
 		return true;
 	if (vq_start(vq, &be->mem, &s) != VQ_START_OK || !start_inflight(be, vq)) {
 		vq_stop(vq);
@@ -170,7 +171,7 @@ bool ring_try_start(struct backend *be, unsigned q)
 		be->c.ops->queue_start(be, vq);
 	/* Chains may already be available, with their kick lost; the previous process may have died before its call. */
 	r->want_work = true;
-	if (be->inflight.map || be->c.generation)
+	if ((be->inflight.map || be->c.generation) && !be->going)
 		call_driver(be, q);
 	return true;
 }

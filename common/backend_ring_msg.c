@@ -100,6 +100,45 @@ enum verdict msg_set_vring_fd(struct backend *be, struct vhu_msg *m)
 	return OK;
 }
 
+enum verdict msg_hold(struct backend *be, struct vhu_msg *m)
+{
+	if (!be->c.checkpoint)
+		return BAD;
+	be->held = true;
+	m->rings = (struct vhu_rings){ .nqueues = be->c.max_queues };
+	for (unsigned q = 0; q < be->c.max_queues; q++) {
+		ring_stop(be, q);
+		m->rings.base[q] = be->ring[q].base;
+	}
+	m->size = sizeof(m->rings);
+	return REPLY;
+}
+
+enum verdict msg_go(struct backend *be, struct vhu_msg *m)
+{
+	const struct vhu_rings *r = &m->rings;
+	bool back = r->what == VHU_GO_RESET;
+
+	/* Rings that run took their indices when they started. */
+	if (!be->held || r->what >= VHU_GO_MAX || r->nqueues != be->c.max_queues)
+		return BAD;
+	if (r->what != VHU_GO_ON && be->c.ops->checkpoint && !be->c.ops->checkpoint(be, back))
+		return BAD;
+	be->held = false;
+	be->going = true;
+	for (unsigned q = 0; q < be->c.max_queues; q++) {
+		be->ring[q].base = r->base[q];
+		if (back) {
+			inflight_forget(&be->inflight, q);
+			be->ring[q].faulted = false;
+		}
+		/* If it cannot start, its next kick reports that. */
+		(void)ring_try_start(be, q);
+	}
+	be->going = false;
+	return OK;
+}
+
 enum verdict msg_set_log_fd(struct backend *be, struct vhu_msg *m)
 {
 	/* The front-end reads the log whenever it needs it, so nobody has to be woken: the eventfd is closed. */

@@ -298,6 +298,7 @@ struct blk_config {
 	uint8_t io;		       /* enum blk_io */
 	bool nbd;		       /* QEMU shows the disk as IDE: the front-end speaks NBD, not vhost-user */
 	uint64_t rate_ops, rate_bytes; /* Limits a second; 0: no limit */
+	bool levels;		       /* A snapshot that can return to an earlier state (HFD_SNAPMAP2) */
 };
 enum blk_cache { BLK_CACHE_WRITEBACK, BLK_CACHE_NONE, BLK_CACHE_UNSAFE };
 enum blk_io { BLK_IO_AUTO, BLK_IO_URING, BLK_IO_SYNC };
@@ -458,6 +459,7 @@ struct role_config {
 	bool strict;	/* Refuse to start if a layer of confinement is missing */
 	bool own_front; /* Helpers: the front-end is our vCPU process, not QEMU */
 	bool kill_on_fault;
+	bool checkpoint;	   /* The guest can go back to an earlier state */
 	bool mem_unsealed;	   /* This host has no memfd seals: guest memory is not sealed */
 	bool listening;		   /* Helpers: accept the front-end's connection at HFD_LISTEN */
 	bool inflight;		   /* Helpers: HFD_INFLIGHT holds an inflight area for all queues */

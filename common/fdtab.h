@@ -56,7 +56,7 @@ enum helper_fd {
 	HFD_LOG = 13,		 /* Reserved: log of guest pages that this device writes */
 	HFD_SNAPMAP = 14,	 /* blkd: map of the clusters in HFD_DELTA (common/snapmap.h); outlives the process */
 	HFD_ADDED = HFD_SNAPMAP, /* fsd, rw: memory with the bytes that the guest has added; outlives the process */
-	HFD_SNAPMAP2 = 15,	 /* Reserved, blkd: such a map for a second layer of changes */
+	HFD_SNAPMAP2 = 15, /* blkd, --checkpoint: more maps of these clusters (common/snapmap.h); outlives it too */
 	/* fsd: memory for its tables of files (fsd/nodes.h); outlives the process */
 	HFD_NODES = HFD_SNAPMAP2,
 	HFD_KICK0 = 16,	   /* One per queue: signalled when the driver has made chains available */
@@ -113,7 +113,7 @@ enum vcpu_fd {
 	VFD_SCRATCH0 = 96,  /* Room for new descriptors, until they are moved to their number */
 	VFD_QERR0 = 128,    /* One error eventfd per device */
 	VFD_OWNKICK0 = 192, /* Kick eventfds of devices that this process serves (console, rng): MAX_OWN_KICKS */
-	VFD_LOG0 = 256,	    /* Reserved: one log of written guest pages per device */
+	VFD_LOG0 = 256,	    /* --checkpoint: one log of written guest pages per device */
 	VFD_PORT0 = 288,    /* Our ends of the named ports, two per port: MAX_DEVICES numbers */
 	VFD_QKICK0 = 512,   /* Kick eventfd of device d, queue q: + d * MAX_QUEUES + q */
 	VFD_QCALL0 = 1024,  /* Call eventfds, in the same order */

@@ -44,8 +44,9 @@ struct backend_config role_backend(const struct role_config *rc)
 			.ino = rc->mem_ino,
 		},
 		.own_front = rc->own_front,
-		/* Stand-alone only: a guest of ours cannot be moved to another host. */
-		.log_pages = rc->mem_ino == 0,
+		/* Stand-alone for live migration; a guest of ours cannot be moved to another host, but taken back. */
+		.log_pages = rc->mem_ino == 0 || rc->checkpoint,
+		.checkpoint = rc->checkpoint,
 		.generation = rc->generation,
 		.poll_us = rc->poll_us,
 	};

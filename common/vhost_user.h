@@ -11,6 +11,7 @@
 #ifndef COMMON_VHOST_USER_H
 #define COMMON_VHOST_USER_H
 
+#include "common/fdtab.h"
 #include "common/shm.h"
 #include "common/util.h"
 
@@ -48,6 +49,13 @@ enum vhu_request {
 	VHU_REM_MEM_REG = 38,
 	VHU_SET_STATUS = 39,
 	VHU_GET_STATUS = 40,
+	/*
+	 * Not in the specification, only between our front-end and our helpers. HOLD (struct vhu_rings in the reply):
+	 * finish what is in flight, stop all rings, and start none until GO. GO (struct vhu_rings): start the rings
+	 * again. See backend_config.checkpoint.
+	 */
+	VHU_GO = 61,
+	VHU_HOLD = 62,
 	/*
 	 * Not in the specification: sent between our front-end and a helper that was
 	 * restarted on the same connection. See backend_config.generation.
@@ -121,6 +129,14 @@ struct vhu_log {
 	uint64_t mmap_size, mmap_offset;
 };
 
+/* What the helper shall do with the state of its device before GO starts the rings. */
+enum vhu_go { VHU_GO_ON, VHU_GO_CHECKPOINT, VHU_GO_RESET, VHU_GO_MAX };
+struct vhu_rings {
+	uint32_t what;		   /* GO: enum vhu_go; HOLD: 0 */
+	uint32_t nqueues;	   /* The helper's */
+	uint16_t base[MAX_QUEUES]; /* Where each ring goes on: index of the next available entry */
+};
+
 struct vhu_msg {
 	uint32_t request, flags, size; /* The header: VHU_HDR_SIZE bytes of the message */
 	uint32_t unused;	       /* Aligns the payload; not part of the message */
@@ -133,6 +149,7 @@ struct vhu_msg {
 		struct vhu_config config;
 		struct vhu_inflight inflight;
 		struct vhu_log log;
+		struct vhu_rings rings;
 		uint8_t bytes[512];
 	};
 	/* Descriptors sent with the message (SCM_RIGHTS). */

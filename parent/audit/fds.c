@@ -33,7 +33,7 @@ static const struct slot table[] = {
 	{ HFD_RINGEV, 1, P(BLKD), FD_EVENTFD },
 	{ HFD_TIMER, 1, P(BLKD) | P(NETD), FD_TIMERFD },
 	{ HFD_INFLIGHT, 1, P(BLKD) | P(NETD) | P(FSD), FD_MEMFD },
-	{ HFD_SNAPMAP, 1, P(BLKD), FD_MEMFD | FD_FILE },
+	{ HFD_SNAPMAP, 2, P(BLKD), FD_MEMFD | FD_FILE },
 	{ HFD_ADDED, 1, P(FSD), FD_MEMFD | FD_FILE },
 	{ HFD_NODES, 1, P(FSD), FD_MEMFD | FD_FILE },
 	{ HFD_KICK0, MAX_QUEUES, P(BLKD) | P(NETD) | P(FSD), FD_EVENTFD },
@@ -69,6 +69,7 @@ static const struct slot table[] = {
 	{ VFD_OWNKICK0, MAX_OWN_KICKS, P(VCPU), FD_EVENTFD },
 	{ VFD_PORT0, MAX_DEVICES, P(VCPU), FD_SOCKET },
 	{ VFD_QERR0, MAX_DEVICES, P(VCPU), FD_EVENTFD },
+	{ VFD_LOG0, MAX_DEVICES, P(VCPU), FD_MEMFD | FD_FILE },
 	{ VFD_QKICK0, MAX_DEVICES *MAX_QUEUES, P(VCPU), FD_EVENTFD },
 	{ VFD_QCALL0, MAX_DEVICES *MAX_QUEUES, P(VCPU), FD_EVENTFD },
 	/* QEMU gets the kernel and any initrd as sealed copies, and opens descriptors at other numbers itself. */

@@ -22,6 +22,7 @@
 struct disk_option {
 	const char *path;
 	bool read_only, snapshot, no_lock, direct;
+	bool levels;	 /* --checkpoint: a snapshot that can return to an earlier state of its own */
 	bool format_raw; /* Serve it as a raw image, whatever its first bytes are. */
 	char serial[21];
 	enum blk_cache cache;

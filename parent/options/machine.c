@@ -104,11 +104,32 @@ static int check_firmware(struct config *c, const struct machine *m)
 	return -1;
 }
 
-/* Only the kvm engine can take a guest back, and only state that its vCPU process holds. */
+/* Can device @i be taken back? Returns -1, or the exit status after reporting why not. */
+static int check_taken_back(struct config *c, unsigned i)
+{
+	static const char *const options[] = { [DEV_NET] = "--net", [DEV_FS] = "--share" };
+	struct disk_option *o = &c->disk[c->device[i].index];
+
+	if (c->device[i].kind != DEV_BLK)
+		return complain(EXIT_USAGE,
+				"--checkpoint: not with %s yet, whose device is not taken back; leave one of them out",
+				options[c->device[i].kind]);
+	if (o->vhost_user)
+		return complain(EXIT_USAGE,
+				"--checkpoint: not with %s%s, because another program's disk cannot be taken back",
+				disk_how(o), o->path);
+	if (!o->read_only && !o->snapshot)
+		return complain(
+			EXIT_USAGE,
+			"--checkpoint: a file that the guest writes cannot be taken back; use %s%s,snapshot or ,ro",
+			disk_how(o), o->path);
+	o->levels = o->snapshot;
+	return -1;
+}
+
+/* Only the kvm engine can take a guest back, and only state that its processes can return to. */
 static int check_checkpoint(struct config *c)
 {
-	static const char *const options[] = { [DEV_BLK] = "--block", [DEV_NET] = "--net", [DEV_FS] = "--share" };
-
 	if (!c->checkpoint)
 		return c->resets ? complain(EXIT_USAGE, "--resets: only with --checkpoint") : -1;
 	if (c->engine != ENGINE_AUTO && c->engine != ENGINE_KVM)
@@ -116,10 +137,9 @@ static int check_checkpoint(struct config *c)
 				c->machine_set ? "--machine"
 				: c->cpu       ? "--cpu"
 					       : "--engine or --firmware");
-	if (c->ndevices)
-		return complain(EXIT_USAGE,
-				"--checkpoint: not with %s yet, whose device is not taken back; leave one of them out",
-				options[c->device[0].kind]);
+	for (unsigned i = 0; i < c->ndevices; i++)
+		if (check_taken_back(c, i) >= 0)
+			return EXIT_USAGE;
 	if (c->nports)
 		return complain(EXIT_USAGE, "--checkpoint: not with %s yet, whose ports are not taken back",
 				c->run.on ? "run" : "--port");

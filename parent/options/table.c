@@ -258,8 +258,8 @@ const struct opt_row option_table[] = {
 	{ .name = "checkpoint",
 	  .kind = OPT_FLAG,
 	  INTO(checkpoint),
-	  .help = "let the guest go back to an earlier state of its own (kvm engine; guests without disks, NICs, shares "
-		  "and ports): it writes C to its exit port to take a checkpoint, and R to return to it. So do lguest-sep "
+	  .help = "let the guest go back to an earlier state of its own (kvm engine; guests without NICs, shares and "
+		  "ports; disks with ro or snapshot): it writes C to its exit port to take a checkpoint, and R to return to it. So do lguest-sep "
 		  "checkpoint and reset. Doubles the guest's memory; implies --exit-port" },
 	{ .name = "resets",
 	  .kind = OPT_NUMBER,

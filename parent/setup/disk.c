@@ -30,7 +30,6 @@
 #include "parent/setup/setup.h"
 
 #define SECTOR	     512
-#define PAGE	     UINT64_C(4096)
 #define LOCK_WAIT_MS 1000
 #define LOCK_NAP_MS  10
 
@@ -279,13 +278,16 @@ static int fill(const struct disk_option *o, struct disk_host *d, const struct s
 	b->rate_bytes = o->rate_bytes;
 	if (!o->snapshot)
 		return 0;
-	d->delta = open_delta(o, st, b->capacity);
+	b->levels = o->levels;
+	d->delta = open_delta(o, st, snapmap_delta_bytes(b->capacity, b->levels));
 	if (d->delta < 0)
 		return -1;
-	d->map = shm_create_named("snapshot", (snapmap_bytes(b->capacity) + PAGE - 1) & ~(PAGE - 1), &sealed);
-	if (d->map < 0)
+	d->map = shm_create_named("snapshot", snapmap_map(b->capacity), &sealed);
+	if (d->map >= 0 && b->levels)
+		d->levels = shm_create_named("snapshot", snapmap_levels_bytes(b->capacity), &sealed);
+	if (d->map < 0 || (b->levels && d->levels < 0))
 		return complain(-1, "%s%s: cannot allocate memory for the snapshot's map: %m", disk_how(o), o->path);
-	b->discard = can_punch(d->delta, b->capacity);
+	b->discard = can_punch(d->delta, snapmap_delta_bytes(b->capacity, b->levels));
 	return 0;
 }
 
@@ -327,7 +329,7 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 	struct stat st = { 0 };
 	int look, same, saved;
 
-	*d = (struct disk_host){ .fd = -1, .delta = -1, .map = -1, .listener = -1 };
+	*d = (struct disk_host){ .fd = -1, .delta = -1, .map = -1, .levels = -1, .listener = -1 };
 	look = look_at(o, &st);
 	if (look < 0)
 		return -1;
@@ -353,7 +355,7 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 
 void disk_close(struct disk_host *d)
 {
-	int *fd[] = { &d->fd, &d->delta, &d->map, &d->listener };
+	int *fd[] = { &d->fd, &d->delta, &d->map, &d->levels, &d->listener };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
 		if (*fd[i] >= 0)

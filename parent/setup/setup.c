@@ -418,7 +418,7 @@ int host_open(struct host *h, const struct config *c)
 		h->port_file[i] = -1;
 	/* Only those that the guest has: the others take no memory. */
 	for (unsigned i = 0; i < c->ndisks; i++)
-		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].listener = -1;
+		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].levels = h->disk[i].listener = -1;
 	for (unsigned i = 0; i < c->nnets; i++)
 		h->net[i].listener = h->net[i].capture = -1;
 	for (unsigned i = 0; i < c->nshares; i++)

@@ -17,6 +17,7 @@ struct disk_host {
 	int fd;	      /* The image. */
 	int delta;    /* snapshot: an unlinked file for the guest's writes. */
 	int map;      /* snapshot: a memory file with the map of clusters in @delta (common/snapmap.h). */
+	int levels;   /* The same with --checkpoint: a memory file with the other maps. */
 	int listener; /* qemu engine: the socket where QEMU connects to blkd. */
 	dev_t dev;    /* With @ino, identifies the disk: the file's device, or the block device itself. */
 	ino_t ino;    /* The file's inode; 0: a block device. */

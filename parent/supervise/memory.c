@@ -9,6 +9,9 @@
 #include "parent/supervise/lines.h"
 #include "parent/supervise/memory.h"
 
+/* Address space beyond guest memory that a role may use (RLIMIT_AS); QEMU has no limit. */
+#define ROLE_SPACE (UINT64_C(512) << 20)
+
 int sup_fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues)
 {
 	uint64_t bytes;
@@ -21,6 +24,30 @@ int sup_fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues)
 		return 0;
 	sup_line(s, "%s: cannot create its inflight area: %m", r->host->name);
 	return -1;
+}
+
+uint64_t sup_space_limit(const struct supervisor *s, uint64_t disk)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__i386__)
+	(void)s;
+	(void)disk;
+	return 0;
+#else
+	/* A snapshot's maps have a bit for each 4096 bytes of the disk, at most; --checkpoint copies guest memory. */
+	return (s->c->checkpoint ? 2 : 1) * s->c->mem_bytes + ROLE_SPACE + disk / 4096 / 8 * 5;
+#endif
+}
+
+int sup_fresh_log(struct supervisor *s, unsigned d)
+{
+	/* A bit for each page up to the end of guest memory, which may lie above 4 GiB. Unused pages take no memory. */
+	uint64_t bytes = ((s->c->mem_bytes + (UINT64_C(4) << 30)) / 4096 / 8 + 4095) & ~UINT64_C(4095);
+	bool sealed;
+	int fd = shm_create_named("log", bytes, &sealed);
+
+	if (fd < 0)
+		sup_line(s, "%s: cannot create its log of written pages: %m", s->role[d].host->name);
+	return fd;
 }
 
 /* On a host without memfd_create, guest memory is one file. Truncate it, so that a reboot starts with zero pages. */

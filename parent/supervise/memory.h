@@ -12,6 +12,13 @@
  * finish them. Returns 0, or -1 after logging the reason.
  */
 int sup_fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues);
+/* RLIMIT_AS of a role; blkd: for a disk of @disk bytes. 0: no limit. */
+uint64_t sup_space_limit(const struct supervisor *s, uint64_t disk);
+/*
+ * Creates the log in which the helper of device @d records pages of guest memory that it writes, with --checkpoint.
+ * Returns its descriptor, which the caller closes, or -1 after logging the reason.
+ */
+int sup_fresh_log(struct supervisor *s, unsigned d);
 /*
  * Sets s->mem to guest memory for this start, with *@st. The first start uses what the privileged window created; each
  * later one creates its own. Returns 0, or -1 after logging the reason.

@@ -13,6 +13,7 @@
 
 #include "common/fdstat.h"
 #include "common/fmt.h"
+#include "common/snapmap.h"
 #include "parent/setup/rules.h"
 #include "parent/supervise/consoles.h"
 #include "parent/supervise/control_io.h"
@@ -25,14 +26,12 @@
 #include "parent/supervise/state.h"
 #include "parent/supervise/steer.h"
 
-/* Address space beyond guest memory that a role may use (RLIMIT_AS); QEMU has no limit. */
-#define ROLE_SPACE	 (UINT64_C(512) << 20)
 #define QEMU_MAX_THREADS 4096
 
 /* The roles' ends of this start's channels: passed to the roles, then closed here. */
 struct far_ends {
 	unsigned n;
-	int fd[MAX_DEVICES * 3 + MAX_ROLES + MAX_PORTS + 8];
+	int fd[MAX_DEVICES * 4 + MAX_ROLES + MAX_PORTS + 8];
 };
 
 static int keep_far(struct far_ends *f, int fd)
@@ -64,18 +63,6 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static uint64_t space_limit(const struct supervisor *s, uint64_t disk)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__i386__)
-	(void)s;
-	(void)disk;
-	return 0;
-#else
-	/* A snapshot's cluster map has one bit for each 4096 bytes of the disk; --checkpoint copies guest memory. */
-	return (s->c->checkpoint ? 2 : 1) * s->c->mem_bytes + ROLE_SPACE + disk / 4096 / 8 * 2;
-#endif
-}
-
 static void common_config(const struct supervisor *s, const struct sup_role *r, const struct stat *mem,
 			  struct role_config *rc)
 {
@@ -87,6 +74,7 @@ static void common_config(const struct supervisor *s, const struct sup_role *r, 
 	rc->strict = s->c->strict;
 	rc->own_front = s->h->engine != ENGINE_QEMU;
 	rc->kill_on_fault = s->c->kill_on_fault;
+	rc->checkpoint = s->c->checkpoint;
 	rc->mem_unsealed = !s->h->mem_sealed;
 	rc->poll_us = s->c->poll_us;
 	rc->mem_dev = mem->st_dev;
@@ -191,18 +179,19 @@ static int start_disk(struct supervisor *s, struct sup_role *r, const struct rol
 {
 	struct disk_host *d = &s->h->disk[s->c->device[r->device].index];
 	struct role_fds f = *common;
+	uint64_t file_size;
 
 	rc->blk = d->config;
 	add_front(&f, rc, r->front, d->listener);
 	role_fds_add(&f, d->fd, HFD_DISK);
-	if (r->inflight >= 0)
-		role_fds_add(&f, r->inflight, HFD_INFLIGHT);
-	if (d->delta >= 0) {
-		role_fds_add(&f, d->delta, HFD_DELTA);
-		role_fds_add(&f, d->map, HFD_SNAPMAP);
-	}
-	return launch(s, r, &f, rc, d->config.is_block_device && d->delta < 0 ? 0 : d->config.capacity,
-		      space_limit(s, d->config.capacity));
+	role_fds_add_open(&f, r->inflight, HFD_INFLIGHT);
+	role_fds_add_open(&f, d->delta, HFD_DELTA);
+	role_fds_add_open(&f, d->map, HFD_SNAPMAP);
+	role_fds_add_open(&f, d->levels, HFD_SNAPMAP2);
+	file_size = d->config.is_block_device && d->delta < 0
+			    ? 0
+			    : snapmap_delta_bytes(d->config.capacity, d->config.levels);
+	return launch(s, r, &f, rc, file_size, sup_space_limit(s, d->config.capacity));
 }
 
 static int start_nic(struct supervisor *s, struct sup_role *r, const struct role_fds *common, struct role_config *rc,
@@ -225,9 +214,8 @@ static int start_nic(struct supervisor *s, struct sup_role *r, const struct role
 	/* netd holds a reference to the rules, so that they outlive the tap even if the supervisor is killed. */
 	if (s->h->rules >= 0 && rules_wanted(&s->c->net[s->c->device[r->device].index]))
 		role_fds_add(&f, s->h->rules, HFD_RULES);
-	if (n->capture >= 0)
-		role_fds_add(&f, n->capture, HFD_CAPTURE);
-	return launch(s, r, &f, rc, n->config.capture_max, space_limit(s, 0));
+	role_fds_add_open(&f, n->capture, HFD_CAPTURE);
+	return launch(s, r, &f, rc, n->config.capture_max, sup_space_limit(s, 0));
 }
 
 static int start_share(struct supervisor *s, struct sup_role *r, const struct role_fds *common, struct role_config *rc)
@@ -238,13 +226,11 @@ static int start_share(struct supervisor *s, struct sup_role *r, const struct ro
 	rc->fs = h->config;
 	add_front(&f, rc, r->front, -1);
 	role_fds_add(&f, h->root, HFD_ROOT);
-	if (h->added >= 0)
-		role_fds_add(&f, h->added, HFD_ADDED);
+	role_fds_add_open(&f, h->added, HFD_ADDED);
 	role_fds_add(&f, h->nodes, HFD_NODES);
-	if (r->inflight >= 0)
-		role_fds_add(&f, r->inflight, HFD_INFLIGHT);
+	role_fds_add_open(&f, r->inflight, HFD_INFLIGHT);
 	f.more = (uint32_t)fs_descriptors(h->config.open) - FSD_FD0;
-	return launch(s, r, &f, rc, h->config.max, space_limit(s, 0));
+	return launch(s, r, &f, rc, h->config.max, sup_space_limit(s, 0));
 }
 
 /* Start controld, the first one or a successor. Returns 0, or -1 after logging the reason. */
@@ -267,7 +253,7 @@ static int start_control(struct supervisor *s, struct sup_role *r, const struct 
 	role_fds_add(&f, ctl, CFD_CTL);
 	role_fds_add(&f, console, CFD_CONSOLE);
 	role_fds_add(&f, s->h->control, CFD_LISTEN);
-	return launch(s, r, &f, &rc, 0, space_limit(s, 0));
+	return launch(s, r, &f, &rc, 0, sup_space_limit(s, 0));
 }
 
 /* Start the helper of device r->device, the first one or a successor. Returns 0, or -1 after logging the reason. */
@@ -372,6 +358,19 @@ static int port_channels(struct supervisor *s, struct role_fds *f, struct far_en
 	return result;
 }
 
+/* With --checkpoint, the logs of pages that helpers write. The vCPU process gives each helper its own. */
+static int page_logs(struct supervisor *s, struct role_fds *f, struct far_ends *far)
+{
+	for (unsigned d = 0; s->c->checkpoint && d < s->c->ndevices; d++) {
+		int fd = sup_fresh_log(s, d);
+
+		if (fd < 0)
+			return -1;
+		role_fds_add(f, keep_far(far, fd), VFD_LOG0 + d);
+	}
+	return 0;
+}
+
 static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_ends *far, const int *front)
 {
 	static struct role_config rc;
@@ -392,10 +391,11 @@ static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_e
 	if (s->h->random > 0)
 		role_fds_add(&f, s->h->random, VFD_RANDOM);
 	for (unsigned d = 0; d < s->c->ndevices; d++)
-		if (front[d] >= 0)
-			role_fds_add(&f, front[d], VFD_FRONT0 + d);
+		role_fds_add_open(&f, front[d], VFD_FRONT0 + d);
+	if (page_logs(s, &f, far) < 0)
+		return -1;
 	return launch(s, sup_vcpu(s), &f, &rc, vcpu_file_size(s->h),
-		      s->h->engine == ENGINE_QEMU ? 0 : space_limit(s, 0));
+		      s->h->engine == ENGINE_QEMU ? 0 : sup_space_limit(s, 0));
 }
 
 /*

@@ -60,6 +60,7 @@ static bool queue_work(struct backend *b, struct vq *vq, unsigned budget)
 	uint8_t bytes[512];
 	struct vq_chain c;
 
+	PROMISE(!b->held);
 	while (budget--) {
 		size_t n;
 
@@ -91,6 +92,14 @@ static bool set_config(struct backend *b, unsigned off, const void *buf, unsigne
 	return true;
 }
 
+static bool checkpoint(struct backend *b, bool back)
+{
+	PROMISE(b->held);
+	for (unsigned q = 0; q < QUEUES; q++)
+		PROMISE(!b->vq[q].running);
+	return !back;
+}
+
 static const struct backend_ops ops = {
 	.name = "fuzz",
 	.features = 1 << 5,
@@ -102,6 +111,7 @@ static const struct backend_ops ops = {
 	.get_config = get_config,
 	.set_config = set_config,
 	.fd_ready = next_step,
+	.checkpoint = checkpoint,
 };
 
 static int high(int fd)
@@ -116,7 +126,12 @@ static int high(int fd)
 static void prepare(void)
 {
 	static const struct backend_config c = {
-		.ops = &ops, .device_name = "fuzz0", .max_queues = QUEUES, .features = 1 << 5, .log_pages = true
+		.ops = &ops,
+		.device_name = "fuzz0",
+		.max_queues = QUEUES,
+		.features = 1 << 5,
+		.log_pages = true,
+		.checkpoint = true,
 	};
 	int pair[2];
 
@@ -188,6 +203,10 @@ static uint32_t payload(struct vhu_msg *m, struct input *in)
 		m->log.mmap_size = v & 0x10 ? take8(in) : LOG_BYTES;
 		m->log.mmap_offset = 0;
 		return sizeof(m->log);
+	case VHU_GO:
+		m->rings = (struct vhu_rings){ .what = v & 3, .nqueues = v & 0x10 ? take32(in) : QUEUES };
+		m->rings.base[0] = v & 0x20 ? take16(in) : 0;
+		return sizeof(m->rings);
 	case VHU_SET_FEATURES:
 		m->u64 = take32(in) | (uint64_t)(v & 1) << 32;
 		return sizeof(m->u64);

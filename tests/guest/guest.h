@@ -137,6 +137,8 @@ void test_share(enum share_test test);
 void test_checkpoint(bool look_at);
 void test_checkpoint_rings(void);
 void test_checkpoint_host(void);
+void test_checkpoint_disk(bool ro);
+void test_dirty_disk(unsigned pages);
 void test_dirty(unsigned pages);
 void test_reset_two(void);
 void test_reset_first(void);

@@ -233,6 +233,12 @@ void guest_main(const uint8_t *params)
 		test_checkpoint_rings();
 	else if (is(name, "cp-host"))
 		test_checkpoint_host();
+	else if (is(name, "cp-disk"))
+		test_checkpoint_disk(false);
+	else if (is(name, "cp-disk-ro"))
+		test_checkpoint_disk(true);
+	else if (is(name, "dirty-disk"))
+		test_dirty_disk(50);
 	else if (is(name, "dirty-0"))
 		test_dirty(0);
 	else if (is(name, "dirty-50"))

@@ -13,6 +13,13 @@ setup_test()
 	[[ -e $guests/probe ]] || skip "no freestanding guests: make guests"
 }
 
+# A disk of 1 MiB of zeros
+zero_disk()
+{
+	truncate -s 1M "$BATS_TEST_TMPDIR/disk"
+	chmod 666 "$BATS_TEST_TMPDIR/disk"
+}
+
 # resets TEST N [OPTION…]: N resets, then the end; $status, $out.clean
 resets()
 {
@@ -70,13 +77,15 @@ all_done() # N
 @test "checkpoint: lguest-sep checkpoint and reset, while the guest sleeps and its timer runs" {
 	local name=cp-$$ n
 	out=$BATS_TEST_TMPDIR/out
-	"$L" --engine=kvm --no-reboot --checkpoint --name="$name" --timeout=600 64 "$guests/probe" console=ttyS0 t=cp-host \
-		< /dev/null > "$out" 2>&1 3>&- &
+	zero_disk
+	"$L" --engine=kvm --no-reboot --checkpoint --name="$name" --timeout=600 --block="$BATS_TEST_TMPDIR/disk,snapshot" 64 \
+		"$guests/probe" console=ttyS0 t=cp-host < /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
 	wait_for 'tick 3'
 	run "$L" reset "$name"
 	is_status 0
 	wait_for 'reset: no checkpoint was taken yet'
+	"$L" audit "$name"
 	"$L" checkpoint "$name"
 	n=$(tr -d '\r' < "$out" | grep '^tick' | tail -n 1 | cut -d ' ' -f 2)
 	wait_for "tick $((n + 50))"
@@ -90,9 +99,65 @@ all_done() # N
 	[[ $(tr -d '\r' < "$out" | grep -cx "tick $((n + 3))") == 4 ]]
 }
 
+# disk_resets TEST N WAYS [OPTION…]: the same as resets, with that disk, which does not change
+disk_resets()
+{
+	local t=$1 n=$2 ways=$3
+	shift 3
+	zero_disk
+	resets "$t" "$n" --block="$BATS_TEST_TMPDIR/disk,$ways" "$@"
+	cmp "$BATS_TEST_TMPDIR/disk" <(head -c 1M /dev/zero)
+}
+
+@test "checkpoint: no nonce in a snapshot's disk, its rings, buffers and registers outlives a reset with requests in flight" {
+	disk_resets cp-disk 100 snapshot
+	all_done 100
+	grep -q '^lguest-sep: vcpu: [0-9]* microseconds of the rest of resets: waiting for disks$' "$out.clean"
+}
+
+@test "checkpoint: the same without io_uring, and with a read-only disk" {
+	disk_resets cp-disk 20 snapshot,io=sync
+	all_done 20
+	disk_resets cp-disk-ro 50 ro
+	all_done 50
+}
+
+@test "checkpoint: two processors ask at the same time, with a disk" {
+	disk_resets reset-two 100 snapshot --smp=2
+	all_done 100
+}
+
+@test "checkpoint: blkd is killed again and again; the guest is taken back all the same" {
+	zero_disk
+	out=$BATS_TEST_TMPDIR/out
+	"$L" --engine=kvm "${user[@]}" --no-reboot --stats --checkpoint --resets=100 --timeout=600 --max-restarts=1000 \
+		--block="$BATS_TEST_TMPDIR/disk,snapshot" 64 "$guests/probe" console=ttyS0 t=cp-disk \
+		< /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	for _ in {1..8}; do
+		wait_until eval '[[ -n $(role_pids blkd) ]] || ! kill -0 "$pid"'
+		kill -0 "$pid" 2> /dev/null || break
+		sleep 0.2
+		kill -9 "$(role_pids blkd)" 2> /dev/null || true
+	done
+	finish 300
+	tr -d '\r' < "$out" > "$out.clean"
+	tail -n 20 "$out.clean"
+	all_done 100
+	grep -q 'it is started again' "$out.clean"
+}
+
+@test "checkpoint: a disk that the guest writes cannot be taken back" {
+	zero_disk
+	run "$L" --block="$BATS_TEST_TMPDIR/disk" --checkpoint 64 "$guests/probe"
+	echo "$output"
+	is_status 2
+	[[ ${#lines[@]} == 1 && $output == *"a file that the guest writes cannot be taken back"* ]]
+}
+
 @test "checkpoint: what cannot be combined with it is one line" {
 	local options
-	for options in "--block=x" "--net=bridge=b" "--share=/tmp" "--port=p:x" "--engine=qemu" "--engine=lguest" \
+	for options in "--block=x" "--vhost-user-blk=x" "--net=bridge=b" "--share=/tmp" "--port=p:x" "--engine=qemu" "--engine=lguest" \
 		"--machine=riscv64"; do
 		run "$L" "$options" --checkpoint 64 "$guests/probe"
 		echo "$output"

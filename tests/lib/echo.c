@@ -113,6 +113,13 @@ static void reset(struct backend *b)
 	config.resets++;
 }
 
+static bool checkpoint(struct backend *b, bool back)
+{
+	config.kept += !back;
+	config.back += back;
+	return !b->c.own_front || config.kept;
+}
+
 /* Install a filter that allows only the calls which the loop may make once it is sealed. */
 static void seal(struct backend *b)
 {
@@ -150,6 +157,7 @@ static const struct backend_ops ops = {
 	.get_config = get_config,
 	.set_config = set_config,
 	.reset = reset,
+	.checkpoint = checkpoint,
 };
 
 static int serve(const struct backend_config *c, bool listening)
@@ -176,6 +184,7 @@ static NORETURN void child(const struct echo_options *o, int sock, int ctl, cons
 				    .features = ops.features,
 				    .own_front = o->own_front,
 				    .log_pages = o->log_pages,
+				    .checkpoint = o->checkpoint,
 				    .seal = seal,
 				    .poll_us = o->poll_us };
 

@@ -15,6 +15,7 @@ struct echo_options {
 	bool own_front; /* sealed when the first ring starts, under the strictest filter */
 	bool allow_unsealed;
 	bool log_pages;
+	bool checkpoint; /* accept VHU_HOLD and VHU_GO */
 	bool same_inode; /* memory must be the front's own memfd (made before the start) */
 	unsigned poll_us;
 	bool slow;	  /* dawdles between finding a ring empty and saying so */
@@ -26,6 +27,7 @@ struct echo_config {
 	uint32_t open_fds, resets, starts, stops, mappings, held;
 	uint8_t hold; /* take chains and keep them until it is 0 again */
 	uint8_t pad[3];
+	uint32_t kept, back; /* checkpoints, and returns to one */
 };
 
 /*

@@ -124,6 +124,26 @@ static void boot_disks(void **state)
 	assert_non_null(strstr(c.cmdline, "console=hvc0 panic=-1 quiet"));
 }
 
+/* A guest can only be taken back together with everything that it writes. */
+static void disks_of_a_checkpoint(void **state)
+{
+	static const struct bad refused[] = {
+		{ { "--checkpoint", "--block=x", "64", "k" }, "use --block=x,snapshot or ,ro" },
+		{ { "--checkpoint", "--block=y,ro", "--block=x", "64", "k" }, "use --block=x,snapshot or ,ro" },
+		{ { "--checkpoint", "--vhost-user-blk=x", "64", "k" }, "another program's disk" },
+		{ { "--checkpoint", "--net=bridge=br0", "64", "k" }, "not with --net yet" },
+		{ { "--checkpoint", "--share=/tmp", "64", "k" }, "not with --share yet" },
+	};
+
+	(void)state;
+	expect_refused(refused, ARRAY_SIZE(refused));
+	assert_int_equal(WITH("--checkpoint", "--block=x,ro", "--block=y,snapshot"), -1);
+	assert_false(c.disk[0].levels);
+	assert_true(c.disk[1].levels);
+	assert_int_equal(WITH("--block=y,snapshot"), -1);
+	assert_false(c.disk[0].levels);
+}
+
 static void firmware_files(void **state)
 {
 	(void)state;
@@ -166,6 +186,7 @@ int main(void)
 		cmocka_unit_test(mistakes_are_one_line_and_status_2),
 		cmocka_unit_test(machines_and_types),
 		cmocka_unit_test(boot_disks),
+		cmocka_unit_test(disks_of_a_checkpoint),
 		cmocka_unit_test(firmware_files),
 		cmocka_unit_test(the_table_is_whole),
 	};

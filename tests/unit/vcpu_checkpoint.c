@@ -5,6 +5,7 @@
  * double of KVM's calls.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,7 +23,8 @@
 #include "vcpu/kvm/vm.h"
 
 #define LOW	(1u << 20)
-#define HIGH	(512u << 10)
+#define HIGH	(500u << 10) /* Its last word in a log has bits for no page. */
+#define CANARY	(3 * PAGE)   /* Behind each region */
 #define PAGE	4096u
 #define MSR_ONE 0x174u
 
@@ -30,6 +34,9 @@ static struct kvm_run run;
 static struct vcpu_config config;
 static uint8_t *memory[2], *at_checkpoint[2];
 static uint64_t dirty[2][LOW / PAGE / 64];
+/* As a helper sees its log. */
+#define LOG_BYTES ((GUEST_RAM_HIGH + HIGH) / PAGE / 8 / PAGE * PAGE + PAGE)
+static uint8_t *helpers_log;
 
 /* The double: state as KVM holds it, and what was set in which order. */
 static struct kvm_pit_state2 pit;
@@ -69,7 +76,7 @@ static int dirty_log(const struct kvm_dirty_log *log)
 		errno = EIO;
 		return -1;
 	}
-	memcpy(log->dirty_bitmap, dirty[log->slot], (log->slot ? HIGH : LOW) / PAGE / 8);
+	memcpy(log->dirty_bitmap, dirty[log->slot], sizeof(dirty[0]) / (log->slot ? 2 : 1));
 	memset(dirty[log->slot], 0, sizeof(dirty[0]));
 	return 0;
 }
@@ -166,11 +173,12 @@ static int start(void **state)
 
 		free(memory[i]);
 		free(at_checkpoint[i]);
-		memory[i] = aligned_alloc(PAGE, size);
+		memory[i] = aligned_alloc(PAGE, size + CANARY);
 		at_checkpoint[i] = malloc(size);
 		assert_true(memory[i] && at_checkpoint[i]);
 		for (uint64_t j = 0; j < size; j += 4)
 			*(uint32_t *)(memory[i] + j) = (uint32_t)rand();
+		memset(memory[i] + size, 0x5a, CANARY);
 		vm.mem.r[i] = (struct shm_region){ .gpa = i ? GUEST_RAM_HIGH : 0, .size = size, .hva = memory[i] };
 	}
 	k.vm = &vm;
@@ -232,6 +240,113 @@ static void a_later_checkpoint_replaces_the_first(void **state)
 	write_page(1, 11, false);
 	ask(true);
 	assert_true(memory_is_back());
+}
+
+/* ---- helpers ---- */
+
+/* The supervisor has created the log of device 0. */
+static void with_helper(void)
+{
+	bool sealed;
+	int fd = shm_create(LOG_BYTES, &sealed);
+
+	assert_true(fd >= 0 && sealed && dup2(fd, VFD_LOG0) == VFD_LOG0);
+	close(fd);
+	helpers_log = mmap(NULL, LOG_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, VFD_LOG0, 0);
+	assert_true(helpers_log != MAP_FAILED);
+	config.ndevices = 1;
+	/* One that answers is in vcpu_front_held.c. */
+	k.devices.n = 1;
+	k.devices.dev[0].v.host_owner = &k;
+	assert_int_equal(kvm_checkpoint_make(&k), 0);
+	assert_int_equal(k.devices.log_bytes, LOG_BYTES);
+	ask(false);
+}
+
+static void without_helper(void)
+{
+	munmap(helpers_log, LOG_BYTES);
+}
+
+static void helper_writes(unsigned r, unsigned page)
+{
+	uint64_t n = page + (r ? GUEST_RAM_HIGH / PAGE : 0);
+
+	memory[r][page * PAGE + 5] ^= 1;
+	helpers_log[n / 8] |= (uint8_t)(1u << n % 8);
+}
+
+static void what_a_helper_logs_is_taken_back(void **state)
+{
+	(void)state;
+	with_helper();
+	for (unsigned n = 0; n < 200; n++) {
+		for (unsigned i = 0; i < n % 40; i++)
+			helper_writes(i & 1, (unsigned)rand() % ((i & 1 ? HIGH : LOW) / PAGE));
+		helper_writes(1, HIGH / PAGE - 1);
+		ask(true);
+		assert_true(memory_is_back());
+	}
+	/* A later checkpoint has what it wrote. */
+	helper_writes(0, 3);
+	ask(false);
+	helper_writes(0, 3);
+	ask(true);
+	assert_true(memory_is_back());
+	without_helper();
+}
+
+/* Bits for pages that are none lead nowhere, and the log is empty after a reset. */
+static void a_helper_may_lie_about_its_log(void **state)
+{
+	(void)state;
+	with_helper();
+	for (unsigned n = 0; n < 3; n++) {
+		memset(helpers_log, 0xff, LOG_BYTES);
+		vm.stats.reset_pages = 0;
+		ask(true);
+		assert_true(memory_is_back());
+		assert_int_equal(vm.stats.reset_pages, (LOW + HIGH) / PAGE);
+		for (unsigned r = 0; r < 2; r++)
+			for (unsigned i = 0; i < CANARY; i++)
+				assert_int_equal(memory[r][(r ? HIGH : LOW) + i], 0x5a);
+	}
+	without_helper();
+}
+
+/* It was restarted, or a ring had a fault: pages may have changed that no log names. */
+static void all_of_memory_is_taken_back_after_a_restart(void **state)
+{
+	(void)state;
+	with_helper();
+	memory[0][12345] ^= 1;
+	k.devices.dev[0].front.any_page = true;
+	ask(true);
+	assert_true(memory_is_back());
+	/* Once is enough. */
+	assert_false(k.devices.dev[0].front.any_page);
+	vm.stats.reset_pages = 0;
+	ask(true);
+	assert_int_equal(vm.stats.reset_pages, 0);
+	without_helper();
+}
+
+static void a_log_that_could_be_truncated_is_refused(void **state)
+{
+	int fd = memfd_create("log", MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, LOG_BYTES - PAGE), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	assert_int_equal(dup2(fd, VFD_LOG0), VFD_LOG0);
+	close(fd);
+	config.ndevices = 1;
+	assert_int_equal(kvm_checkpoint_make(&k), -1);
+	fd = memfd_create("log", 0);
+	assert_int_equal(ftruncate(fd, LOG_BYTES), 0);
+	assert_int_equal(dup2(fd, VFD_LOG0), VFD_LOG0);
+	close(fd);
+	assert_int_equal(kvm_checkpoint_make(&k), -1);
 }
 
 static bool was_set(unsigned long request)
@@ -365,6 +480,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(memory_is_the_same_after_each_of_1000_resets, start),
 		cmocka_unit_test_setup(a_later_checkpoint_replaces_the_first, start),
+		cmocka_unit_test_setup(what_a_helper_logs_is_taken_back, start),
+		cmocka_unit_test_setup(a_helper_may_lie_about_its_log, start),
+		cmocka_unit_test_setup(all_of_memory_is_taken_back_after_a_restart, start),
+		cmocka_unit_test_setup(a_log_that_could_be_truncated_is_refused, start),
 		cmocka_unit_test_setup(all_state_is_set_in_order, start),
 		cmocka_unit_test_setup(a_reset_needs_a_checkpoint, start),
 		cmocka_unit_test_setup(the_guest_ends_after_the_last_reset, start),

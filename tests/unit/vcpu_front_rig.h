@@ -61,6 +61,14 @@ static struct helper {
 	unsigned configs; /* SET_CONFIG that it got, and the first byte of the last one */
 	uint8_t config;
 	int mem_fds;
+	/* for checkpoints: what it says, and what it saw */
+	bool logs;
+	uint32_t held_queues;
+	unsigned holds, goes, logs_set;
+	struct vhu_rings go; /* the last VHU_GO */
+	struct vhu_vring_addr addr;
+	bool held; /* as its process is now: between VHU_HOLD and VHU_GO */
+	unsigned enabled_while_held;
 } h;
 
 static struct guest_mem mem;
@@ -76,7 +84,7 @@ static inline bool reply_of(struct vhu_msg *m)
 		break;
 	case VHU_GET_PROTOCOL_FEATURES:
 		m->u64 = BIT64(VHU_PF_MQ) | BIT64(VHU_PF_CONFIG) | BIT64(VHU_PF_INFLIGHT_SHMFD) |
-			 (h.no_ack ? 0 : BIT64(VHU_PF_REPLY_ACK));
+			 (h.logs ? BIT64(VHU_PF_LOG_SHMFD) : 0) | (h.no_ack ? 0 : BIT64(VHU_PF_REPLY_ACK));
 		break;
 	case VHU_GET_QUEUE_NUM:
 		m->u64 = h.queues;
@@ -88,11 +96,19 @@ static inline bool reply_of(struct vhu_msg *m)
 		}
 		memset(m->config.data, 0x11, m->size - offsetof(struct vhu_config, data));
 		return true;
+	case VHU_HOLD:
+		h.holds++;
+		m->rings = (struct vhu_rings){ .nqueues = h.held_queues, .base = { 7, 65535 } };
+		m->size = sizeof(m->rings);
+		return true;
 	case VHU_GET_VRING_BASE:
 		h.stops++;
 		if (h.override_base)
 			m->state = (struct vhu_vring_state){ h.base_index, h.base_num };
 		return true;
+	case VHU_SET_LOG_BASE:
+		m->u64 = m->request == h.nack;
+		break;
 	default:
 		if (!(m->flags & VHU_NEED_REPLY))
 			return false;
@@ -116,6 +132,15 @@ static inline void note(const struct vhu_msg *m)
 	}
 	if (m->request == VHU_SET_MEM_TABLE)
 		h.mem_fds = (int)m->nfds;
+	h.logs_set += m->request == VHU_SET_LOG_BASE && m->nfds == 1;
+	if (m->request == VHU_SET_VRING_ADDR)
+		h.addr = m->addr;
+	h.enabled_while_held += m->request == VHU_SET_VRING_ENABLE && h.held;
+	h.held = m->request == VHU_HOLD || (h.held && m->request != VHU_GO);
+	if (m->request == VHU_GO) {
+		h.goes++;
+		h.go = m->rings;
+	}
 }
 
 static inline void send_bytes(const void *p, size_t n)
@@ -181,7 +206,8 @@ static inline void take_over(void)
 	};
 
 	h.got_features = 0;
-	h.kicks = h.tables = h.starts = h.enables = h.configs = 0;
+	h.held = false;
+	h.kicks = h.tables = h.starts = h.enables = h.enabled_while_held = h.configs = 0;
 	h.awaiting_resume = true;
 	vhu_send(h.sock, &m);
 }
@@ -260,6 +286,7 @@ static inline int fresh(void **state)
 		.features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VHU_F_PROTOCOL_FEATURES) | BIT64(VIRTIO_BLK_F_FLUSH) |
 			    BIT64(VIRTIO_BLK_F_MQ),
 		.queues = 2,
+		.held_queues = 2,
 		.nack = UINT64_MAX,
 	};
 	return 0;
@@ -284,6 +311,8 @@ static inline int attach_as(enum device_kind kind, unsigned nqueues)
 			    .kind = kind,
 			    .nqueues = nqueues,
 			    .err = err,
+			    .log = h.logs ? VFD_MEM : 0,
+			    .log_bytes = 4096,
 			    .timeout_ms = h.lie && h.lie != WITH_DESCRIPTORS ? liar_ms : HONEST_MS };
 	memcpy(f.kick, kick, sizeof(kick));
 	memcpy(f.call, call, sizeof(call));

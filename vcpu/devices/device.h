@@ -46,6 +46,7 @@ struct devices {
 	struct vm *vm;
 	const struct vpci_host *host;
 	void *host_owner;
+	uint64_t log_bytes; /* Size of each log of pages that a helper writes, at VFD_LOG0 on; 0: there are none */
 	struct pci_bus bus;
 	struct pci_dev bridge;
 	unsigned n;

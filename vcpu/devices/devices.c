@@ -107,6 +107,8 @@ static int add_helper(struct devices *ds, unsigned i)
 	f->used_before = c->used_before;
 	f->nqueues = useful_queues(ds, c, f->name);
 	f->err = VFD_QERR0 + (int)i;
+	f->log = ds->log_bytes ? VFD_LOG0 + (int)i : 0;
+	f->log_bytes = ds->log_bytes;
 	if (event(ds, f->err, EPOLLIN) < 0)
 		return -1;
 	for (unsigned q = 0; q < f->nqueues; q++) {
@@ -275,16 +277,18 @@ bool devices_event(struct devices *ds, int fd, uint32_t events)
 	if (fd >= VFD_QERR0 && fd < VFD_QERR0 + MAX_DEVICES) {
 		d = helper(ds, (unsigned)(fd - VFD_QERR0));
 		/* If it is 0, the driver has reset the device meanwhile: dev_stop() has read the eventfd. */
-		if (drain(fd) && d)
+		if (drain(fd) && d) {
+			d->front.any_page = true;
 			vpci_needs_reset(&d->v);
+		}
 		return true;
 	}
 	if (fd >= VFD_QCALL0 && fd < VFD_QCALL0 + MAX_DEVICES * MAX_QUEUES) {
 		unsigned n = (unsigned)(fd - VFD_QCALL0);
 
-		drain(fd);
+		/* If it is 0, the guest was taken back meanwhile: held_signals() has read the eventfd. */
 		d = helper(ds, n / MAX_QUEUES);
-		if (d)
+		if (drain(fd) && d)
 			vpci_interrupt(&d->v, n % MAX_QUEUES);
 		return true;
 	}

@@ -3,6 +3,7 @@
  * The front-end side of vhost-user: see front.h. Runs in the vCPU process. Every wait has a
  * time limit, and sizes and indices in replies are checked.
  */
+#include <linux/vhost_types.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -26,9 +27,6 @@
 #define DEVICE_FEATURES(kind) ((kind) == DEV_BLK ? BLK_FEATURES : (kind) == DEV_NET ? NET_FEATURES : 0)
 #define PROTOCOL_WANTED	      (BIT64(VHU_PF_MQ) | BIT64(VHU_PF_REPLY_ACK) | BIT64(VHU_PF_CONFIG))
 
-/* How often a helper may be restarted while its state is being sent, until we give up. */
-#define RESTARTS_AT_ONCE 5
-
 /* Bytes of the configuration space of a disk, up to and including the write_zeroes fields (5.2.4). */
 #define BLK_CONFIG_LEN 60u
 
@@ -49,7 +47,7 @@ static bool set_u64(struct front *f, uint32_t request, uint64_t v)
 	return front_tell(f, &m);
 }
 
-static bool set_state(struct front *f, uint32_t request, unsigned q, uint32_t num)
+bool front_set_state(struct front *f, uint32_t request, unsigned q, uint32_t num)
 {
 	struct vhu_msg m = { .request = request, .size = sizeof(m.state), .state = { .index = q, .num = num } };
 
@@ -87,6 +85,18 @@ static bool send_memory(struct front *f, const struct guest_mem *mem)
 	return front_tell(f, &m);
 }
 
+/* The log of pages that the helper writes has a bit for each page from address 0 on. */
+static bool send_log(struct front *f)
+{
+	struct vhu_msg m = { .request = VHU_SET_LOG_BASE,
+			     .size = sizeof(m.log),
+			     .log = { .mmap_size = f->log_bytes },
+			     .fds = { f->log },
+			     .nfds = 1 };
+
+	return !f->log || (front_ask(f, &m, sizeof(uint64_t)) && f->rx.msg.u64 == 0);
+}
+
 static bool get_config(struct front *f)
 {
 	struct vhu_msg m = { .request = VHU_GET_CONFIG };
@@ -108,6 +118,7 @@ static bool get_config(struct front *f)
 
 static bool negotiate(struct front *f)
 {
+	const uint64_t use = PROTOCOL_WANTED | (f->log ? BIT64(VHU_PF_LOG_SHMFD) : 0);
 	uint64_t offered, protocol, queues;
 	struct vhu_msg owner = { .request = VHU_SET_OWNER };
 	unsigned wanted = f->nqueues;
@@ -119,10 +130,11 @@ static bool negotiate(struct front *f)
 	if (!((offered >> VHU_F_PROTOCOL_FEATURES) & 1))
 		return front_dead(f, "GET_FEATURES", "the back-end does not support protocol features");
 	f->features = offered & (RING_FEATURES | DEVICE_FEATURES(f->kind));
-	if (!get_u64(f, VHU_GET_PROTOCOL_FEATURES, &protocol) ||
-	    !set_u64(f, VHU_SET_PROTOCOL_FEATURES, protocol & PROTOCOL_WANTED))
+	if (!get_u64(f, VHU_GET_PROTOCOL_FEATURES, &protocol) || !set_u64(f, VHU_SET_PROTOCOL_FEATURES, protocol & use))
 		return false;
-	f->protocol = protocol & PROTOCOL_WANTED;
+	f->protocol = protocol & use;
+	if (f->log && !((offered >> VHOST_F_LOG_ALL) & (protocol >> VHU_PF_LOG_SHMFD) & 1))
+		return front_dead(f, "GET_FEATURES", "the back-end does not log the pages that it writes");
 	/* A NIC has a pair of queues, a share one for urgent requests and one for the others. */
 	f->nqueues = f->kind == DEV_BLK ? 1 : 2;
 	if ((f->protocol >> VHU_PF_MQ) & 1) {
@@ -159,7 +171,7 @@ int front_attach(struct front *f, const struct guest_mem *mem)
 	f->attached = false;
 	if (f->foreign)
 		vhu_drain(f->sock); /* Drop messages sent to the previous vCPU process, before a reboot */
-	if (!negotiate(f) || !get_config(f) || !stop_foreign(f) || !send_memory(f, mem))
+	if (!negotiate(f) || !get_config(f) || !stop_foreign(f) || !send_log(f) || !send_memory(f, mem))
 		goto fail;
 	for (unsigned q = 0; q < f->nqueues; q++)
 		if (!f->foreign && !hand_over(f, q))
@@ -177,25 +189,34 @@ fail:
 	return -1;
 }
 
-static bool send_features(struct front *f)
+bool front_send_features(struct front *f)
 {
-	return set_u64(f, VHU_SET_FEATURES, (f->driver_features & f->features) | BIT64(VHU_F_PROTOCOL_FEATURES));
+	return set_u64(f, VHU_SET_FEATURES,
+		       (f->driver_features & f->features) | BIT64(VHU_F_PROTOCOL_FEATURES) |
+			       (f->log ? BIT64(VHOST_F_LOG_ALL) : 0));
 }
 
-static bool send_ring(struct front *f, unsigned q)
+bool front_send_ring(struct front *f, unsigned q)
 {
 	const struct front_ring *r = &f->ring[q];
 	struct vhu_msg addr = { .request = VHU_SET_VRING_ADDR,
 				.size = sizeof(addr.addr),
 				.addr = { .index = q, .desc = r->desc, .avail = r->avail, .used = r->used } };
 
+	/* Elsewhere there is no guest memory, so the ring will not start. */
+	if (f->log && range_ok(r->used, sizeof(struct vring_used) + r->size * sizeof(struct vring_used_elem) + 2,
+			       f->log_bytes * 8 * 4096)) {
+		addr.addr.flags = BIT64(VHOST_VRING_F_LOG);
+		addr.addr.log = r->used;
+	}
 	f->active[q] = true;
-	f->current[q] = set_state(f, VHU_SET_VRING_NUM, q, r->size) && set_state(f, VHU_SET_VRING_BASE, q, 0) &&
-			front_tell(f, &addr) && (!f->foreign || hand_over(f, q));
+	f->current[q] = front_set_state(f, VHU_SET_VRING_NUM, q, r->size) &&
+			front_set_state(f, VHU_SET_VRING_BASE, q, 0) && front_tell(f, &addr) &&
+			(!f->foreign || hand_over(f, q));
 	return f->current[q];
 }
 
-static bool stop_ring(struct front *f, unsigned q)
+bool front_stop_ring(struct front *f, unsigned q)
 {
 	struct vhu_msg m = { .request = VHU_GET_VRING_BASE, .size = sizeof(m.state), .state = { .index = q } };
 
@@ -218,7 +239,7 @@ static bool send_config(struct front *f, unsigned off, const void *buf, unsigned
 	return front_tell(f, &m);
 }
 
-static bool send_unsent(struct front *f)
+bool front_send_unsent(struct front *f)
 {
 	if (f->unsent && !send_config(f, f->unsent_at, f->config + f->unsent_at, f->unsent))
 		return false;
@@ -232,57 +253,56 @@ static bool catch_up(struct front *f)
 	bool any = false;
 
 	for (unsigned q = 0; q < f->nqueues; q++) {
-		if (f->active[q] && !f->current[q] && !stop_ring(f, q))
+		if (f->active[q] && !f->current[q] && !front_stop_ring(f, q))
 			return false;
 		any |= f->active[q];
 	}
-	if (!any && f->have_features && !send_features(f))
+	if (!any && f->have_features && !front_send_features(f))
 		return false;
 	for (unsigned q = 0; q < f->nqueues; q++)
-		if (f->running[q] &&
-		    ((!f->current[q] && !send_ring(f, q)) || !set_state(f, VHU_SET_VRING_ENABLE, q, f->enabled[q])))
+		if (f->running[q] && ((!f->current[q] && !front_send_ring(f, q)) ||
+				      !front_set_state(f, VHU_SET_VRING_ENABLE, q, f->enabled[q])))
 			return false;
-	return send_unsent(f);
+	return front_send_unsent(f);
 }
 
 /* A helper was restarted: send it all state of the connection, in the same order as at the first start. */
 static bool replay(struct front *f)
 {
+	struct vhu_rings none;
 	struct vhu_msg here = { .request = VHU_RESUME, .size = sizeof(here.u64), .u64 = f->generation };
 	uint64_t features = f->features;
 	unsigned nqueues = f->nqueues;
 	bool same;
 
 	f->protocol = 0;
+	f->any_page = true;
 	memset(f->active, 0, sizeof(f->active));
-	if (!front_transmit(f, &here) || !negotiate(f))
+	if (!front_transmit(f, &here) || (f->held && !front_ask_hold(f, &none)) || !negotiate(f))
 		return false;
 	same = (f->features & features) == features && f->nqueues >= nqueues;
 	f->features = features;
 	f->nqueues = nqueues;
 	if (!same)
 		return front_dead(f, "RESUME", "the restarted back-end offers other features or queues");
-	if (!send_memory(f, f->mem))
+	if (!send_log(f) || !send_memory(f, f->mem))
 		return false;
 	for (unsigned q = 0; q < nqueues; q++)
 		if (!hand_over(f, q))
 			return false;
-	if (f->have_features && !send_features(f))
+	if (f->have_features && !front_send_features(f))
 		return false;
 	for (unsigned q = 0; q < nqueues; q++)
-		if (f->running[q] && (!send_ring(f, q) || (f->enabled[q] && !set_state(f, VHU_SET_VRING_ENABLE, q, 1))))
+		if (f->running[q] &&
+		    (!front_send_ring(f, q) || (f->enabled[q] && !front_set_state(f, VHU_SET_VRING_ENABLE, q, 1))))
 			return false;
-	return send_unsent(f);
+	return front_send_unsent(f);
 }
 
-/*
- * Finish a request. @done: the back-end has accepted it. If the helper was restarted
- * meanwhile, send it all state, which includes this request. True if it is done or recorded.
- */
-static bool settle(struct front *f, bool done)
+bool front_settle(struct front *f, bool done)
 {
 	for (unsigned tries = 0; f->restarted && !f->dead; tries++) {
-		if (tries == RESTARTS_AT_ONCE)
+		if (tries == FRONT_RESTARTS_MAX)
 			return front_dead(f, "RESUME", "the back-end ended again and again while it was set up");
 		f->restarted = f->attached = false;
 		done = replay(f);
@@ -304,7 +324,7 @@ static bool answered_late(struct front *f)
 		return front_dead(f, vhu_request_name(request), "the reply does not match the request");
 	vhu_rx_reset(&f->rx);
 	log_line(LOG_INFO, "%s: the back-end replies again", f->name);
-	if (!settle(f, catch_up(f)) && !f->dead)
+	if (!front_settle(f, catch_up(f)) && !f->dead)
 		front_dead(f, "late reply", "the back-end refused a request recorded meanwhile");
 	return !f->dead;
 }
@@ -323,7 +343,7 @@ bool front_event(struct front *f)
 			f->restarted = true;
 			f->overdue = 0;
 			vhu_rx_reset(&f->rx);
-			return settle(f, false);
+			return front_settle(f, false);
 		}
 		if (f->overdue)
 			return answered_late(f);
@@ -337,13 +357,13 @@ bool front_features(struct front *f, uint64_t features)
 {
 	f->driver_features = features;
 	f->have_features = true;
-	return settle(f, send_features(f));
+	return front_settle(f, front_send_features(f));
 }
 
 bool front_enable(struct front *f, unsigned q, bool on)
 {
 	f->enabled[q] = on;
-	return settle(f, set_state(f, VHU_SET_VRING_ENABLE, q, on));
+	return front_settle(f, front_set_state(f, VHU_SET_VRING_ENABLE, q, on));
 }
 
 bool front_start(struct front *f, unsigned q, const struct front_ring *r)
@@ -354,7 +374,7 @@ bool front_start(struct front *f, unsigned q, const struct front_ring *r)
 	/* Set it even if the start fails: the next reset then stops the queue. */
 	f->running[q] = true;
 	f->enabled[q] = f->current[q] = false;
-	return settle(f, send_ring(f, q));
+	return front_settle(f, front_send_ring(f, q));
 }
 
 void front_stop(struct front *f, unsigned q)
@@ -362,7 +382,7 @@ void front_stop(struct front *f, unsigned q)
 	if (q >= f->nqueues || !f->running[q])
 		return;
 	f->running[q] = f->enabled[q] = f->current[q] = false;
-	settle(f, stop_ring(f, q));
+	front_settle(f, front_stop_ring(f, q));
 }
 
 bool front_stopping(const struct front *f)
@@ -391,7 +411,7 @@ bool front_set_config(struct front *f, unsigned off, const void *buf, unsigned l
 	memcpy(f->config + off, buf, len);
 	f->unsent = len;
 	f->unsent_at = off;
-	if (settle(f, send_unsent(f)))
+	if (front_settle(f, front_send_unsent(f)))
 		return true;
 	memcpy(f->config + off, before, len);
 	f->unsent = 0;

@@ -52,6 +52,12 @@ struct front {
 	/* Configuration that must still be sent to a late helper: @unsent bytes from @unsent_at on. */
 	unsigned unsent, unsent_at;
 	bool restarted; /* VHU_RESUME received: send everything again */
+	/* With --checkpoint. */
+	int log;		/* Descriptor of the log of pages that the helper writes; 0: none */
+	uint64_t log_bytes;	/* Its size */
+	bool held;		/* Between front_hold() and front_go() */
+	bool any_page;		/* A process of the helper may have written pages that its log does not name */
+	struct vhu_rings rings; /* Where the rings stand, while @held */
 	/* The state that a restarted helper needs. */
 	bool have_features;
 	uint64_t driver_features, generation;
@@ -98,6 +104,29 @@ bool front_set_config(struct front *f, unsigned off, const void *buf, unsigned l
  * connection has ended: do not watch the socket any more.
  */
 bool front_event(struct front *f);
+
+/*
+ * For checkpoints, with our own helpers that have a log. What the driver has set up, and where the rings stood.
+ */
+struct front_saved {
+	bool running[MAX_QUEUES], enabled[MAX_QUEUES], have_features;
+	uint64_t driver_features;
+	struct front_ring ring[MAX_QUEUES];
+	uint8_t config[VHU_CONFIG_MAX];
+	struct vhu_rings rings;
+};
+
+/*
+ * Make the helper finish what is in flight and stop all rings; it uses no guest memory until front_go(). Returns false
+ * if it does not confirm that within the time limit.
+ */
+bool front_hold(struct front *f);
+/* While held: store what front_load() needs. */
+void front_save(const struct front *f, struct front_saved *s);
+/* While held: set up the helper as it was then. Returns false if it refuses. */
+bool front_load(struct front *f, const struct front_saved *s);
+/* Let the helper go on; @what says what becomes of its device's state. Returns false if it refuses. */
+bool front_go(struct front *f, enum vhu_go what);
 
 /* Create VFD_REPLY; once, before the first front_attach(). Returns 0, or -1 with errno set. */
 int front_prepare(void);

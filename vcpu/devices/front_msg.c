@@ -142,3 +142,16 @@ bool front_tell(struct front *f, struct vhu_msg *m)
 		return true;
 	return receive(f, m->request, sizeof(uint64_t), sizeof(uint64_t)) && f->rx.msg.u64 == 0;
 }
+
+bool front_ask_hold(struct front *f, struct vhu_rings *at)
+{
+	struct vhu_msg m = { .request = VHU_HOLD };
+
+	if (!front_ask(f, &m, sizeof(m.rings)))
+		return false;
+	/* The indices have a meaning only for the helper, which gets them back. */
+	*at = f->rx.msg.rings;
+	if (at->nqueues < f->nqueues || at->nqueues > MAX_QUEUES)
+		return front_dead(f, "HOLD", "the reply does not match the request");
+	return true;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interface between front.c (state of a connection) and front_msg.c (single messages and replies). */
+/* Interface between front.c (state of a connection), front_held.c (checkpoints) and front_msg.c (single messages). */
 #ifndef VCPU_FRONT_PRIVATE_H
 #define VCPU_FRONT_PRIVATE_H
 
@@ -21,5 +21,23 @@ bool front_ask(struct front *f, struct vhu_msg *m, uint32_t reply_size);
  * False if it was refused, the connection is closed or the acknowledgement is late.
  */
 bool front_tell(struct front *f, struct vhu_msg *m);
+
+/* Ask a helper to hold its rings. True if it does; *@at is where they stand. */
+bool front_ask_hold(struct front *f, struct vhu_rings *at);
+
+/* For front_held.c, single requests of front.c: true if the back-end has accepted them. */
+bool front_set_state(struct front *f, uint32_t request, unsigned q, uint32_t num);
+bool front_send_features(struct front *f);
+bool front_send_ring(struct front *f, unsigned q);
+bool front_stop_ring(struct front *f, unsigned q);
+bool front_send_unsent(struct front *f);
+/*
+ * Finish a request. @done: the back-end has accepted it. If the helper was restarted
+ * meanwhile, send it all state, which includes this request. True if it is done or recorded.
+ */
+bool front_settle(struct front *f, bool done);
+
+/* How often a helper may be restarted while its state is being sent, until we give up. */
+#define FRONT_RESTARTS_MAX 5
 
 #endif

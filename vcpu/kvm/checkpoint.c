@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vcpu/devices/held.h"
 #include "vcpu/devices/written.h"
 #include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/copy.h"
@@ -12,15 +13,12 @@
 #include "vcpu/kvm/vm.h"
 #include "vcpu/vm.h"
 
-/* Devices that this process serves: the console and the rng. */
-#define OWN_DEVICES 2
-
 /* The devices at the checkpoint. */
 static struct {
 	struct pc pc;
 	uint32_t pci_address;
 	struct pci_dev bridge;
-	struct vpci dev[OWN_DEVICES];
+	struct held_device dev[DEVICES_MAX];
 	struct console console;
 	struct rng rng;
 	uint32_t window_size;
@@ -41,12 +39,12 @@ int kvm_checkpoint_make(struct kvm *k)
 
 	if (!k->vm->c->checkpoint)
 		return 0;
-	if (k->vm->c->ndevices || k->vm->c->nports)
-		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: not with devices of other processes");
+	if (k->vm->c->nports)
+		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: not with ports");
 	if (sigaction(SIGUSR2, &sa, NULL) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: sigaction: %m");
 	process = getpid();
-	return kvm_state_make(k) < 0 ? -1 : kvm_copy_make(k->vm);
+	return kvm_state_make(k) < 0 ? -1 : kvm_copy_make(k);
 }
 
 /*
@@ -83,6 +81,40 @@ void kvm_checkpoint_ask(struct kvm *k, bool reset, bool guest)
 	stop_cpus(k);
 }
 
+/* ---- helpers ---- */
+
+/* Half of the guest must not go on without the other half. */
+static void not_held(struct kvm *k, const struct device *d, const char *request)
+{
+	kvm_end(k, GUEST_ENGINE_FAILED, "%s: %s does not answer, or refuses", request, d->name);
+}
+
+/* Make every helper stand still. False after ending the guest. */
+static bool hold_all(struct kvm *k, const char *request)
+{
+	struct devices *ds = &k->devices;
+
+	for (unsigned i = 0; i < ds->n; i++)
+		if (!held_begin(&ds->dev[i])) {
+			not_held(k, &ds->dev[i], request);
+			return false;
+		}
+	kvm_irq_unwire(k);
+	return true;
+}
+
+static bool release_all(struct kvm *k, enum vhu_go what, const char *request)
+{
+	struct devices *ds = &k->devices;
+
+	for (unsigned i = 0; i < ds->n; i++)
+		if (!held_end(&ds->dev[i], what)) {
+			not_held(k, &ds->dev[i], request);
+			return false;
+		}
+	return true;
+}
+
 /* ---- devices ---- */
 
 static void save_devices(struct kvm *k)
@@ -92,8 +124,8 @@ static void save_devices(struct kvm *k)
 	saved.pc = k->pc;
 	saved.pci_address = ds->bus.address;
 	saved.bridge = ds->bridge;
-	for (unsigned i = 0; i < ds->n && i < OWN_DEVICES; i++)
-		saved.dev[i] = ds->dev[i].v;
+	for (unsigned i = 0; i < ds->n; i++)
+		held_save(&ds->dev[i], &saved.dev[i]);
 	saved.console = ds->console;
 	saved.rng = ds->rng;
 	saved.window_size = ds->window_size;
@@ -111,23 +143,27 @@ static void mark_rings(struct devices *ds)
  * KVM keeps the level of each interrupt line apart from the state of the controllers, so set the lines first, and the
  * controllers after it (kvm_state_load()).
  */
-static void load_devices(struct kvm *k)
+static bool load_devices(struct kvm *k)
 {
 	struct devices *ds = &k->devices;
 
 	k->pc = saved.pc;
 	ds->bus.address = saved.pci_address;
 	ds->bridge = saved.bridge;
-	for (unsigned i = 0; i < ds->n && i < OWN_DEVICES; i++)
-		ds->dev[i].v = saved.dev[i];
+	for (unsigned i = 0; i < ds->n; i++)
+		if (!held_load(&ds->dev[i], &saved.dev[i])) {
+			not_held(k, &ds->dev[i], "reset");
+			return false;
+		}
 	ds->console = saved.console;
 	ds->rng = saved.rng;
 	kvm_irq_line(PC_SERIAL_IRQ, k->pc.uart.level);
 	kvm_irq_line(PC_SCI_IRQ, k->pc.pm.level);
-	for (unsigned i = 0; i < ds->n && i < OWN_DEVICES; i++) {
+	for (unsigned i = 0; i < ds->n; i++) {
 		kvm_vpci_host.intx(&ds->dev[i].v, ds->dev[i].v.intx_level);
 		kvm_vpci_host.rewire(&ds->dev[i].v);
 	}
+	return true;
 }
 
 /* A kick or input that came after the checkpoint may have been for a ring as it is again now: look at all. */
@@ -151,38 +187,68 @@ static void look_at_rings(struct kvm *k)
 
 static void take(struct kvm *k)
 {
+	struct devices *ds = &k->devices;
 	uint64_t began = now_us();
 
+	if (!hold_all(k, "checkpoint"))
+		return;
+	for (unsigned i = 0; i < ds->n; i++) {
+		held_signals(&ds->dev[i], true);
+		kvm_vpci_host.rewire(&ds->dev[i].v);
+	}
 	if (kvm_state_save(k) < 0)
 		return;
 	save_devices(k);
 	if (kvm_copy_take(k, !k->checkpoint.taken) < 0)
 		return;
-	mark_rings(&k->devices);
+	mark_rings(ds);
+	if (!release_all(k, VHU_GO_CHECKPOINT, "checkpoint"))
+		return;
 	k->checkpoint.taken = true;
 	k->checkpoint.since = now_us();
 	log_line(LOG_DEBUG, "checkpoint taken in %llu microseconds", (unsigned long long)(k->checkpoint.since - began));
 }
 
+/* True if the logs may not name every page that was written. Asked once for each restart or fault of a helper. */
+static bool any_page(struct devices *ds)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < ds->n; i++) {
+		any |= ds->dev[i].front.any_page;
+		ds->dev[i].front.any_page = false;
+	}
+	return any;
+}
+
 static void go_back(struct kvm *k)
 {
 	struct stats *s = &k->vm->stats;
-	uint64_t began = now_us(), copying, copied;
+	uint64_t began = now_us(), held, copying, copied, loaded, done_us;
 
+	if (!hold_all(k, "reset"))
+		return;
+	held = now_us();
+	for (unsigned i = 0; i < k->devices.n; i++)
+		held_signals(&k->devices.dev[i], false);
 	if (kvm_state_load_msrs(k) < 0)
 		return;
 	copying = now_us();
-	if (kvm_copy_restore(k, &s->reset_pages) < 0)
+	if (kvm_copy_restore(k, any_page(&k->devices), &s->reset_pages) < 0)
 		return;
 	copied = now_us();
-	load_devices(k);
-	if (kvm_state_load(k) < 0)
+	if (!load_devices(k) || kvm_state_load(k) < 0)
 		return;
 	mark_rings(&k->devices);
 	look_at_rings(k);
+	loaded = now_us();
+	if (!release_all(k, VHU_GO_RESET, "reset"))
+		return;
 	s->resets++;
 	s->reset_memory_us += copied - copying;
-	s->reset_state_us += now_us() - copied + copying - began;
+	done_us = now_us();
+	k->checkpoint.helpers_us += done_us - loaded + held - began;
+	s->reset_state_us += done_us - copied + copying - began;
 }
 
 bool kvm_checkpoint_meet(struct kvm *k)
@@ -220,7 +286,11 @@ void kvm_checkpoint_report(struct kvm *k)
 {
 	uint64_t resets = k->vm->stats.resets, us = now_us() - k->checkpoint.since;
 
-	if (resets)
-		log_line(LOG_INFO, "%llu resets, %llu a second", (unsigned long long)resets,
-			 (unsigned long long)(resets * 1000000 / (us ? us : 1)));
+	if (!resets)
+		return;
+	log_line(LOG_INFO, "%llu resets, %llu a second", (unsigned long long)resets,
+		 (unsigned long long)(resets * 1000000 / (us ? us : 1)));
+	if (k->vm->c->ndevices)
+		log_line(LOG_INFO, "%llu microseconds of the rest of resets: waiting for disks",
+			 (unsigned long long)k->checkpoint.helpers_us);
 }

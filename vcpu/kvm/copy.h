@@ -9,16 +9,19 @@
 #include "vcpu/kvm/kvm.h"
 
 /*
- * Reserve address space for the copy and the logs of dirty pages, before the process is confined. Returns 0, or -1 with
- * vm->end and vm->end_text set.
+ * Reserve address space for the copy and the logs of dirty pages, and map those of the helpers at VFD_LOG0 on, before
+ * the process is confined. Returns 0, or -1 with vm->end and vm->end_text set.
  */
-int kvm_copy_make(struct vm *vm);
+int kvm_copy_make(struct kvm *k);
 /*
  * Copy all of guest memory (@all), or only pages that were written since the last kvm_copy_take() or
  * kvm_copy_restore(). Returns 0, or -1 after ending the guest.
  */
 int kvm_copy_take(struct kvm *k, bool all);
-/* Take back pages that were written since. Adds their number to *@pages. Returns 0, or -1 after ending the guest. */
-int kvm_copy_restore(struct kvm *k, uint64_t *pages);
+/*
+ * Take back pages that were written since, or all that are in use (@all). Adds their number to *@pages. Returns 0, or
+ * -1 after ending the guest.
+ */
+int kvm_copy_restore(struct kvm *k, bool all, uint64_t *pages);
 
 #endif

@@ -150,6 +150,21 @@ static void wire_queue(struct device *d, unsigned q, struct kvm_wire *w, enum vp
 	devices_watch_call(d, q, how == VPCI_IRQ_INTX || how == VPCI_IRQ_MASKED || (direct && !w->irqfd));
 }
 
+void kvm_irq_unwire(struct kvm *k)
+{
+	for (unsigned i = 0; i < k->devices.n; i++) {
+		struct device *d = &k->devices.dev[i];
+
+		for (unsigned q = 0; d->type == DEVICE_BACKED && q < d->front.nqueues; q++) {
+			struct kvm_wire *w = &k->wire[d->helper][q];
+
+			if (w->irqfd)
+				irqfd(gsi_of(d, q), device_call_fd(d, q), false);
+			w->irqfd = false;
+		}
+	}
+}
+
 static void rewire_helper(struct kvm *k, struct device *d)
 {
 	enum vpci_irq how[MAX_QUEUES] = { VPCI_IRQ_NONE };

@@ -39,9 +39,10 @@ enum checkpoint_request { CHECKPOINT_NONE, CHECKPOINT_TAKE, CHECKPOINT_RESET };
 struct kvm_checkpoint {
 	enum checkpoint_request wanted;
 	bool taken;
-	unsigned arrived; /* vCPU threads that wait for the work */
-	unsigned turn;	  /* Requests done */
-	uint64_t since;	  /* now_us() of the last checkpoint */
+	unsigned arrived;    /* vCPU threads that wait for the work */
+	unsigned turn;	     /* Requests done */
+	uint64_t since;	     /* now_us() of the last checkpoint */
+	uint64_t helpers_us; /* Time that resets have waited for helpers; struct stats has no room for it */
 };
 
 struct kvm {

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Devices of a guest that stands still for a checkpoint or a reset. Runs in the vCPU process; all functions need the
+ * device lock, and no vCPU may run. For devices that this process serves, the first and the last do nothing.
+ */
+#ifndef VCPU_HELD_H
+#define VCPU_HELD_H
+
+#include "vcpu/devices/device.h"
+
+/* The registers of a device, and what its helper needs. */
+struct held_device {
+	struct vpci v;
+	struct front_saved front;
+};
+
+/* Make the helper finish what is in flight, and hold its rings. Returns false if it does not do that in time. */
+bool held_begin(struct device *d);
+/*
+ * What the helper has signalled before, and no thread has seen yet: with @deliver it reaches the guest's registers,
+ * otherwise it is dropped.
+ */
+void held_signals(struct device *d, bool deliver);
+void held_save(const struct device *d, struct held_device *s);
+/* Load the registers; the caller updates interrupts (vpci_host). Returns false if the helper refuses its state. */
+bool held_load(struct device *d, const struct held_device *s);
+/* Let the helper go on. Returns false if it refuses. */
+bool held_end(struct device *d, enum vhu_go what);
+
+#endif
