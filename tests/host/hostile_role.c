@@ -262,6 +262,7 @@ static const char *word_of(const struct role_config *rc)
 {
 	const char *text = rc->role == ROLE_VCPU   ? rc->vcpu.cmdline
 			   : rc->role == ROLE_BLKD ? rc->blk.serial
+			   : rc->role != ROLE_NETD ? ""
 			   : rc->net.capture_max   ? "taken=fill"
 			   : rc->net.rate_packets  ? "taken=pour"
 						   : "";

@@ -333,6 +333,37 @@ static void test_empty_bounding_set(void **state)
 	stop(&r);
 }
 
+/* Where the user stays root, only confine_self() takes the capabilities away. */
+static void test_capabilities_without_another_user(void **state)
+{
+	static const char *const sets[] = { "CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb" };
+	int to_child[2], from_child[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	assert_int_equal(pipe(to_child), 0);
+	assert_int_equal(pipe(from_child), 0);
+	pid = fork();
+	if (pid == 0) {
+		byte = confine_self((uid_t)-1, (gid_t)-1) == 0;
+		close(to_child[1]);
+		if (write(from_child[1], &byte, 1) != 1 || read(to_child[0], &byte, 1) != 0)
+			_exit(1);
+		_exit(0);
+	}
+	close(from_child[1]);
+	assert_int_equal(read(from_child[0], &byte, 1), 1);
+	assert_int_equal(byte, true);
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		expect_status(pid, sets[i], "0000000000000000");
+	close(to_child[0]);
+	close(to_child[1]);
+	close(from_child[0]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +374,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_qemu_room),
 		cmocka_unit_test(test_unprivileged),
 		cmocka_unit_test(test_several_at_once),
+		cmocka_unit_test(test_capabilities_without_another_user),
 		cmocka_unit_test(test_empty_bounding_set),
 	};
 	bool again = argc == 3 && !strcmp(argv[1], "--unprivileged");
