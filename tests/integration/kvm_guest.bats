@@ -173,7 +173,9 @@ disk() { echo "--block=$BATS_TEST_TMPDIR/disk"; }
 another_size()
 {
 	wait_until grep -aq 'rows: 31' "$out"
-	stty -F "$(cat "$BATS_TEST_TMPDIR/tty")" cols 132 rows 50
+	# In one call: stty(1) would set columns and rows one after the other, and the guest waits for one change.
+	python3 -c 'import fcntl, struct, sys, termios
+fcntl.ioctl(open(sys.argv[1]), termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))' "$(cat "$BATS_TEST_TMPDIR/tty")"
 	wait_until test -e "$BATS_TEST_TMPDIR/status"
 }
 
