@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -322,29 +321,20 @@ int fsd_do_rmdir(struct fsd *d, struct fs_req *r, struct node *n)
 }
 
 /* Store what is about to be renamed, for a successor that finds only one of the two names (restore.h). */
-static void begin_move(struct fsd *d, const struct node *from, const char *name, const struct node *to,
-		       const char *new_name)
+static void begin_move(struct fsd *d, const struct fs_req *r, const struct node *from, const char *name,
+		       const struct node *to, const char *new_name)
 {
 	struct moving *m = &d->nodes.kept->moving;
 
 	m->from = m->to = 0;
-	m->done = false;
-	atomic_signal_fence(memory_order_seq_cst);
+	nodes_step();
+	m->unique = r->h.unique;
+	m->queue = r->queue;
 	memcpy(m->name, name, strlen(name) + 1);
 	memcpy(m->new_name, new_name, strlen(new_name) + 1);
 	m->to = (uint32_t)node_id(&d->nodes, to);
 	m->from = (uint32_t)node_id(&d->nodes, from);
-	atomic_signal_fence(memory_order_seq_cst);
-}
-
-/* True if the process before this one was killed after it had renamed these. */
-static bool was_moved(const struct fsd *d, const struct node *from, const char *name, const struct node *to,
-		      const char *new_name)
-{
-	const struct moving *m = &d->nodes.kept->moving;
-
-	return m->done && m->from == (uint32_t)node_id(&d->nodes, from) && m->to == (uint32_t)node_id(&d->nodes, to) &&
-	       !strncmp(m->name, name, sizeof(m->name)) && !strncmp(m->new_name, new_name, sizeof(m->new_name));
+	nodes_step();
 }
 
 /* Rename with the two names from byte @at of the arguments on. */
@@ -365,18 +355,21 @@ static int rename_names(struct fsd *d, struct fs_req *r, struct node *n, uint64_
 		return err;
 	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	if (d->again && was_moved(d, n, name, to, new_name))
+	/* The process before this one was killed after it had renamed them. */
+	if (d->again && d->nodes.kept->moved[r->queue] == r->h.unique)
 		return 0;
 	/* A file that has the new name loses it. */
 	if (!flags)
 		fsd_before_removal(d, to->fd, new_name);
-	begin_move(d, n, name, to, new_name);
+	begin_move(d, r, n, name, to, new_name);
 	if (syscall(SYS_renameat2, n->fd, name, to->fd, new_name, flags) < 0)
 		return -errno;
+	/* Before the tables have it: until then restore.h finds files that were moved, and then stores this itself. */
+	d->nodes.kept->moved[r->queue] = r->h.unique;
+	nodes_step();
 	fsd_moved(d, to, new_name);
 	if (flags & RENAME_EXCHANGE)
 		fsd_moved(d, n, name);
-	d->nodes.kept->moving.done = true;
 	return 0;
 }
 

@@ -72,10 +72,11 @@ struct handle {
 	int access;    /* O_RDONLY, O_WRONLY or O_RDWR */
 };
 
-/* A rename that was begun last: the directories by their index, and the names in them. */
+/* The rename that was begun last: the directories by their index, and the names in them. */
 struct moving {
+	uint64_t unique;   /* FUSE's number of the request */
+	uint32_t queue;	   /* Its queue */
 	uint32_t from, to; /* 0: none */
-	uint8_t done;	   /* Not 0: the tables have it */
 	char name[NODE_NAME_MAX + 1], new_name[NODE_NAME_MAX + 1];
 };
 
@@ -88,6 +89,8 @@ struct nodes_kept {
 	uint32_t names_free[NAME_CLASSES]; /* Lists of free places; 0: empty. The first word of each is the next */
 	/* For each queue, FUSE's number of the request that changes the share, or did so last */
 	uint64_t changing[MAX_QUEUES];
+	/* For each queue, the same number if that request is a rename which was done; otherwise 0 */
+	uint64_t moved[MAX_QUEUES];
 	struct moving moving;
 };
 

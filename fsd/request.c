@@ -17,6 +17,7 @@
 #include "fsd/idle.h"
 #include "fsd/name.h"
 #include "fsd/names.h"
+#include "fsd/places.h"
 #include "fsd/quota.h"
 #include "fsd/request.h"
 #include "fsd/write.h"
@@ -414,6 +415,9 @@ static int run(struct fsd *d, struct fs_req *r)
 		/* The first of them in its queue after a restart is the one that was under way. */
 		d->again = d->replay[r->queue] && d->replay[r->queue] == r->h.unique;
 		d->replay[r->queue] = 0;
+		if (!d->again)
+			d->nodes.kept->moved[r->queue] = 0;
+		nodes_step();
 		d->nodes.kept->changing[r->queue] = r->h.unique;
 	}
 	return op->handle(d, r, n);

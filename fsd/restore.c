@@ -37,7 +37,8 @@ static int find_moved(struct fsd *d, struct node *n)
 	if (name_valid(m->new_name, sizeof(m->new_name)))
 		fd = fsd_find(d, &t->node[m->to], m->new_name, n);
 	if (fd >= 0 && node_rename(t, n, &t->node[m->to], m->new_name)) {
-		m->done = true;
+		if (m->queue < MAX_QUEUES)
+			t->kept->moved[m->queue] = m->unique;
 		return fd;
 	}
 	if (fd < 0 && name_valid(m->name, sizeof(m->name)))

@@ -1,39 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A process that takes over the tables of one that was killed: what the guest had open stays open. */
-#include <signal.h>
-
-#include "tests/unit/fsd_write_rig.h"
+#include "tests/unit/fsd_restore_rig.h"
 
 #define MARK_LEN 5
 
 static struct nodes_kept *kept;
-static uint8_t *tables;
 
 /* Begin with tables that outlive the process. */
 static void begin_kept(void)
 {
-	uint64_t bytes = fs_tables_bytes(INODES);
-
-	w.nodes = memfd_create("tables", MFD_CLOEXEC);
-	assert_true(w.nodes > 0 && ftruncate(w.nodes, (off_t)bytes) == 0);
-	tables = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, w.nodes, 0);
-	assert_ptr_not_equal(tables, MAP_FAILED);
+	make_tables();
 	kept = (void *)tables;
 	begin_rw(MOST);
-}
-
-static void end_process(void)
-{
-	assert_int_equal(kill(w.f.pid, SIGKILL), 0);
-	(void)front_close(&w.f);
-	close(w.ctl[0]);
-	w.generation++;
 }
 
 /* Numbers of a taken process may have any counter in their upper half. */
 static bool is_number(uint64_t v)
 {
 	return v && v < (uint64_t)-4095;
+}
+
+/* As the host does it. */
+static int exchange(const char *a, const char *b)
+{
+	char first[300];
+
+	snprintf(first, sizeof(first), "%s", path_of(a));
+	return renameat2(AT_FDCWD, first, AT_FDCWD, path_of(b), RENAME_EXCHANGE);
 }
 
 static struct opened open_file(const char *name, uint64_t dir, uint32_t access)
@@ -121,6 +114,24 @@ static void killed_in_a_rename(void **state)
 	assert_int_equal(move(1, "file", sub, "inner", 0), -ENOENT);
 }
 
+/* The same of a taken process, which has named a queue that does not exist. */
+static void a_rename_of_no_queue(void **state)
+{
+	struct opened file;
+	uint64_t sub;
+
+	(void)state;
+	begin_kept();
+	sub = (uint64_t)look(1, "dir");
+	file = open_file("file", 1, O_RDONLY);
+	assert_int_equal(move(1, "file", sub, "inner", RENAME_NOREPLACE), -EEXIST);
+	end_process();
+	assert_int_equal(rename(path_of("file"), path_of("dir/inner")), 0);
+	kept->moving.queue = UINT32_MAX;
+	begin();
+	assert_int_equal(get(file), 0);
+}
+
 /* Each queue has one request at most that was under way: a change on another queue does not make the device forget it. */
 static void each_queue_has_its_own_request(void **state)
 {
@@ -143,6 +154,57 @@ static void each_queue_has_its_own_request(void **state)
 	w.on = 3;
 	assert_int_equal(make_dir(1, "again", 0700), 0);
 	assert_int_equal(make_dir(1, "again", 0700), -EEXIST);
+}
+
+/* A rename on another queue does not make the device forget that the one that comes again was done. */
+static void each_queue_has_its_own_rename(void **state)
+{
+	uint64_t sub;
+
+	(void)state;
+	w.queues = 2;
+	begin_kept();
+	sub = (uint64_t)look(1, "dir");
+	put_file("other", "other");
+	assert_true(look(1, "file") > 0 && look(1, "other") > 0);
+	w.on = 2;
+	assert_int_equal(move(1, "file", sub, "moved", 0), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		end_process();
+		begin();
+		w.on = 1;
+		assert_int_equal(move(1, i ? "b" : "other", 1, i ? "c" : "b", 0), 0);
+	}
+	w.on = 2;
+	assert_int_equal(move(1, "file", sub, "moved", 0), 0);
+	assert_int_equal(move(1, "file", sub, "moved", 0), -ENOENT);
+	/* The next one on this queue was begun, but not done. */
+	assert_int_equal(move(sub, "moved", sub, "inner", RENAME_NOREPLACE), -EEXIST);
+	end_process();
+	begin();
+	assert_int_equal(move(sub, "moved", sub, "once more", 0), 0);
+	assert_int_equal(access(path_of("dir/once more"), F_OK), 0);
+}
+
+/* The process was killed when the host had exchanged two files, and before it could store that. */
+static void killed_in_an_exchange(void **state)
+{
+	struct opened file, inner;
+	uint64_t sub;
+
+	(void)state;
+	begin_kept();
+	sub = (uint64_t)look(1, "dir");
+	file = open_file("file", 1, O_RDONLY);
+	inner = open_file("inner", sub, O_RDONLY);
+	/* Stores the names, and does nothing. */
+	assert_int_equal(move(1, "file", sub, "inner", RENAME_NOREPLACE), -EEXIST);
+	end_process();
+	assert_int_equal(exchange("file", "dir/inner"), 0);
+	begin();
+	assert_int_equal(move(1, "file", sub, "inner", RENAME_EXCHANGE), 0);
+	assert_int_equal(look(sub, "inner"), (int64_t)file.node);
+	assert_int_equal(look(1, "file"), (int64_t)inner.node);
 }
 
 /* A request that comes again does not fail because its first execution succeeded. */
@@ -239,14 +301,6 @@ static void tables_of_a_taken_process(void **state)
 	}
 }
 
-/* The table's entry of the number @nodeid. */
-static struct node *entry_of(int64_t nodeid)
-{
-	struct node *first = (void *)(tables + FSD_KEPT_BYTES + (FSD_HANDLES + 1ull) * FSD_HANDLE_BYTES);
-
-	return &first[(uint32_t)nodeid];
-}
-
 static void a_directory_below_itself_is_forgotten(void **state)
 {
 	int64_t outer, middle, leaf;
@@ -264,7 +318,7 @@ static void a_directory_below_itself_is_forgotten(void **state)
 	begin();
 	assert_int_equal(look((uint64_t)middle, "leaf"), leaf);
 	end_process();
-	entry_of(outer)->parent = (uint32_t)middle;
+	entry_of((uint64_t)outer)->parent = (uint32_t)middle;
 	begin();
 	assert_int_equal(look((uint64_t)middle, "leaf"), -ESTALE);
 	assert_int_equal(look((uint64_t)outer, "middle"), -ESTALE);
@@ -286,7 +340,7 @@ static void names_do_not_overlap(void **state)
 	assert_true(is_number((uint64_t)first) && is_number((uint64_t)second));
 	end_process();
 	/* The end of the first name, which is in the second unit of its place, is "file". */
-	entry_of(second)->name = ((entry_of(first)->name >> 3) + 1) << 3;
+	entry_of((uint64_t)second)->name = ((entry_of((uint64_t)first)->name >> 3) + 1) << 3;
 	begin();
 	assert_int_equal(open_node(FUSE_OPEN, (uint64_t)second, O_RDONLY), -ESTALE);
 	assert_true(open_node(FUSE_OPEN, (uint64_t)first, O_RDONLY) > 0);
@@ -319,10 +373,17 @@ static void free_places_are_used_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(open_files_stay_open),      T(killed_in_a_rename),
-		T(requests_that_come_again),  T(each_queue_has_its_own_request),
-		T(tables_of_a_taken_process), T(a_directory_below_itself_is_forgotten),
-		T(names_do_not_overlap),      T(free_places_are_used_again),
+		T(open_files_stay_open),
+		T(killed_in_a_rename),
+		T(killed_in_an_exchange),
+		T(a_rename_of_no_queue),
+		T(requests_that_come_again),
+		T(each_queue_has_its_own_request),
+		T(each_queue_has_its_own_rename),
+		T(tables_of_a_taken_process),
+		T(a_directory_below_itself_is_forgotten),
+		T(names_do_not_overlap),
+		T(free_places_are_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
