@@ -135,7 +135,9 @@ static void restore_handles(struct fsd *d)
 		h->fd = -1;
 		h->at = -1;
 		h->next = 0;
-		if (n && (n->type == S_IFREG || n->type == S_IFDIR) && access != O_ACCMODE)
+		d->opens = 0;
+		/* As when the guest opened it, the node has its descriptor from now on. */
+		if (n && (n->type == S_IFREG || n->type == S_IFDIR) && access != O_ACCMODE && fsd_fd(d, n) >= 0)
 			h->fd = fsd_open(d, n, access);
 		if (h->fd < 0) {
 			handle_lose(t, h);

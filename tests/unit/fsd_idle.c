@@ -4,21 +4,22 @@
  * guest does not notice, unless the host has renamed or removed the file meanwhile.
  */
 #include <dirent.h>
-#include <signal.h>
 
 #define INODES 8192
 #include "fsd/files.h"
 #include "fsd/idle.h"
-#include "tests/unit/fsd_write_rig.h"
+#include "tests/unit/fsd_restore_rig.h"
 
 /* Most files with a descriptor, and more files than that. */
 #define FEW   16
 #define FILES 40
 /* More directories, each in the one before, than are opened for one request; half of them are fewer. */
 #define DEPTH 5000
+/* Open files, as many as there can be beside the nodes of the last uses and one more; and how deep each of them is. */
+#define CHAINS	    (FEW - 6)
+#define CHAIN_DEPTH 250
 
 static uint64_t node[FILES];
-static uint8_t *tables;
 
 static const char *file_name(unsigned i)
 {
@@ -295,21 +296,9 @@ static void too_many_files_without_a_name(void **state)
 	assert_true(descriptors() <= FEW);
 }
 
-static struct node *entry_of(uint64_t nodeid)
-{
-	struct node *first = (void *)(tables + FSD_KEPT_BYTES + (FSD_HANDLES + 1ull) * FSD_HANDLE_BYTES);
-
-	return &first[(uint32_t)nodeid];
-}
-
 static void begin_kept(void)
 {
-	uint64_t bytes = fs_tables_bytes(INODES);
-
-	w.nodes = memfd_create("tables", MFD_CLOEXEC);
-	assert_true(w.nodes > 0 && ftruncate(w.nodes, (off_t)bytes) == 0);
-	tables = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, w.nodes, 0);
-	assert_ptr_not_equal(tables, MAP_FAILED);
+	make_tables();
 	begin_few();
 }
 
@@ -340,10 +329,7 @@ static void idle_files_survive_a_restart(void **state)
 	begin_kept();
 	use_all();
 	for (unsigned turn = 0; turn < 2; turn++) {
-		assert_int_equal(kill(w.f.pid, SIGKILL), 0);
-		(void)front_close(&w.f);
-		close(w.ctl[0]);
-		w.generation++;
+		end_process();
 		begin();
 		assert_true(descriptors() <= FEW);
 		for (unsigned i = 0; i < FILES; i++) {
@@ -352,6 +338,55 @@ static void idle_files_survive_a_restart(void **state)
 		}
 		assert_true(descriptors() <= FEW);
 	}
+}
+
+/* The share is an empty directory on a memory file system, which removes a deep tree much faster than others. */
+static void share_in_memory(void)
+{
+	memcpy(w.dir, "/dev/shm/fsd.XXXXXX", 20);
+	assert_non_null(mkdtemp(w.dir));
+}
+
+/* Make a chain of @depth directories in the root, and a file in the last. Returns the number of the file. */
+static uint64_t make_chain(const char *name, unsigned depth)
+{
+	uint64_t at = 1;
+
+	for (unsigned i = 0; i < depth; i++) {
+		assert_int_equal(make_dir(at, i ? "d" : name, 0700), 0);
+		at = entry()->nodeid;
+	}
+	assert_int_equal(make_node(at, "leaf", S_IFREG | 0600), 0);
+	return entry()->nodeid;
+}
+
+/* Together, more directories are opened for them than for one request. */
+static void open_files_survive_a_restart(void **state)
+{
+	struct opened o[CHAINS], first;
+	char name[16];
+
+	(void)state;
+	share_in_memory();
+	w.open = 512;
+	make_tables();
+	begin_rw(32 * MOST);
+	assert_int_equal(create(1, "first", 0, 0600, &first), 0);
+	for (unsigned i = 0; i < CHAINS; i++) {
+		snprintf(name, sizeof(name), "chain%u", i);
+		o[i].node = make_chain(name, CHAIN_DEPTH);
+		o[i].fh = (uint64_t)open_node(FUSE_OPEN, o[i].node, O_RDONLY);
+		assert_true((int64_t)o[i].fh > 0);
+	}
+	end_process();
+	w.open = FEW;
+	begin();
+	/* Its node has a descriptor again, although nobody has used it since. */
+	assert_int_equal(unlink(path_of("first")), 0);
+	assert_int_equal(links_of(first.node), 0);
+	for (unsigned i = 0; i < CHAINS; i++)
+		assert_int_equal(read_node(FUSE_READ, o[i].node, o[i].fh, 0, 5), 0);
+	assert_true(descriptors() <= FEW + CHAINS + 1);
 }
 
 /* In a process of its own: the device without its loop, and a chain of directories that are all idle but the root. */
@@ -397,8 +432,7 @@ static void the_work_of_a_request_is_bounded(void **state)
 	pid_t pid;
 
 	(void)state;
-	memcpy(w.dir, "/tmp/fsd.XXXXXX", 16);
-	assert_non_null(mkdtemp(w.dir));
+	share_in_memory();
 	pid = fork();
 	if (!pid)
 		_exit(in_a_deep_tree());
@@ -427,6 +461,7 @@ int main(void)
 		IDLE(too_many_files_without_a_name),
 		IDLE(an_inode_number_that_is_used_again),
 		IDLE(idle_files_survive_a_restart),
+		IDLE(open_files_survive_a_restart),
 		cmocka_unit_test_setup(the_work_of_a_request_is_bounded, begin_again),
 	};
 
