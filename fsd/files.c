@@ -114,7 +114,7 @@ static struct node *node_of(struct fsd *d, struct node *dir, const char *name, i
 	struct node *n = node_find(&d->nodes, st->st_dev, st->st_ino);
 
 	/* An inode number can be reused while no descriptor keeps it. */
-	if (n && n->fd == NODE_IDLE && n->type != (st->st_mode & S_IFMT)) {
+	if (n && n->fd == NODE_IDLE && !node_is(n, st)) {
 		node_gone(&d->nodes, n);
 		n = NULL;
 	}
@@ -207,7 +207,7 @@ int fsd_open(struct fsd *d, struct node *n, int flags)
 	if (fd < 0)
 		return fd == -EMFILE || fsd_has_name(d, n) ? fd : -ESTALE;
 	/* The host may have renamed another file to this name: then the guest has to look it up again. */
-	if (fd_stat(fd, &st) == 0 && st.st_dev == n->dev && st.st_ino == n->ino)
+	if (fd_stat(fd, &st) == 0 && node_is(n, &st))
 		return fd;
 	close(fd);
 	return -ESTALE;

@@ -94,14 +94,6 @@ int fsd_fd(struct fsd *d, struct node *n)
 	return n->fd;
 }
 
-void fsd_wake(struct fsd *d, struct node *n, int fd)
-{
-	if (n->fd == NODE_IDLE && fsd_make_room(d))
-		node_set_fd(&d->nodes, n, fd);
-	else
-		close(fd);
-}
-
 /* ---- closing ---- */
 
 static void forget_checked(struct checked *c)
@@ -220,8 +212,8 @@ void fsd_before_removal(struct fsd *d, int dir, const char *name)
 		return;
 	if (fd_stat(fd, &st) == 0)
 		n = node_find(&d->nodes, st.st_dev, st.st_ino);
-	if (n)
-		fsd_wake(d, n, fd);
+	if (n && n->fd == NODE_IDLE && node_is(n, &st) && fsd_make_room(d))
+		node_set_fd(&d->nodes, n, fd);
 	else
 		close(fd);
 }

@@ -20,8 +20,6 @@ int fsd_fd(struct fsd *d, struct node *n);
  * use.
  */
 bool fsd_make_room(struct fsd *d);
-/* Give @n, if it is idle, the O_PATH descriptor @fd of its file; otherwise, or if there is no room, close it. */
-void fsd_wake(struct fsd *d, struct node *n, int fd);
 /*
  * The name @name in the directory at @dir is about to be removed: if the file's node is idle, open its descriptor, so
  * that the guest can use the file as long as it knows it.

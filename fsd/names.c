@@ -107,7 +107,7 @@ static struct node *make_file(struct fsd *d, struct fs_req *r, struct node *dir,
 		return NULL;
 	fsd_quota_add(d, FSD_FILE_COST);
 	n = new_node(d, r, dir, name, &err);
-	if (n && fd_stat(*fd, &st) == 0 && st.st_dev == n->dev && st.st_ino == n->ino) {
+	if (n && fd_stat(*fd, &st) == 0 && node_is(n, &st)) {
 		n->made = true;
 		return n;
 	}

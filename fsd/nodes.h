@@ -136,6 +136,14 @@ struct node *node_get(struct nodes *t, uint64_t id);
 struct node *node_parent(struct nodes *t, const struct node *n);
 /* The node of this file, or NULL. */
 struct node *node_find(const struct nodes *t, uint64_t dev, uint64_t ino);
+/*
+ * True if @st is that of the file of @n. If @n is idle, its inode number may be that of another file now, which is often
+ * of another type.
+ */
+static inline bool node_is(const struct node *n, const struct stat *st)
+{
+	return st->st_dev == n->dev && st->st_ino == n->ino && (st->st_mode & S_IFMT) == n->type;
+}
 /* True if @n is a mount point, which has no descriptor and no content. */
 static inline bool node_is_mount(const struct node *n)
 {

@@ -51,7 +51,7 @@ int fsd_find_at(const struct fsd *d, int dir, const char *name, const struct nod
 
 	if (fd < 0)
 		return fd;
-	if (fd_stat(fd, &st) == 0 && st.st_dev == n->dev && st.st_ino == n->ino && (st.st_mode & S_IFMT) == n->type)
+	if (fd_stat(fd, &st) == 0 && node_is(n, &st))
 		return fd;
 	close(fd);
 	return -ESTALE;
