@@ -204,9 +204,8 @@ static bool add_region(struct backend *be, struct guest_mem *mem, int fd, const 
 static enum verdict set_mem_table(struct backend *be, struct vhu_msg *m)
 {
 	struct guest_mem new = { 0 };
-	uint32_t paused;
-
 	const char *why;
+	uint32_t paused;
 
 	if (!m->mem.nregions)
 		return BAD;
@@ -220,7 +219,8 @@ static enum verdict set_mem_table(struct backend *be, struct vhu_msg *m)
 	why = log_judge(be, &new);
 	if (why) {
 		shm_clear(&new);
-		return backend_bad(be, "memory table", why) ? OK : BAD;
+		backend_bad(be, "memory table", why);
+		return BAD;
 	}
 	paused = pause_rings(be);
 	shm_clear(&be->mem);
