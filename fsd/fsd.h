@@ -32,7 +32,7 @@ struct fsd {
 	bool restarted; /* Another process served this connection before */
 	/* For each queue, FUSE's number of the request in which that process may have been killed; 0: none */
 	uint64_t replay[MAX_QUEUES];
-	unsigned opens;	 /* Files opened so far for this request by idle.c */
+	uint32_t work;	 /* So much has idle.c done for this request */
 	bool again;	 /* This is that request: what it asks for may have been done already */
 	uint64_t *added; /* cfg.read_write: bytes that the guest has added (fsd/quota.h); outlives this process */
 	uint8_t slow;	 /* So many replies still get an interrupt each, because the host was slow */

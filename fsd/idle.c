@@ -2,7 +2,7 @@
 /*
  * Closes descriptors of nodes and opens them again (idle.h). Runs in fsd, confined; allocates nothing. Which ones are
  * closed is decided by a clock hand that goes around the table of nodes: a node that was used since the hand passed
- * it last is spared once. How many files are opened for one request is bounded, whatever the guest does.
+ * it last is spared once. The work for one request is bounded, whatever the guest does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,10 @@
 #include "fsd/open.h"
 #include "fsd/places.h"
 
-/* Most files that are opened for one request, to find idle nodes and to check names. */
-#define OPENS_MAX 4096
+/* An open takes about as long as looking at this many nodes. */
+#define OPEN_WORK 1024
+/* Most work for one request: opens that find idle nodes and check names, and nodes that the clock hand passes. */
+#define WORK_MAX (4096 * OPEN_WORK)
 /* How many descriptors are closed together: nodes that are next to each other often have the same parent. */
 #define BATCH 32u
 
@@ -27,9 +29,9 @@ struct checked {
 /* Find @n in the directory at @dir, as one of the opens of this request. */
 static int find_counted(struct fsd *d, int dir, const struct node *n)
 {
-	if (d->opens >= OPENS_MAX)
+	if (d->work >= WORK_MAX)
 		return -ENFILE;
-	d->opens++;
+	d->work += OPEN_WORK;
 	return fsd_find_at(d, dir, node_name(&d->nodes, n), n);
 }
 
@@ -129,10 +131,12 @@ static bool is_shortage(int err)
 }
 
 /* The next node at the clock hand, if its descriptor may be closed, or NULL. */
-static struct node *at_hand(struct nodes *t)
+static struct node *at_hand(struct fsd *d)
 {
+	struct nodes *t = &d->nodes;
 	struct node *n;
 
+	d->work++;
 	t->hand = t->hand + 1 < t->kept->fresh ? t->hand + 1 : NODE_ROOT + 1;
 	n = &t->node[t->hand];
 	return t->hand < t->kept->fresh && n->type && n->fd >= 0 && !n->handles && !node_held(t, n) ? n : NULL;
@@ -147,8 +151,9 @@ static uint32_t close_named(struct fsd *d, uint32_t most)
 	int err = 0;
 
 	/* Twice around: the first time may only find nodes that were used. */
-	for (uint64_t i = 0; i < 2ull * t->kept->fresh && closed < most && !is_shortage(err); i++) {
-		struct node *n = at_hand(t);
+	for (uint64_t i = 0; i < 2ull * t->kept->fresh && closed < most && !is_shortage(err) && d->work < WORK_MAX;
+	     i++) {
+		struct node *n = at_hand(d);
 
 		if (!n || n->state & NODE_NAMELESS)
 			continue;
@@ -172,12 +177,13 @@ static uint32_t close_named(struct fsd *d, uint32_t most)
  * Close the descriptor of any node. The guest then gets ESTALE, until it finds the file under another name. A file that
  * has no name at all is lost: its inode number may become that of another file.
  */
-static bool close_nameless(struct nodes *t)
+static bool close_nameless(struct fsd *d)
 {
+	struct nodes *t = &d->nodes;
 	struct stat st;
 
-	for (uint32_t i = 0; i < t->kept->fresh; i++) {
-		struct node *n = at_hand(t);
+	for (uint32_t i = 0; i < t->kept->fresh && d->work < WORK_MAX; i++) {
+		struct node *n = at_hand(d);
 
 		if (!n)
 			continue;
@@ -196,7 +202,7 @@ bool fsd_make_room(struct fsd *d)
 
 	if (t->open < d->cfg.open)
 		return true;
-	return close_named(d, MIN(BATCH, MAX(d->cfg.open / 8, 1))) || close_nameless(t);
+	return close_named(d, MIN(BATCH, MAX(d->cfg.open / 8, 1))) || close_nameless(d);
 }
 
 void fsd_before_removal(struct fsd *d, int dir, const char *name)

@@ -408,7 +408,7 @@ static int run(struct fsd *d, struct fs_req *r)
 		return -EINVAL;
 	if (!d->ready && !op->any_time)
 		return -EIO;
-	d->opens = 0;
+	d->work = 0;
 	if (!op->no_node && !(n = node_get(&d->nodes, r->h.nodeid)))
 		return -ESTALE;
 	if (op->writes) {

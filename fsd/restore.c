@@ -57,7 +57,7 @@ static void find_one(struct fsd *d, struct node *n)
 	struct node *dir = &t->node[n->parent];
 	int fd = -1;
 
-	d->opens = 0;
+	d->work = 0;
 	if (dir->type == S_IFDIR)
 		fd = fsd_find(d, dir, node_name(t, n), n);
 	if (fd < 0)
@@ -135,7 +135,7 @@ static void restore_handles(struct fsd *d)
 		h->fd = -1;
 		h->at = -1;
 		h->next = 0;
-		d->opens = 0;
+		d->work = 0;
 		/* As when the guest opened it, the node has its descriptor from now on. */
 		if (n && (n->type == S_IFREG || n->type == S_IFDIR) && access != O_ACCMODE && fsd_fd(d, n) >= 0)
 			h->fd = fsd_open(d, n, access);
