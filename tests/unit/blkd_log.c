@@ -5,6 +5,7 @@
  */
 #include <linux/vhost_types.h>
 
+#include "tests/lib/dice.h"
 #include "tests/lib/oracle.h"
 #include "tests/unit/blkd_rig.h"
 
@@ -16,13 +17,6 @@
 #define DATA_AT(i)   (0x300000u + (i)*0x20000u)
 
 static struct oracle oracle;
-static uint32_t seed;
-
-static uint32_t dice(uint32_t n)
-{
-	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % n;
-}
 
 /* Offer a random request in slot @i: most are reads, into one to four buffers that begin anywhere. */
 static void random_request(unsigned i)
@@ -82,7 +76,7 @@ static void random_load(void)
 static void reads_from_the_page_cache_are_logged(void **state)
 {
 	(void)state;
-	seed = 1;
+	dice_seed = 1;
 	begin();
 	assert_true(front_queue_stop(w.q) >= 0);
 	random_load();
@@ -91,7 +85,7 @@ static void reads_from_the_page_cache_are_logged(void **state)
 static void reads_by_direct_io_are_logged(void **state)
 {
 	(void)state;
-	seed = 2;
+	dice_seed = 2;
 	w.cfg.direct = true;
 	begin();
 	assert_true(front_queue_stop(w.q) >= 0);
@@ -101,7 +95,7 @@ static void reads_by_direct_io_are_logged(void **state)
 static void reads_from_a_snapshot_are_logged(void **state)
 {
 	(void)state;
-	seed = 3;
+	dice_seed = 3;
 	w.cfg.snapshot = true;
 	begin();
 	assert_true(front_queue_stop(w.q) >= 0);

@@ -59,14 +59,6 @@ static void echo(struct front_queue *q, const char *text)
 	expect_text(q, text);
 }
 
-static struct echo_config counters(void)
-{
-	struct echo_config c;
-
-	assert_true(front_get_config(&f, 0, sizeof(c), &c));
-	return c;
-}
-
 static void features_of_every_kind(void **state)
 {
 	static const uint64_t sets[] = {

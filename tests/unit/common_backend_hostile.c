@@ -51,29 +51,6 @@ static struct front_queue *start(unsigned q)
 	return fq;
 }
 
-/* Check that the device works: one request through queue @q. */
-static void alive(struct front_queue *q)
-{
-	const struct front_buf b[] = { { DATA, 4, false }, { DATA + 16, 4, true } };
-	uint32_t id, len;
-
-	memcpy(front_ptr(&f, DATA), "ping", 4);
-	memset(front_ptr(&f, DATA + 16), 0, 4);
-	front_offer(q, front_chain(q, b, 2));
-	front_kick(q);
-	assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
-	assert_int_equal(len, 4);
-	assert_memory_equal(front_ptr(&f, DATA + 16), "ping", 4);
-}
-
-static struct echo_config counters(void)
-{
-	struct echo_config c;
-
-	assert_true(front_get_config(&f, 0, sizeof(c), &c));
-	return c;
-}
-
 static struct stats stats(void)
 {
 	struct ctl_msg m = { .type = CTL_GET_STATS };

@@ -35,21 +35,6 @@ static void is_ended(void)
 	assert_int_equal(front_close(&f), 1);
 }
 
-/* One request through queue 0. */
-static void works(void)
-{
-	const struct front_buf b[] = { { DATA, 4, false }, { DATA + 0x1000, 4, true } };
-	struct front_queue *q = &f.q[0];
-	uint32_t id, len;
-
-	memcpy(front_ptr(&f, DATA), "ping", 4);
-	memset(front_ptr(&f, DATA + 0x1000), 0, 4);
-	front_offer(q, front_chain(q, b, 2));
-	front_kick(q);
-	assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
-	assert_memory_equal(front_ptr(&f, DATA + 0x1000), "ping", 4);
-}
-
 static void start(void)
 {
 	assert_true(front_queue_start(front_queue(&f, 0, 8, GPA)));
@@ -57,7 +42,7 @@ static void start(void)
 
 static void the_page_is_logged_at_once(void **state)
 {
-	const uint64_t page = (DATA + 0x1000) / 4096;
+	const uint64_t page = ANSWER / 4096;
 
 	(void)state;
 	begin(ALL);
@@ -65,7 +50,7 @@ static void the_page_is_logged_at_once(void **state)
 	start();
 	for (unsigned i = 0; i < 100; i++) {
 		oracle_remember(&oracle);
-		works();
+		alive(&f.q[0]);
 		/* Before the chain is used: whoever saw that may take the log. */
 		assert_true(oracle.bits[page / 8] & 1u << page % 8);
 		assert_int_equal(oracle_bits(&oracle), 1);
@@ -83,11 +68,11 @@ static void a_second_log_replaces_the_first(void **state)
 	begin(ALL);
 	assert_true(oracle_begin(&oracle, &f));
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_true(oracle_begin(&second, &f));
 	oracle_remember(&oracle);
 	for (unsigned i = 0; i < 100; i++)
-		works();
+		alive(&f.q[0]);
 	assert_int_equal(oracle_bits(&oracle), 0);
 	assert_int_equal(oracle_bits(&second), 1);
 	assert_int_equal(front_close(&f), 0);
@@ -100,13 +85,13 @@ static void a_log_may_have_an_offset(void **state)
 {
 	int fd = front_memfd(BYTES + 12345, true);
 	uint8_t *bits = mmap(NULL, BYTES + 12345, PROT_READ, MAP_SHARED, fd, 0);
-	const uint64_t page = (DATA + 0x1000) / 4096;
+	const uint64_t page = ANSWER / 4096;
 
 	(void)state;
 	begin(ALL);
 	assert_true(oracle_set_base(&f, fd, BYTES, 12345));
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_true(bits[12345 + page / 8] & 1u << page % 8);
 	assert_int_equal(front_close(&f), 0);
 	munmap(bits, BYTES + 12345);
@@ -128,7 +113,7 @@ static void it_is_not_offered_unless_asked_for(void **state)
 	assert_int_not_equal(front_ack(&f, VHU_SET_LOG_FD, NULL, 0, &event, 1), 0);
 	assert_int_not_equal(front_ack(&f, VHU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0), 0);
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	close(fd);
 	close(event);
@@ -147,7 +132,7 @@ static void a_log_without_the_feature_is_refused(void **state)
 	assert_int_equal(front_ack_u64(&f, VHU_SET_PROTOCOL_FEATURES, no_log), 0);
 	assert_int_not_equal(front_ack(&f, VHU_SET_LOG_BASE, &l, sizeof(l), &fd, 1), 0);
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	close(fd);
 }
@@ -159,7 +144,7 @@ static void send_log(int fd, unsigned nfds, uint64_t bytes, uint64_t offset)
 
 	begin(ALL);
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_true(front_send(&f, VHU_SET_LOG_BASE, 0, &l, sizeof(l), fds, nfds));
 	is_ended();
 	close(fd);
@@ -195,7 +180,7 @@ static void a_log_cannot_be_truncated_afterwards(void **state)
 	assert_int_equal(ftruncate(fd, 0), -1);
 	assert_int_equal(errno, EPERM);
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	close(fd);
 }
@@ -211,7 +196,7 @@ static void asking_for_more_than_the_log_has_ends_the_connection(void **state)
 	begin(~LOG_ALL);
 	assert_true(oracle_set_base(&f, fd, 64, 0));
 	start();
-	works();
+	alive(&f.q[0]);
 	with = f.features | LOG_ALL;
 	assert_true(front_send(&f, VHU_SET_FEATURES, 0, &with, sizeof(with), NULL, 0));
 	is_ended();
@@ -219,7 +204,7 @@ static void asking_for_more_than_the_log_has_ends_the_connection(void **state)
 	begin(~LOG_ALL);
 	assert_true(oracle_set_base(&f, fd, 64, 0));
 	start();
-	works();
+	alive(&f.q[0]);
 	a.desc = (uintptr_t)f.q[0].desc;
 	a.avail = (uintptr_t)f.q[0].avail;
 	a.used = (uintptr_t)f.q[0].used;
@@ -251,7 +236,7 @@ static void a_used_ring_that_outgrows_the_log_is_a_fault(void **state)
 	assert_int_equal(front_ack_state(&f, VHU_SET_VRING_NUM, 0, 8), 0);
 	assert_true(front_queue_fds(q) && front_queue_enable(q, true));
 	for (uint16_t i = 0; i < 2; i++) {
-		const struct front_buf b[] = { { DATA, 4, false }, { DATA + 0x1000, 4, true } };
+		const struct front_buf b[] = { { DATA, 4, false }, { ANSWER, 4, true } };
 
 		front_offer(q, front_chain(q, b, 2));
 	}
@@ -262,7 +247,7 @@ static void a_used_ring_that_outgrows_the_log_is_a_fault(void **state)
 	/* Set up again with a log for all of it, it works. */
 	assert_true(front_queue_stop(q) >= 0);
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	close(fd);
 }
@@ -288,7 +273,7 @@ static void a_running_ring_is_not_moved_by_its_log(void **state)
 	assert_int_not_equal(front_ack(&f, VHU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0), 0);
 	a.flags = 1;
 	assert_int_equal(front_ack(&f, VHU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0), 0);
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	oracle_end(&oracle);
 }
@@ -303,13 +288,13 @@ static void memory_beyond_the_log_is_refused(void **state)
 	begin(ALL);
 	assert_true(oracle_begin(&oracle, &f));
 	start();
-	works();
+	alive(&f.q[0]);
 	assert_int_not_equal(front_ack(&f, VHU_ADD_MEM_REG, &r, sizeof(r), &fd, 1), 0);
-	works();
+	alive(&f.q[0]);
 	/* The same without VHOST_F_LOG_ALL is nothing that the log is for. */
 	assert_int_equal(front_ack_u64(&f, VHU_SET_FEATURES, f.features & ~LOG_ALL), 0);
 	assert_int_equal(front_ack(&f, VHU_ADD_MEM_REG, &r, sizeof(r), &fd, 1), 0);
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	oracle_end(&oracle);
 	close(fd);
@@ -328,7 +313,7 @@ static void the_same_for_a_whole_table(void **state)
 	t.regions[0] = (struct vhu_mem_region){ .gpa = GPA, .size = MEM, .uva = (uintptr_t)f.mem };
 	t.regions[1] = (struct vhu_mem_region){ .gpa = MORE_GPA, .size = MEM, .uva = 0x1000 };
 	assert_int_not_equal(front_ack(&f, VHU_SET_MEM_TABLE, &t, 8 + 2 * sizeof(t.regions[0]), fds, 2), 0);
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	oracle_end(&oracle);
 	close(fds[1]);
@@ -388,7 +373,7 @@ static void logs_do_not_pile_up(void **state)
 	assert_true(front_get_config(&f, 0, sizeof(after), &after));
 	assert_int_equal(before.open_fds, after.open_fds);
 	assert_int_equal(mapped_pages(), pages);
-	works();
+	alive(&f.q[0]);
 	assert_int_equal(front_close(&f), 0);
 	close(fd);
 }

@@ -36,31 +36,12 @@ static int teardown(void **state)
 	return front_close(&f);
 }
 
-static void alive(struct front_queue *q)
-{
-	const struct front_buf b[] = { { DATA, 4, false }, { DATA + 16, 4, true } };
-	uint32_t id, len;
-
-	front_offer(q, front_chain(q, b, 2));
-	front_kick(q);
-	assert_true(front_wait_used(q, &id, &len, PATIENCE_MS));
-	assert_int_equal(len, 4);
-}
-
 static struct front_queue *start(unsigned q)
 {
 	struct front_queue *fq = front_queue(&f, q, 8, GPA + q * 0x10000);
 
 	assert_true(front_queue_start(fq));
 	return fq;
-}
-
-static struct echo_config counters(void)
-{
-	struct echo_config c;
-
-	assert_true(front_get_config(&f, 0, sizeof(c), &c));
-	return c;
 }
 
 /* Every request at every wrong size: none is accepted, and the ring keeps running. */

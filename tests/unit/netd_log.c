@@ -5,19 +5,13 @@
  */
 #include "tests/unit/netd_rig.h"
 
+#include "tests/lib/dice.h"
 #include "tests/lib/oracle.h"
 
 #define ROUNDS 20
 #define CHAINS 300
 
 static struct oracle oracle;
-static uint32_t seed;
-
-static uint32_t dice(uint32_t n)
-{
-	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % n;
-}
 
 /* Offer receive buffers; most are cut at random places, so that headers and data have pages of their own. */
 static void give(uint32_t least)
@@ -81,28 +75,28 @@ static void play(uint64_t features, size_t most, uint32_t least)
 static void frames_in_merged_buffers_are_logged(void **state)
 {
 	(void)state;
-	seed = 1;
+	dice_seed = 1;
 	play(MODERN | OFFLOADS, 9000, 60);
 }
 
 static void small_frames_that_are_copied_are_logged(void **state)
 {
 	(void)state;
-	seed = 2;
+	dice_seed = 2;
 	play(MODERN, 1000, 60);
 }
 
 static void frames_in_one_buffer_are_logged(void **state)
 {
 	(void)state;
-	seed = 3;
+	dice_seed = 3;
 	play(MODERN & ~BIT64(VIRTIO_NET_F_MRG_RXBUF), 1514, 1600);
 }
 
 static void the_event_index_is_logged(void **state)
 {
 	(void)state;
-	seed = 4;
+	dice_seed = 4;
 	play(MODERN | BIT64(VIRTIO_RING_F_EVENT_IDX), 1514, 60);
 }
 
