@@ -167,6 +167,34 @@ static void kicks_are_asked_for_without_a_gap(void **state)
 	assert_int_equal(*avail_event, 5);
 }
 
+/* The fields that ask for kicks are logged where they are, apart from the index and the entries. */
+static void asking_for_kicks_is_logged(void **state)
+{
+	struct world *w = *state;
+	uint8_t bits = 0;
+	const struct dirty_log log = { .bits = &bits, .bytes = 1 };
+
+	/* The flags are in page 0, the rest in page 1. */
+	w->vq.used_log = &log;
+	w->vq.used_gpa = DIRTY_PAGE - sizeof(uint16_t);
+	vq_disable_kicks(&w->vq);
+	assert_int_equal(bits, 1);
+	bits = 0;
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(bits, 1);
+
+	/* The event index is in page 1, the rest in page 0. */
+	start(w, true, true);
+	w->vq.used_log = &log;
+	w->vq.used_gpa = DIRTY_PAGE - offsetof(struct vring_used, ring[SIZE]);
+	bits = 0;
+	vq_disable_kicks(&w->vq);
+	assert_int_equal(bits, 2);
+	bits = 0;
+	assert_false(vq_enable_kicks(&w->vq));
+	assert_int_equal(bits, 2);
+}
+
 /* ---- lists ---- */
 
 static void lists_are_copied_within_their_lengths(void **state)
@@ -192,9 +220,13 @@ static void lists_are_copied_within_their_lengths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(available_index_is_bounded),	       T(no_more_in_flight_than_the_queue_holds),
-		T(used_entries_are_published_at_once), T(calls_are_made_when_wanted),
-		T(kicks_are_asked_for_without_a_gap),  T(lists_are_copied_within_their_lengths),
+		T(available_index_is_bounded),
+		T(no_more_in_flight_than_the_queue_holds),
+		T(used_entries_are_published_at_once),
+		T(calls_are_made_when_wanted),
+		T(kicks_are_asked_for_without_a_gap),
+		T(asking_for_kicks_is_logged),
+		T(lists_are_copied_within_their_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
