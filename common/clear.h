@@ -11,8 +11,8 @@
 
 /*
  * Set the @size bytes of @object to zero. Unlike memset(3), does not touch pages that lie in @object completely, so that
- * those that were never used take neither memory nor time. @object is in memory that the kernel fills with zeros: static
- * without an initialiser, on the stack or allocated.
+ * those that were never used take neither memory nor time. @object is in private memory that the kernel fills with
+ * zeros: static without an initialiser, on the stack or allocated.
  */
 static inline void clear_object(void *object, size_t size)
 {

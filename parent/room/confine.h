@@ -13,10 +13,10 @@
 int confine_self(uid_t uid, gid_t gid);
 
 /*
- * Empty the bounding and ambient sets of this process (libcap-ng). The spawners inherit the empty set if they have no
- * user namespace of their own; otherwise each would drop all capabilities from its own. Does nothing without
- * CAP_SETPCAP. The capabilities that the process has stay until confine_self(). Returns 0, or -1 after logging the
- * reason.
+ * Empty the bounding and ambient sets of this process (libcap-ng). Spawners inherit the empty sets, so that they need
+ * not drop each capability themselves; a new user namespace begins with a full bounding set, which confine_self() then
+ * empties. Does nothing without CAP_SETPCAP. The capabilities that the process has stay until confine_self(). A program
+ * that it executes meanwhile gets none. Returns 0, or -1 after logging the reason.
  */
 int confine_bounds(void);
 

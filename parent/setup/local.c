@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Tells files of this host's own file systems from those with a server: see local.h. Runs
- * in the parent before, in and after the window. Neither call waits: statmount(2) reads
- * what the kernel knows of a mount, while statfs(2) asks the server; openat2(2) with
- * RESOLVE_CACHED fails instead of asking one.
+ * in the parent before, in and after the window. None of its calls asks a server of FUSE or
+ * NFS: openat2(2) with RESOLVE_CACHED fails instead, statx(2) with AT_STATX_DONT_SYNC
+ * returns the type that the kernel knows, and statmount(2) returns what it knows of the
+ * mount, while statfs(2) asks the server. Only 9p asks its server for any statx(2).
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -26,9 +27,6 @@
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
 #endif
-#ifndef EROFS_SUPER_MAGIC_V1
-#define EROFS_SUPER_MAGIC_V1 0xe0f5e1e2
-#endif
 
 struct mount_request { /* struct mnt_id_req */
 	uint32_t size, spare;
@@ -43,12 +41,11 @@ struct mount_facts { /* struct statmount */
 	uint64_t others[60];
 };
 
-/* Not overlayfs: its layers can be anywhere. */
+/* Not overlayfs and EROFS: layers of the one can be anywhere, data of the other in a file or with a cache's daemon. */
 static bool is_local_kind(uint64_t magic)
 {
-	static const uint32_t kinds[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,	  BTRFS_SUPER_MAGIC,
-					  TMPFS_MAGIC,	    RAMFS_MAGIC,	  DEVPTS_SUPER_MAGIC,
-					  SQUASHFS_MAGIC,   EROFS_SUPER_MAGIC_V1, ISOFS_SUPER_MAGIC };
+	static const uint32_t kinds[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,	BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
+					  RAMFS_MAGIC,	    DEVPTS_SUPER_MAGIC, SQUASHFS_MAGIC,	   ISOFS_SUPER_MAGIC };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (magic == kinds[i])

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/fmt.h"
+#include "parent/setup/notify.h"
 #include "parent/supervise/control.h"
 #include "parent/supervise/control_io.h"
 #include "parent/supervise/end.h"
@@ -74,7 +75,12 @@ void sup_tell_ready(struct supervisor *s)
 	char line[sizeof(s->h->name) + 2];
 	size_t n;
 
-	if (s->h->tell_ready < 0 || !sup_guest_began(s))
+	if (s->told_ready || !sup_guest_began(s))
+		return;
+	s->told_ready = true;
+	sup_verbose(s, "the guest runs, %llu ms after its start", (unsigned long long)(now_ms() - s->started));
+	notify_send(s->h->notify, "READY=1\nSTATUS=The guest runs");
+	if (s->h->tell_ready < 0)
 		return;
 	/* A user who has the line must find the guest running: each command works now. */
 	push_state(s);

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "common/fmt.h"
-#include "parent/setup/notify.h"
 #include "parent/supervise/exit_port.h"
 #include "parent/supervise/hold.h"
 #include "parent/supervise/limits.h"
@@ -159,11 +158,9 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 			break;
 		s->guest_running = true;
 		s->greet_by = now_ms() + GREET_MS;
-		notify_send(s->h->notify, "READY=1\nSTATUS=The guest runs");
 		if (s->starts == 1 && s->h->engine == ENGINE_QEMU)
 			sup_note(s, "vcpu: QEMU emulates the CPU; an emulator is not a security boundary: "
 				    "only namespaces, Landlock and a seccomp filter confine it");
-		sup_verbose(s, "the guest runs, %llu ms after its start", (unsigned long long)(now_ms() - s->started));
 		report_phases(s);
 		break;
 	case CTL_COMMAND:

@@ -465,7 +465,7 @@ int sup_start(struct supervisor *s)
 	memset(&s->panic, 0, sizeof(s->panic));
 	memset(&s->panic_serial, 0, sizeof(s->panic_serial));
 	s->panic_at = s->ended_at = 0;
-	s->guest_running = s->qmp_ready = s->qemu_ended_itself = false;
+	s->guest_running = s->qmp_ready = s->told_ready = s->qemu_ended_itself = false;
 	sup_consoles_start(s);
 	s->have_end = false;
 	s->end_text[0] = '\0';

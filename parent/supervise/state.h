@@ -133,6 +133,7 @@ struct supervisor {
 	bool guest_running;	    /* CTL_RUNNING received in this start. */
 	uint64_t greet_by;	    /* When QEMU must have sent its QMP greeting (ms), once guest_running. */
 	bool qmp_ready;		    /* QMP greeting received in this start. */
+	bool told_ready;	    /* sup_tell_ready() has reported this start. */
 	bool qemu_ended_itself;	    /* Event SHUTDOWN in this start, for another reason than the guest. */
 	unsigned processors;	    /* Number of processors of this host. */
 	uint64_t usage_at;	    /* When to ask for processor time again (ms). */

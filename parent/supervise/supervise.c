@@ -301,6 +301,8 @@ static void run_once(struct supervisor *s)
 {
 	while (!is_over(s))
 		turn(s);
+	/* The guest may have begun and ended in the last turn. */
+	sup_tell_ready(s);
 	s->phase = PHASE_DONE;
 }
 

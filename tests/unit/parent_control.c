@@ -235,12 +235,14 @@ static void the_state_is_sent_when_it_changes(void **state)
 
 static void the_state_is_sent_before_the_line_of_detach(void **state)
 {
-	char line[16] = "";
+	char line[16] = "", told[64] = "";
 	struct ctl_msg m;
-	int tell[2];
+	int tell[2], service[2];
 
 	(void)state;
 	memcpy(host.name, "web", 4);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, service), 0);
+	host.notify = service[1];
 	config.mem_bytes = 64u << 20;
 	s.guest_running = false;
 	assert_int_equal(pipe(tell), 0);
@@ -254,8 +256,13 @@ static void the_state_is_sent_before_the_line_of_detach(void **state)
 	sup_control_turn(&s);
 	assert_int_equal(hear(CONTROL, CTL_STATE).state.phase, GUEST_STARTING);
 	assert_int_equal(host.tell_ready, tell[1]);
+	assert_int_equal(read(service[0], told, sizeof(told)), -1);
 	s.qmp_ready = true;
 	sup_tell_ready(&s);
+	sup_tell_ready(&s);
+	assert_true(read(service[0], told, sizeof(told) - 1) > 0);
+	assert_string_equal(told, "READY=1\nSTATUS=The guest runs");
+	assert_int_equal(read(service[0], told, sizeof(told)), -1);
 	assert_int_equal(host.tell_ready, -1);
 	assert_int_equal(read(tell[0], line, sizeof(line)), 4);
 	assert_string_equal(line, "web\n");
@@ -264,7 +271,9 @@ static void the_state_is_sent_before_the_line_of_detach(void **state)
 	assert_int_equal(m.state.phase, GUEST_RUNNING);
 	assert_int_equal(m.state.mem_bytes, 64u << 20);
 	close(tell[0]);
-	s.monitor = -1;
+	close(service[0]);
+	close(service[1]);
+	s.monitor = host.notify = -1;
 	config.mem_bytes = 0;
 }
 
