@@ -16,6 +16,9 @@ measure_checkpoint()
 		# The guest reads 4 KiB each time.
 		checkpoint_run "50 pages and a read-only disk" dirty-disk 1000 --block="$tmp/checkpoint.img,ro"
 		checkpoint_run "50 pages and a snapshot" dirty-disk 1000 --block="$tmp/checkpoint.img,snapshot"
+		# It also asks for the host's address.
+		checkpoint_run "50 pages, a snapshot and a NIC" dirty-both 1000 --block="$tmp/checkpoint.img,snapshot" \
+			--tunnet=10.99.0.1/24
 	done
 	rm -f "$tmp/checkpoint.img"
 }
@@ -28,8 +31,8 @@ checkpoint_run() # CASE TEST RESETS [OPTION...]
 		"$build/tests/guest/probe" console=ttyS0 t="$t" < /dev/null > "$tmp/checkpoint.log" 2>&1
 	put checkpoint "$name" memory us_per_reset "$(checkpoint_us "memory of resets")"
 	put checkpoint "$name" "processors and devices" us_per_reset "$(checkpoint_us "the rest of resets")"
-	us=$(sed -n 's/.*: \([0-9]*\) microseconds of the rest of resets: waiting for disks.*/\1/p' "$tmp/checkpoint.log")
-	[[ -z $us ]] || put checkpoint "$name" "of these, waiting for disks" us_per_reset $((us / resets))
+	us=$(sed -n 's/.*: \([0-9]*\) microseconds of the rest of resets: waiting for helpers.*/\1/p' "$tmp/checkpoint.log")
+	[[ -z $us ]] || put checkpoint "$name" "of these, waiting for helpers" us_per_reset $((us / resets))
 	put checkpoint "$name" "both" us_per_reset "$(checkpoint_us ".* resets")"
 	put checkpoint "$name" "with the guest's own work" resets_per_s \
 		"$(sed -n 's/.* resets, \([0-9]*\) a second.*/\1/p' "$tmp/checkpoint.log")"

@@ -290,6 +290,24 @@ static void netd_queue_stop(struct backend *be, struct vq *vq)
 		backend_wake(be, &be->vq[0]);
 }
 
+/*
+ * Going back, no frame may reach the guest that came for it before. Rate limits go on, because they protect the host;
+ * the tap and passt are outside.
+ */
+static bool netd_checkpoint(struct backend *be, bool back)
+{
+	struct netd *n = netd_of(be);
+
+	for (unsigned i = 0; back && i < n->c.queue_pairs; i++)
+		rx_forget(be, &n->pair[i]);
+	/* After frames of passt were dropped: these must not open anything for the guest. */
+	if (n->c.user.on && back)
+		n->user = n->kept_user;
+	else if (n->c.user.on)
+		n->kept_user = n->user;
+	return true;
+}
+
 static void netd_get_config(struct backend *be, unsigned off, void *buf, unsigned len)
 {
 	const struct netd *n = netd_of(be);
@@ -324,6 +342,7 @@ const struct backend_ops netd_ops = {
 	.config_len = sizeof(struct virtio_net_config),
 	.get_config = netd_get_config,
 	.set_config = netd_set_config,
+	.checkpoint = netd_checkpoint,
 	.poll = netd_poll,
 	.tick = netd_tick,
 };

@@ -50,10 +50,11 @@ struct netd {
 	struct capture capture;
 	/* --net=user: the one pair's "tap" is a socket to passt. */
 	struct stream stream;
-	struct user user;
-	struct bucket dhcp; /* DHCP requests and router solicitations that are answered */
-	uint64_t ra_due_ms; /* When the next unsolicited router advertisement is due */
-	bool declined;	    /* A DHCPDECLINE was logged */
+	bool stream_late; /* The first frame of @stream began before a reset: drop it once all of it is here */
+	struct user user, kept_user; /* @kept_user: at the checkpoint */
+	struct bucket dhcp;	     /* DHCP requests and router solicitations that are answered */
+	uint64_t ra_due_ms;	     /* When the next unsolicited router advertisement is due */
+	bool declined;		     /* A DHCPDECLINE was logged */
 	struct bucket tx_packets, tx_bytes, rx_packets, rx_bytes;
 	struct net_pair pair[NETD_MAX_PAIRS];
 };

@@ -21,6 +21,11 @@
 
 /* Frames up to this size are small, in bytes. */
 #define RX_SMALL 2048
+/*
+ * Most frames that rx_forget() drops. Frames leave a tap in the order in which they came, and its queue is shorter (the
+ * interface's txqueuelen, 1,000 by default), so none of those that were there first is left.
+ */
+#define RX_FORGET_MAX 65536
 /* After this many small frames in a row, expect the next one to be small: see read_held(). */
 #define RX_SMALL_ROW 16
 /* Entries of one readv() for guest buffers; the header and the sentinel need one each. */
@@ -182,6 +187,10 @@ static ssize_t passt_read(struct backend *be, struct net_pair *p)
 	struct netd *n = netd_of(be);
 	ssize_t got = stream_read(&n->stream, p->tap, p->held.data);
 
+	if (got > 0 && n->stream_late) {
+		n->stream_late = false;
+		return 0;
+	}
 	if (got > 0)
 		user_learn(&n->user, &n->c.user, p->held.data, (size_t)got, now_ms());
 	if (got >= 0)
@@ -345,6 +354,26 @@ static enum rx_result read_held(struct backend *be, struct net_pair *p, struct v
 	f->full = true;
 	f->chains = 0;
 	return deliver_held(be, p, vq) ? RX_DONE : RX_STARVED;
+}
+
+void rx_forget(struct backend *be, struct net_pair *p)
+{
+	struct netd *n = netd_of(be);
+	struct held_frame *f = &p->held;
+	/* A tap drops the rest of a frame that is longer than the buffers. */
+	struct iovec iov[2] = { { &f->hdr, n->tap_hdr }, { f->data, n->capture.on ? sizeof(f->data) : 1 } };
+
+	f->full = false;
+	p->small_row = 0;
+	p->tap_readable = !p->tap_dead;
+	for (unsigned i = 0; i < RX_FORGET_MAX && p->tap_readable; i++) {
+		ssize_t got = n->c.user.on ? passt_read(be, p) : tap_read(p, iov, ARRAY_SIZE(iov));
+		unsigned front = n->c.user.on ? 0 : n->tap_hdr;
+
+		if (n->capture.on && got > (ssize_t)front)
+			record(n, p, (uint32_t)got - front, "dropped: it came before a reset");
+	}
+	n->stream_late = n->c.user.on && n->stream.first != n->stream.end;
 }
 
 static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *vq)

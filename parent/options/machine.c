@@ -107,13 +107,20 @@ static int check_firmware(struct config *c, const struct machine *m)
 /* Can device @i be taken back? Returns -1, or the exit status after reporting why not. */
 static int check_taken_back(struct config *c, unsigned i)
 {
-	static const char *const options[] = { [DEV_NET] = "--net", [DEV_FS] = "--share" };
 	struct disk_option *o = &c->disk[c->device[i].index];
+	const struct net_option *n = &c->net[c->device[i].index];
 
-	if (c->device[i].kind != DEV_BLK)
-		return complain(EXIT_USAGE,
-				"--checkpoint: not with %s yet, whose device is not taken back; leave one of them out",
-				options[c->device[i].kind]);
+	if (c->device[i].kind == DEV_FS)
+		return complain(
+			EXIT_USAGE,
+			"--checkpoint: not with --share yet, whose device is not taken back; leave one of them out");
+	if (c->device[i].kind == DEV_NET && n->kind == NET_VHOST_USER)
+		return complain(
+			EXIT_USAGE,
+			"--checkpoint: not with --vhost-user-net=%s, because another program's NIC cannot be taken back",
+			n->path);
+	if (c->device[i].kind == DEV_NET)
+		return -1;
 	if (o->vhost_user)
 		return complain(EXIT_USAGE,
 				"--checkpoint: not with %s%s, because another program's disk cannot be taken back",

@@ -243,17 +243,21 @@ void test_checkpoint_disk(bool ro)
 	fail("no reset");
 }
 
-/* Resets with the disk in use and @pages dirty pages, for measurements. */
-void test_dirty_disk(unsigned pages)
+/* Resets with the disk in use, with @net a NIC, and @pages dirty pages, for measurements. */
+void test_dirty_disk(unsigned pages, bool net)
 {
 	__asm__ volatile("cli");
 	if (!vdev_find(&disk, BLK))
 		fail("no disk");
 	setup(&ring, VECTOR);
+	if (net)
+		net_begin();
 	outb(EXIT_PORT, 'C');
 	for (unsigned i = 0; i < pages; i++)
 		MMIO(uint64_t, BUFFERS + (i << 12)) = 1;
 	one(&ring, 0, OLD, 0x1000);
+	if (net)
+		net_use();
 	outb(EXIT_PORT, 'R');
 	fail("no reset");
 }

@@ -138,7 +138,11 @@ void test_checkpoint(bool look_at);
 void test_checkpoint_rings(void);
 void test_checkpoint_host(void);
 void test_checkpoint_disk(bool ro);
-void test_dirty_disk(unsigned pages);
+void test_dirty_disk(unsigned pages, bool net);
+void test_checkpoint_net(bool pairs, bool late);
+/* checkpoint_net.c: set up the NIC; send a request to the host and wait for the answer */
+void net_begin(void);
+void net_use(void);
 void test_dirty(unsigned pages);
 void test_reset_two(void);
 void test_reset_first(void);

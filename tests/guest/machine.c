@@ -238,7 +238,15 @@ void guest_main(const uint8_t *params)
 	else if (is(name, "cp-disk-ro"))
 		test_checkpoint_disk(true);
 	else if (is(name, "dirty-disk"))
-		test_dirty_disk(50);
+		test_dirty_disk(50, false);
+	else if (is(name, "dirty-both"))
+		test_dirty_disk(50, true);
+	else if (is(name, "cp-net"))
+		test_checkpoint_net(false, false);
+	else if (is(name, "cp-net-pairs"))
+		test_checkpoint_net(true, false);
+	else if (is(name, "cp-net-user"))
+		test_checkpoint_net(false, true);
 	else if (is(name, "dirty-0"))
 		test_dirty(0);
 	else if (is(name, "dirty-50"))

@@ -112,7 +112,7 @@ disk_resets()
 @test "checkpoint: no nonce in a snapshot's disk, its rings, buffers and registers outlives a reset with requests in flight" {
 	disk_resets cp-disk 100 snapshot
 	all_done 100
-	grep -q '^lguest-sep: vcpu: [0-9]* microseconds of the rest of resets: waiting for disks$' "$out.clean"
+	grep -q '^lguest-sep: vcpu: [0-9]* microseconds of the rest of resets: waiting for helpers$' "$out.clean"
 }
 
 @test "checkpoint: the same without io_uring, and with a read-only disk" {
@@ -147,6 +147,62 @@ disk_resets()
 	grep -q 'it is started again' "$out.clean"
 }
 
+# The tests have a network namespace of their own (tools/run-bats).
+nic=--tunnet=10.99.0.1/24
+
+@test "checkpoint: no nonce in a NIC's frames, rings, buffers and registers outlives a reset with frames on their way" {
+	resets cp-net 30 "$nic"
+	all_done 30
+}
+
+@test "checkpoint: the same with two pairs of queues and the control queue, and with a capture" {
+	resets cp-net-pairs 20 "$nic,queues=2"
+	all_done 20
+	: > "$BATS_TEST_TMPDIR/pcap"
+	resets cp-net 8 "$nic,pcap=$BATS_TEST_TMPDIR/pcap"
+	all_done 8
+	grep -aq 'dropped: it came before a reset' "$BATS_TEST_TMPDIR/pcap"
+}
+
+@test "checkpoint: the same with a limit of frames, and with two processors, a disk and a NIC" {
+	resets cp-net 10 "$nic,rate=200"
+	all_done 10
+	disk_resets dirty-both 100 snapshot "$nic" --smp=2
+	all_done 100
+}
+
+@test "checkpoint: netd is killed again and again; the guest is taken back all the same" {
+	out=$BATS_TEST_TMPDIR/out
+	"$L" --engine=kvm "${user[@]}" --no-reboot --stats --checkpoint --resets=60 --timeout=600 --max-restarts=1000 \
+		"$nic,queues=2" 64 "$guests/probe" console=ttyS0 t=cp-net-pairs < /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	for _ in {1..5}; do
+		wait_until eval '[[ -n $(role_pids netd) ]] || ! kill -0 "$pid"'
+		kill -0 "$pid" 2> /dev/null || break
+		sleep 0.2
+		kill -9 "$(role_pids netd)" 2> /dev/null || true
+	done
+	finish 300
+	tr -d '\r' < "$out" > "$out.clean"
+	tail -n 20 "$out.clean"
+	all_done 60
+	grep -q 'it is started again' "$out.clean"
+}
+
+@test "checkpoint: --net=user, with passt behind the NIC" {
+	command -v passt > /dev/null || skip "no passt (tools/quickstart install)"
+	need_user_namespaces
+	ip link set lo up
+	ip link add cp0 type veth peer name cp1
+	ip addr add 10.99.7.1/24 dev cp0
+	ip link set cp0 up
+	ip link set cp1 up
+	ip route add default via 10.99.7.2
+	resets cp-net-user 10 --net=user
+	ip link del cp0
+	all_done 10
+}
+
 @test "checkpoint: a disk that the guest writes cannot be taken back" {
 	zero_disk
 	run "$L" --block="$BATS_TEST_TMPDIR/disk" --checkpoint 64 "$guests/probe"
@@ -157,7 +213,7 @@ disk_resets()
 
 @test "checkpoint: what cannot be combined with it is one line" {
 	local options
-	for options in "--block=x" "--vhost-user-blk=x" "--net=bridge=b" "--share=/tmp" "--port=p:x" "--engine=qemu" "--engine=lguest" \
+	for options in "--block=x" "--vhost-user-blk=x" "--vhost-user-net=x" "--share=/tmp" "--port=p:x" "--engine=qemu" "--engine=lguest" \
 		"--machine=riscv64"; do
 		run "$L" "$options" --checkpoint 64 "$guests/probe"
 		echo "$output"

@@ -56,6 +56,10 @@ static int rig_log = -1;
 static int rig_capture = -1;
 /* SOCK_STREAM: what stands in for the tap is passt. */
 static int rig_tap_type = SOCK_SEQPACKET;
+/* Whether the guest can go back to a checkpoint. */
+static bool rig_checkpoint;
+/* A descriptor of 200 or higher that the child takes for its first tap; -1: a socket. */
+static int rig_other_tap = -1;
 /* RLIMIT_FSIZE of the child; NULL: as here. */
 static const struct rlimit *rig_file_limit;
 
@@ -80,7 +84,8 @@ static inline NORETURN void child(const struct net_config *c, int front, int ctl
 				     .device = &netd,
 				     .device_name = "net0",
 				     .max_queues = 2u * c->queue_pairs,
-				     .log_pages = true };
+				     .log_pages = true,
+				     .checkpoint = rig_checkpoint };
 
 	log_to_fd(2, "net0", rig_log < 0 ? LOG_ERROR : LOG_WARN);
 	if (rig_log >= 0 && dup2(rig_log, 2) < 0)
@@ -90,6 +95,8 @@ static inline NORETURN void child(const struct net_config *c, int front, int ctl
 	for (int i = 0; i < c->queue_pairs; i++)
 		if (dup2(tap[i], HFD_TAP0 + i) < 0)
 			_exit(91);
+	if (rig_other_tap >= 0 && dup2(rig_other_tap, HFD_TAP0) < 0)
+		_exit(97);
 	if (rig_capture >= 0 && dup2(rig_capture, HFD_CAPTURE) < 0)
 		_exit(94);
 	if (rig_file_limit && setrlimit(RLIMIT_FSIZE, rig_file_limit) != 0)

@@ -125,13 +125,13 @@ static void boot_disks(void **state)
 }
 
 /* A guest can only be taken back together with everything that it writes. */
-static void disks_of_a_checkpoint(void **state)
+static void devices_of_a_checkpoint(void **state)
 {
 	static const struct bad refused[] = {
 		{ { "--checkpoint", "--block=x", "64", "k" }, "use --block=x,snapshot or ,ro" },
 		{ { "--checkpoint", "--block=y,ro", "--block=x", "64", "k" }, "use --block=x,snapshot or ,ro" },
 		{ { "--checkpoint", "--vhost-user-blk=x", "64", "k" }, "another program's disk" },
-		{ { "--checkpoint", "--net=bridge=br0", "64", "k" }, "not with --net yet" },
+		{ { "--checkpoint", "--vhost-user-net=x", "64", "k" }, "another program's NIC" },
 		{ { "--checkpoint", "--share=/tmp", "64", "k" }, "not with --share yet" },
 	};
 
@@ -142,6 +142,7 @@ static void disks_of_a_checkpoint(void **state)
 	assert_true(c.disk[1].levels);
 	assert_int_equal(WITH("--block=y,snapshot"), -1);
 	assert_false(c.disk[0].levels);
+	assert_int_equal(WITH("--checkpoint", "--net=bridge=br0", "--net=user", "--tunnet=10.0.0.1"), -1);
 }
 
 static void firmware_files(void **state)
@@ -186,7 +187,7 @@ int main(void)
 		cmocka_unit_test(mistakes_are_one_line_and_status_2),
 		cmocka_unit_test(machines_and_types),
 		cmocka_unit_test(boot_disks),
-		cmocka_unit_test(disks_of_a_checkpoint),
+		cmocka_unit_test(devices_of_a_checkpoint),
 		cmocka_unit_test(firmware_files),
 		cmocka_unit_test(the_table_is_whole),
 	};

@@ -2,7 +2,7 @@
 /*
  * The NIC's control queue (virtio 1.2, 5.1.6.5) answers every command, accepts only a valid
  * number of queue pairs, and stops at a command without room for the answer. A reset clears
- * errors of the helper.
+ * errors of the helper. For --checkpoint, it can go back, and its writes are recorded.
  */
 #include <linux/virtio_config.h>
 #include <setjmp.h>
@@ -17,7 +17,9 @@
 
 #include "tests/lib/world.h"
 #include "vcpu/devices/devices.h"
+#include "vcpu/devices/held.h"
 #include "vcpu/devices/net.h"
+#include "vcpu/devices/written.h"
 
 #define PAIRS 4
 #define CTL   (2 * PAIRS)
@@ -230,6 +232,61 @@ static void a_reset_forgets_errors(void **state)
 	close(VFD_QERR0);
 }
 
+static void the_control_queue_goes_back(void **state)
+{
+	const uint8_t cmd[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0 };
+	static struct held_device at;
+
+	(void)state;
+	/* Without a helper, which vcpu_front_held.c has. */
+	assert_int_equal(d.type, DEVICE_CONSOLE);
+	command(cmd, 4, 1);
+	d.ctl_again = true;
+	held_save(&d, &at);
+	for (unsigned i = 0; i < 20; i++) {
+		const uint8_t all[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, PAIRS, 0 };
+
+		for (unsigned n = 0; n < i; n++)
+			command(all, 4, 1);
+		if (i & 1)
+			vq_stop(&d.ctl);
+		assert_true(held_load(&d, &at));
+		assert_int_equal(d.pairs, 2);
+		assert_true(d.ctl_again);
+		/* The guest's memory goes back as well: the next command is its second one. */
+		d.ctl.avail->idx = d.ctl.used->idx = 1;
+		command(all, 4, 1);
+		assert_int_equal(d.ctl.used->idx, 2);
+		assert_int_equal(d.pairs, PAIRS);
+	}
+}
+
+/* The answer to a command, and the whole used ring of a queue that starts: each in a page of its own. */
+static void what_it_writes_is_recorded(void **state)
+{
+	const uint8_t cmd[4] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0 };
+	static uint64_t log[3][1];
+	uint64_t *const logs[SHM_MAX_REGIONS] = { log[0], log[1], log[2] };
+	static struct vm vm;
+	static struct devices ds = { .vm = &vm };
+
+	(void)state;
+	vm.mem = w->mem;
+	d.all = &ds;
+	written_start(&vm.mem, logs);
+	vq_stop(&d.ctl);
+	d.v.queue[CTL] =
+		(struct vpci_queue){ .size = WORLD_SIZE, .enabled = true, .desc = DESC, .avail = AVAIL, .used = TABLE };
+	assert_true(d.desc.start_queue(&d.v, CTL));
+	assert_int_equal(log[0][0], BIT64((TABLE - A_GPA) / PAGE));
+	log[0][0] = 0;
+	d.ctl.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	command(cmd, 4, 1);
+	assert_int_equal(ack(), VIRTIO_NET_OK);
+	assert_true(log[0][0] & BIT64((ACK - A_GPA) / PAGE));
+	written_start(NULL, logs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +296,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_command_is_kicked_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(commands_that_are_left_come_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_forgets_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_control_queue_goes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_it_writes_is_recorded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

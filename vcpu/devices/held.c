@@ -34,6 +34,9 @@ void held_signals(struct device *d, bool deliver)
 void held_save(const struct device *d, struct held_device *s)
 {
 	s->v = d->v;
+	s->ctl = d->ctl;
+	s->ctl_again = d->ctl_again;
+	s->pairs = d->pairs;
 	if (d->type == DEVICE_BACKED)
 		front_save(&d->front, &s->front);
 }
@@ -41,6 +44,9 @@ void held_save(const struct device *d, struct held_device *s)
 bool held_load(struct device *d, const struct held_device *s)
 {
 	d->v = s->v;
+	d->ctl = s->ctl;
+	d->ctl_again = s->ctl_again;
+	d->pairs = s->pairs;
 	return d->type != DEVICE_BACKED || front_load(&d->front, &s->front);
 }
 

@@ -12,6 +12,10 @@
 struct held_device {
 	struct vpci v;
 	struct front_saved front;
+	/* Of a NIC: its control queue, and the queue pairs in use. */
+	struct vq ctl;
+	bool ctl_again;
+	unsigned pairs;
 };
 
 /* Make the helper finish what is in flight, and hold its rings. Returns false if it does not do that in time. */

@@ -11,6 +11,7 @@
 #include "vcpu/devices/backed.h"
 #include "vcpu/devices/net.h"
 #include "vcpu/devices/own.h"
+#include "vcpu/devices/written.h"
 
 /* Most commands executed in one call; the main thread continues with the rest. */
 #define CTL_BUDGET 16
@@ -46,7 +47,10 @@ static bool net_start_ctl(struct vpci *v, unsigned q)
 	struct vq_setup s;
 
 	vq_from_vpci(v, q, &s);
-	return vq_start(&d->ctl, &d->all->vm->mem, &s) == VQ_START_OK;
+	if (vq_start(&d->ctl, &d->all->vm->mem, &s) != VQ_START_OK)
+		return false;
+	written_mark_ring(&d->ctl);
+	return true;
 }
 
 static bool net_start_queue(struct vpci *v, unsigned q)
@@ -130,6 +134,7 @@ bool dev_net_work_ctl(struct device *d)
 		ack = command(d, cmd, iov_to_buf(iov, c.nout, 0, cmd, MIN(c.out_len, sizeof(cmd)))) ? VIRTIO_NET_OK
 												    : VIRTIO_NET_ERR;
 		iov_from_buf(iov + c.nout, c.nin, 0, &ack, 1);
+		written_mark_iov(iov + c.nout, c.nin, 1);
 		vq_push(&d->ctl, c.head, 1);
 	}
 	if (vq_publish(&d->ctl) && vq_wants_call(&d->ctl))

@@ -137,6 +137,8 @@ static void mark_rings(struct devices *ds)
 	for (unsigned q = 0; q < CONSOLE_QUEUES; q++)
 		written_mark_ring(&ds->console.q[q]);
 	written_mark_ring(&ds->rng.q);
+	for (unsigned i = 0; i < ds->n; i++)
+		written_mark_ring(&ds->dev[i].ctl);
 }
 
 /*
@@ -176,7 +178,7 @@ static void look_at_rings(struct kvm *k)
 		ds->window_size = saved.window_size;
 		devices_resize(ds, size);
 	}
-	if (!console_running(&ds->console) && !ds->rng.q.running && !ds->in_len)
+	if (!console_running(&ds->console) && !ds->rng.q.running && !ds->in_len && !devices_have_work(ds))
 		return;
 	ds->console_again = ds->console.q[CONSOLE_TX].running;
 	ds->rng_again = ds->rng.q.running;
@@ -291,6 +293,6 @@ void kvm_checkpoint_report(struct kvm *k)
 	log_line(LOG_INFO, "%llu resets, %llu a second", (unsigned long long)resets,
 		 (unsigned long long)(resets * 1000000 / (us ? us : 1)));
 	if (k->vm->c->ndevices)
-		log_line(LOG_INFO, "%llu microseconds of the rest of resets: waiting for disks",
+		log_line(LOG_INFO, "%llu microseconds of the rest of resets: waiting for helpers",
 			 (unsigned long long)k->checkpoint.helpers_us);
 }
