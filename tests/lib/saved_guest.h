@@ -79,6 +79,7 @@ static const struct {
 };
 static unsigned long refused_call; /* KVM refuses this one. */
 static uint32_t extra_msr;	   /* This KVM has one more MSR. */
+static bool no_xsave;		   /* The host's processor has no XSAVE, and KVM refuses the calls for XCRs. */
 static int tsc_khz;
 static uint32_t cpu_feature; /* A register of CPUID leaf 7 */
 static bool line_level[64];
@@ -107,7 +108,7 @@ static int other_call(unsigned long request, void *arg)
 
 	switch (request) {
 	case KVM_CHECK_EXTENSION:
-		return 1;
+		return !no_xsave || (uintptr_t)arg != KVM_CAP_XCRS;
 	case KVM_GET_TSC_KHZ:
 		return tsc_khz;
 	case KVM_GET_MSR_INDEX_LIST:
@@ -147,7 +148,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (refused_call && request == refused_call) {
+	if ((refused_call && request == refused_call) ||
+	    (no_xsave && (request == KVM_GET_XCRS || request == KVM_SET_XCRS))) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -115,6 +115,17 @@ static void output_in_progress_goes_on(void **state)
 	close(pipes[1]);
 }
 
+static void a_host_without_xsave_has_no_xcrs(void **state)
+{
+	reset_options(state);
+	no_xsave = true;
+	save_one();
+	config.checkpoint = config.save = false;
+	config.from = true;
+	assert_int_equal(new_machine(), 0);
+	the_guest_is_the_same(state);
+}
+
 /* With --checkpoint, the start is the checkpoint. */
 static void a_reset_goes_back_to_the_file(void **state)
 {
@@ -248,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup(any_number_of_guests_starts_from_one_file, setup),
 		cmocka_unit_test_setup(only_pages_with_data_are_in_the_file, setup),
 		cmocka_unit_test_setup(output_in_progress_goes_on, setup),
+		cmocka_unit_test_setup(a_host_without_xsave_has_no_xcrs, setup),
 		cmocka_unit_test_setup(a_reset_goes_back_to_the_file, setup),
 		cmocka_unit_test_setup(the_file_has_the_first_checkpoint_only, setup),
 		cmocka_unit_test_setup(a_full_disk_ends_the_guest, setup),

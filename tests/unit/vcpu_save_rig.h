@@ -28,6 +28,7 @@ static inline int reset_options(void **state)
 	memcpy(config.kernel_name, "file", 5);
 	refused_call = 0;
 	extra_msr = 0;
+	no_xsave = false;
 	cpu_feature = 0x100;
 	tsc_khz = 2000000;
 	return 0;
