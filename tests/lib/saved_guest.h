@@ -299,8 +299,8 @@ static void begin(unsigned device)
 	reg(device, VIRTIO_PCI_COMMON_STATUS, 1, VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
-/* Offer @len bytes at BUFFER to the queue of @ring, and notify it. */
-static inline void offer(unsigned device, unsigned q, unsigned ring, uint32_t len, bool write)
+/* Offer @len bytes at BUFFER to the queue of @ring, without a notification. */
+static inline void offer_quietly(unsigned ring, uint32_t len, bool write)
 {
 	struct vring_desc *d = (void *)(memory[0] + RING(ring));
 	struct vring_avail *a = (void *)(memory[0] + RING(ring) + 0x1000);
@@ -309,6 +309,12 @@ static inline void offer(unsigned device, unsigned q, unsigned ring, uint32_t le
 		(struct vring_desc){ .addr = BUFFER, .len = len, .flags = write ? VRING_DESC_F_WRITE : 0 };
 	a->ring[a->idx % RING_LEN] = a->idx % RING_LEN;
 	a->idx++;
+}
+
+/* The same, and notify it. */
+static inline void offer(unsigned device, unsigned q, unsigned ring, uint32_t len, bool write)
+{
+	offer_quietly(ring, len, write);
 	reg(device, 0x3000 + 4 * q, 2, q);
 }
 

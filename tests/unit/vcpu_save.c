@@ -115,6 +115,34 @@ static void output_in_progress_goes_on(void **state)
 	close(pipes[1]);
 }
 
+/* The kick of the saved guest was lost with its process. */
+static void what_was_available_at_the_checkpoint_is_taken(void **state)
+{
+	int fd;
+
+	reset_options(state);
+	config.checkpoint = config.save = true;
+	assert_true(place_file(VFD_SAVE));
+	assert_int_equal(new_machine(), 0);
+	use_machine();
+	offer_quietly(1, 50, false);
+	offer_quietly(2, 16, true);
+	fd = save_machine();
+	config.checkpoint = config.save = false;
+	config.from = true;
+	config.input_is_terminal = true;
+	config.window_size = 0x500018;
+	assert_int_equal(new_machine(), 0);
+	assert_int_equal(load_machine(fd), 0);
+	close(fd);
+	assert_int_equal(used(1), 1);
+	devices_work(&k.devices);
+	assert_int_equal(used(1), 2);
+	assert_int_equal(used(2), 3);
+	/* Its driver has not heard of a terminal, and is told nothing. */
+	assert_int_equal(k.devices.dev[0].v.isr & 2, 0);
+}
+
 static void a_host_without_xsave_has_no_xcrs(void **state)
 {
 	reset_options(state);
@@ -259,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup(any_number_of_guests_starts_from_one_file, setup),
 		cmocka_unit_test_setup(only_pages_with_data_are_in_the_file, setup),
 		cmocka_unit_test_setup(output_in_progress_goes_on, setup),
+		cmocka_unit_test_setup(what_was_available_at_the_checkpoint_is_taken, setup),
 		cmocka_unit_test_setup(a_host_without_xsave_has_no_xcrs, setup),
 		cmocka_unit_test_setup(a_reset_goes_back_to_the_file, setup),
 		cmocka_unit_test_setup(the_file_has_the_first_checkpoint_only, setup),

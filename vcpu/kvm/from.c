@@ -14,6 +14,7 @@
 #include "vcpu/kvm/save_format.h"
 #include "vcpu/kvm/saved_machine.h"
 #include "vcpu/kvm/state.h"
+#include "vcpu/kvm/vm.h"
 #include "vcpu/vm.h"
 
 #define CHUNK_PAGES (8 * SAVE_PAGE) /* For which one page of bits stands */
@@ -200,6 +201,24 @@ static int kvm_refused(struct kvm *k)
 	return refuse(k, "this host's KVM refuses its state: %s", why);
 }
 
+/*
+ * What the saved guest's driver had made available, and no thread had seen, is not signalled again: look at all rings.
+ * The terminal is another one: report its size.
+ */
+static void look_around(struct kvm *k)
+{
+	struct devices *ds = &k->devices;
+	uint32_t size = ds->window_size;
+
+	ds->window_size = 0;
+	devices_resize(ds, size);
+	ds->console_again = ds->console.q[CONSOLE_TX].running;
+	ds->rng_again = ds->rng.q.running;
+	/* Input is for a guest that is up. */
+	k->first_out = k->last_out = now_ms();
+	kvm_wake();
+}
+
 int kvm_from_load(struct kvm *k)
 {
 	struct records r = { .buf = in.state, .reading = true };
@@ -223,7 +242,6 @@ int kvm_from_load(struct kvm *k)
 		return wrong_state(k, &r);
 	if (kvm_state_load(k) < 0)
 		return kvm_refused(k);
-	/* Input is for a guest that is up. */
-	k->first_out = k->last_out = now_ms();
+	look_around(k);
 	return 0;
 }
