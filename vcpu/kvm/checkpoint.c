@@ -94,6 +94,8 @@ static bool hold_all(struct kvm *k, const char *request)
 	struct devices *ds = &k->devices;
 
 	for (unsigned i = 0; i < ds->n; i++)
+		held_begin_early(&ds->dev[i]);
+	for (unsigned i = 0; i < ds->n; i++)
 		if (!held_begin(&ds->dev[i])) {
 			not_held(k, &ds->dev[i], request);
 			return false;
@@ -106,6 +108,8 @@ static bool release_all(struct kvm *k, enum vhu_go what, const char *request)
 {
 	struct devices *ds = &k->devices;
 
+	for (unsigned i = 0; i < ds->n; i++)
+		held_end_early(&ds->dev[i], what);
 	for (unsigned i = 0; i < ds->n; i++)
 		if (!held_end(&ds->dev[i], what)) {
 			not_held(k, &ds->dev[i], request);
