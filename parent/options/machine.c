@@ -148,9 +148,10 @@ static int check_checkpoint(struct config *c)
 	for (unsigned i = 0; i < c->ndevices; i++)
 		if (check_taken_back(c, i) >= 0)
 			return EXIT_USAGE;
-	if (c->nports)
-		return complain(EXIT_USAGE, "--checkpoint: not with %s yet, whose ports are not taken back",
-				c->run.on ? "run" : "--port");
+	if (c->run.on)
+		return complain(
+			EXIT_USAGE,
+			"--checkpoint: not with run, whose report counts all output of the command, also of before a reset");
 	if (!c->exit_port.kind)
 		c->exit_port = (struct exit_port_option){ .kind = EXIT_PORT_BYTE };
 	c->engine = ENGINE_KVM;

@@ -140,6 +140,7 @@ void test_checkpoint_host(void);
 void test_checkpoint_disk(bool ro);
 void test_dirty_disk(unsigned pages, bool net);
 void test_checkpoint_net(bool pairs, bool late);
+void test_checkpoint_port(void);
 /* checkpoint_net.c: set up the NIC; send a request to the host and wait for the answer */
 void net_begin(void);
 void net_use(void);

@@ -247,6 +247,8 @@ void guest_main(const uint8_t *params)
 		test_checkpoint_net(true, false);
 	else if (is(name, "cp-net-user"))
 		test_checkpoint_net(false, true);
+	else if (is(name, "cp-port"))
+		test_checkpoint_port();
 	else if (is(name, "dirty-0"))
 		test_dirty(0);
 	else if (is(name, "dirty-50"))

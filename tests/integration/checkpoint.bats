@@ -78,8 +78,8 @@ all_done() # N
 	local name=cp-$$ n
 	out=$BATS_TEST_TMPDIR/out
 	zero_disk
-	"$L" --engine=kvm --no-reboot --checkpoint --name="$name" --timeout=600 --block="$BATS_TEST_TMPDIR/disk,snapshot" 64 \
-		"$guests/probe" console=ttyS0 t=cp-host < /dev/null > "$out" 2>&1 3>&- &
+	"$L" --engine=kvm --no-reboot --checkpoint --name="$name" --timeout=600 --block="$BATS_TEST_TMPDIR/disk,snapshot" \
+		"$nic" --port=p:"$BATS_TEST_TMPDIR/port" 64 "$guests/probe" console=ttyS0 t=cp-host < /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
 	wait_for 'tick 3'
 	run "$L" reset "$name"
@@ -203,6 +203,13 @@ nic=--tunnet=10.99.0.1/24
 	all_done 10
 }
 
+@test "checkpoint: a port goes back, with its messages; the rest of what was half sent is not sent" {
+	resets cp-port 20 --port=p:"$BATS_TEST_TMPDIR/port"
+	all_done 20
+	[[ $(grep -cx round "$BATS_TEST_TMPDIR/port") == 21 ]]
+	lacks '^a' "$BATS_TEST_TMPDIR/port"
+}
+
 @test "checkpoint: a disk that the guest writes cannot be taken back" {
 	zero_disk
 	run "$L" --block="$BATS_TEST_TMPDIR/disk" --checkpoint 64 "$guests/probe"
@@ -213,13 +220,16 @@ nic=--tunnet=10.99.0.1/24
 
 @test "checkpoint: what cannot be combined with it is one line" {
 	local options
-	for options in "--block=x" "--vhost-user-blk=x" "--vhost-user-net=x" "--share=/tmp" "--port=p:x" "--engine=qemu" "--engine=lguest" \
+	for options in "--block=x" "--vhost-user-blk=x" "--vhost-user-net=x" "--share=/tmp" "--engine=qemu" "--engine=lguest" \
 		"--machine=riscv64"; do
 		run "$L" "$options" --checkpoint 64 "$guests/probe"
 		echo "$output"
 		is_status 2
 		[[ ${#lines[@]} == 1 && $output == *--checkpoint:* ]]
 	done
+	run "$L" run --checkpoint 64 "$guests/probe" -- true
+	is_status 125
+	[[ $output == *"--checkpoint: not with run"* ]]
 	run "$L" --resets=3 64 "$guests/probe"
 	is_status 2
 	[[ $output == *"--resets: only with --checkpoint"* ]]

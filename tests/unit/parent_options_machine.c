@@ -133,6 +133,7 @@ static void devices_of_a_checkpoint(void **state)
 		{ { "--checkpoint", "--vhost-user-blk=x", "64", "k" }, "another program's disk" },
 		{ { "--checkpoint", "--vhost-user-net=x", "64", "k" }, "another program's NIC" },
 		{ { "--checkpoint", "--share=/tmp", "64", "k" }, "not with --share yet" },
+		{ { "run", "--checkpoint", "64", "k", "--", "c" }, "not with run" },
 	};
 
 	(void)state;
@@ -143,6 +144,7 @@ static void devices_of_a_checkpoint(void **state)
 	assert_int_equal(WITH("--block=y,snapshot"), -1);
 	assert_false(c.disk[0].levels);
 	assert_int_equal(WITH("--checkpoint", "--net=bridge=br0", "--net=user", "--tunnet=10.0.0.1"), -1);
+	assert_int_equal(WITH("--checkpoint", "--port=p:x"), -1);
 }
 
 static void firmware_files(void **state)

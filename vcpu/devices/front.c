@@ -278,7 +278,7 @@ static bool replay(struct front *f)
 	f->protocol = 0;
 	f->any_page = true;
 	memset(f->active, 0, sizeof(f->active));
-	if (!front_transmit(f, &here) || (f->held && !front_ask_hold(f, &none)) || !negotiate(f))
+	if (!front_transmit(f, &here) || (f->held && !front_ask_hold(f, false, &none)) || !negotiate(f))
 		return false;
 	same = (f->features & features) == features && f->nqueues >= nqueues;
 	f->features = features;

@@ -56,6 +56,7 @@ struct front {
 	int log;		/* Descriptor of the log of pages that the helper writes; 0: none */
 	uint64_t log_bytes;	/* Its size */
 	bool held;		/* Between front_hold() and front_go() */
+	uint32_t sent;		/* VHU_HOLD or VHU_GO that was sent, without its reply yet; 0: none */
 	bool any_page;		/* A process of the helper may have written pages that its log does not name */
 	struct vhu_rings rings; /* Where the rings stand, while @held */
 	/* The state that a restarted helper needs. */
@@ -121,6 +122,12 @@ struct front_saved {
  * if it does not confirm that within the time limit.
  */
 bool front_hold(struct front *f);
+/*
+ * Send the request of front_hold() or front_go(), which are then called next and wait for the reply. So several helpers
+ * work at the same time.
+ */
+void front_hold_early(struct front *f);
+void front_go_early(struct front *f, enum vhu_go what);
 /* While held: store what front_load() needs. */
 void front_save(const struct front *f, struct front_saved *s);
 /* While held: set up the helper as it was then. Returns false if it refuses. */

@@ -7,10 +7,26 @@
 
 #include "vcpu/devices/front_private.h"
 
+void front_hold_early(struct front *f)
+{
+	struct vhu_msg m = { .request = VHU_HOLD };
+
+	f->sent = front_transmit(f, &m) ? VHU_HOLD : 0;
+}
+
+/* Whether @request was sent early. A successor of the helper that got it needs it again. */
+static bool sent_early(struct front *f, uint32_t request)
+{
+	bool sent = f->sent == request;
+
+	f->sent = 0;
+	return sent;
+}
+
 bool front_hold(struct front *f)
 {
 	for (unsigned tries = 0; tries <= FRONT_RESTARTS_MAX; tries++) {
-		f->held = front_ask_hold(f, &f->rings);
+		f->held = front_ask_hold(f, sent_early(f, VHU_HOLD), &f->rings);
 		if (f->held)
 			return true;
 		if (!f->restarted || !front_settle(f, false))
@@ -88,13 +104,23 @@ bool front_load(struct front *f, const struct front_saved *s)
 	return front_settle(f, (same || load_rings(f)) && load_config(f, s)) && !f->overdue;
 }
 
+static bool send_go(struct front *f, enum vhu_go what)
+{
+	struct vhu_msg m = { .request = VHU_GO, .size = sizeof(m.rings), .rings = f->rings };
+
+	m.rings.what = what;
+	return front_tell_early(f, &m);
+}
+
+void front_go_early(struct front *f, enum vhu_go what)
+{
+	f->sent = send_go(f, what) ? VHU_GO : 0;
+}
+
 bool front_go(struct front *f, enum vhu_go what)
 {
 	for (unsigned tries = 0; tries <= FRONT_RESTARTS_MAX; tries++) {
-		struct vhu_msg m = { .request = VHU_GO, .size = sizeof(m.rings), .rings = f->rings };
-
-		m.rings.what = what;
-		if (front_tell(f, &m)) {
+		if ((sent_early(f, VHU_GO) || send_go(f, what)) && front_told(f, VHU_GO)) {
 			f->held = false;
 			return true;
 		}

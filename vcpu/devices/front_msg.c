@@ -131,23 +131,32 @@ bool front_ask(struct front *f, struct vhu_msg *m, uint32_t reply_size)
 	return front_transmit(f, m) && receive(f, m->request, reply_size, reply_size);
 }
 
-bool front_tell(struct front *f, struct vhu_msg *m)
+static bool acknowledges(const struct front *f)
 {
-	bool ack = (f->protocol >> VHU_PF_REPLY_ACK) & 1;
-
-	m->flags = ack ? VHU_NEED_REPLY : 0;
-	if (!front_transmit(f, m))
-		return false;
-	if (!ack)
-		return true;
-	return receive(f, m->request, sizeof(uint64_t), sizeof(uint64_t)) && f->rx.msg.u64 == 0;
+	return (f->protocol >> VHU_PF_REPLY_ACK) & 1;
 }
 
-bool front_ask_hold(struct front *f, struct vhu_rings *at)
+bool front_tell_early(struct front *f, struct vhu_msg *m)
+{
+	m->flags = acknowledges(f) ? VHU_NEED_REPLY : 0;
+	return front_transmit(f, m);
+}
+
+bool front_told(struct front *f, uint32_t request)
+{
+	return !acknowledges(f) || (receive(f, request, sizeof(uint64_t), sizeof(uint64_t)) && f->rx.msg.u64 == 0);
+}
+
+bool front_tell(struct front *f, struct vhu_msg *m)
+{
+	return front_tell_early(f, m) && front_told(f, m->request);
+}
+
+bool front_ask_hold(struct front *f, bool sent, struct vhu_rings *at)
 {
 	struct vhu_msg m = { .request = VHU_HOLD };
 
-	if (!front_ask(f, &m, sizeof(m.rings)))
+	if ((!sent && !front_transmit(f, &m)) || !receive(f, VHU_HOLD, sizeof(m.rings), sizeof(m.rings)))
 		return false;
 	/* The indices have a meaning only for the helper, which gets them back. */
 	*at = f->rx.msg.rings;

@@ -21,9 +21,12 @@ bool front_ask(struct front *f, struct vhu_msg *m, uint32_t reply_size);
  * False if it was refused, the connection is closed or the acknowledgement is late.
  */
 bool front_tell(struct front *f, struct vhu_msg *m);
+/* The two halves of that: send, and wait for the acknowledgement of @request. */
+bool front_tell_early(struct front *f, struct vhu_msg *m);
+bool front_told(struct front *f, uint32_t request);
 
-/* Ask a helper to hold its rings. True if it does; *@at is where they stand. */
-bool front_ask_hold(struct front *f, struct vhu_rings *at);
+/* Ask a helper to hold its rings, unless @sent: it was asked. True if it does; *@at is where they stand. */
+bool front_ask_hold(struct front *f, bool sent, struct vhu_rings *at);
 
 /* For front_held.c, single requests of front.c: true if the back-end has accepted them. */
 bool front_set_state(struct front *f, uint32_t request, unsigned q, uint32_t num);

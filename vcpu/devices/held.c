@@ -4,6 +4,12 @@
 
 #include "vcpu/devices/held.h"
 
+void held_begin_early(struct device *d)
+{
+	if (d->type == DEVICE_BACKED)
+		front_hold_early(&d->front);
+}
+
 bool held_begin(struct device *d)
 {
 	return d->type != DEVICE_BACKED || front_hold(&d->front);
@@ -48,6 +54,12 @@ bool held_load(struct device *d, const struct held_device *s)
 	d->ctl_again = s->ctl_again;
 	d->pairs = s->pairs;
 	return d->type != DEVICE_BACKED || front_load(&d->front, &s->front);
+}
+
+void held_end_early(struct device *d, enum vhu_go what)
+{
+	if (d->type == DEVICE_BACKED)
+		front_go_early(&d->front, what);
 }
 
 bool held_end(struct device *d, enum vhu_go what)

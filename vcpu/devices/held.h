@@ -18,8 +18,12 @@ struct held_device {
 	unsigned pairs;
 };
 
-/* Make the helper finish what is in flight, and hold its rings. Returns false if it does not do that in time. */
+/*
+ * Make the helper finish what is in flight, and hold its rings. Returns false if it does not do that in time. Call
+ * held_begin_early() for all devices before, so that the helpers work at the same time.
+ */
 bool held_begin(struct device *d);
+void held_begin_early(struct device *d);
 /*
  * What the helper has signalled before, and no thread has seen yet: with @deliver it reaches the guest's registers,
  * otherwise it is dropped.
@@ -28,7 +32,8 @@ void held_signals(struct device *d, bool deliver);
 void held_save(const struct device *d, struct held_device *s);
 /* Load the registers; the caller updates interrupts (vpci_host). Returns false if the helper refuses its state. */
 bool held_load(struct device *d, const struct held_device *s);
-/* Let the helper go on. Returns false if it refuses. */
+/* Let the helper go on. Returns false if it refuses. held_end_early() as above. */
 bool held_end(struct device *d, enum vhu_go what);
+void held_end_early(struct device *d, enum vhu_go what);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "vcpu/devices/backed.h"
 #include "vcpu/devices/own.h"
+#include "vcpu/devices/written.h"
 
 #define OWN_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX))
 
@@ -52,7 +53,10 @@ static bool console_start_queue(struct vpci *v, unsigned q)
 	/* Transports that start all queues start these as well: without the feature nothing uses them. */
 	if (!vpci_has(v, VIRTIO_CONSOLE_F_MULTIPORT))
 		return true;
-	return vq_start(ports_queue(&ds->ports, q), &ds->vm->mem, &s) == VQ_START_OK;
+	if (vq_start(ports_queue(&ds->ports, q), &ds->vm->mem, &s) != VQ_START_OK)
+		return false;
+	written_mark_ring(ports_queue(&ds->ports, q));
+	return true;
 }
 
 static bool own_start(struct vpci *v)

@@ -16,6 +16,7 @@
 #include "common/iov.h"
 #include "vcpu/devices/fill.h"
 #include "vcpu/devices/ports.h"
+#include "vcpu/devices/written.h"
 
 /* Control messages to the guest, in the order in which they are sent. */
 enum { SAY_ADD = 1, SAY_KIND = 2, SAY_OPEN = 4, SAY_CLOSED = 8, SAY_SIZE = 16 };
@@ -135,6 +136,7 @@ static void send_control(struct ports *p)
 				return;
 			}
 			iov_from_buf(iov + chain.nout, chain.nin, 0, buf, len);
+			written_mark_iov(iov + chain.nout, chain.nin, len);
 			vq_push(&p->ctl_rx, chain.head, (uint32_t)len);
 			p->port[i].pending &= (uint8_t)~bit;
 		}
@@ -360,6 +362,46 @@ void ports_stop(struct ports *p)
 		port->guest_open = port->blocked = port->busy = port->again = false;
 		watch(p, i);
 	}
+}
+
+void ports_mark_rings(struct ports *p)
+{
+	for (unsigned q = PORTS_CTL_RX; q < ports_queues(p->n); q++)
+		written_mark_ring(ports_queue(p, q));
+}
+
+void ports_load(struct ports *p, const struct ports *s)
+{
+	p->ctl_rx = s->ctl_rx;
+	p->ctl_tx = s->ctl_tx;
+	p->size_known = s->size_known;
+	p->port[0].pending = s->port[0].pending;
+	for (unsigned i = 1; i <= p->n; i++) {
+		struct port *port = &p->port[i];
+		const struct port *then = &s->port[i];
+
+		port->rx = then->rx;
+		port->tx = then->tx;
+		port->guest_open = then->guest_open;
+		/* The connection has ended since, which does not go back. */
+		port->pending = (uint8_t)(then->pending | (port->gone && !then->gone ? SAY_CLOSED : 0));
+		port->busy = then->busy;
+		port->done = then->done;
+		port->chain = then->chain;
+		if (port->busy)
+			memcpy(port->iov, then->iov, sizeof(port->iov));
+	}
+}
+
+void ports_look(struct ports *p)
+{
+	p->ctl_again = p->ctl_tx.running;
+	for (unsigned i = 1; i <= p->n; i++) {
+		p->port[i].blocked = false;
+		p->port[i].again = p->port[i].tx.running;
+		deliver(p, i);
+	}
+	send_control(p);
 }
 
 void ports_kick(struct ports *p, unsigned q)

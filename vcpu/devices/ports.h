@@ -67,6 +67,15 @@ static inline unsigned ports_queues(unsigned n)
 void ports_stop(struct ports *p);
 /* The console's terminal has a new size (WINDOW_SIZE()). */
 void ports_resize(struct ports *p, uint32_t size);
+/*
+ * Return to the state of @s, a copy of @p at a checkpoint: queues, and the chain that was being sent then. Guest memory is
+ * as it was then, too. What the supervisor sees stays: connections that have ended, and input that was received.
+ */
+void ports_load(struct ports *p, const struct ports *s);
+/* After that, once the guest can be interrupted: look at all queues, because their kicks may have been dealt with. */
+void ports_look(struct ports *p);
+/* Record that the used rings of all queues may be written (vcpu/devices/written.h). */
+void ports_mark_rings(struct ports *p);
 /* The driver notified queue @q. */
 void ports_kick(struct ports *p, unsigned q);
 /* The connection VFD_PORT0 + 2 * @i of named port @i + 1 is ready. */

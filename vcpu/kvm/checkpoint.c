@@ -21,6 +21,7 @@ static struct {
 	struct pci_dev bridge;
 	struct held_device dev[DEVICES_MAX];
 	struct console console;
+	struct ports ports; /* If there are any */
 	struct rng rng;
 	uint32_t window_size;
 } saved;
@@ -40,8 +41,6 @@ int kvm_checkpoint_make(struct kvm *k)
 
 	if (!k->vm->c->checkpoint)
 		return k->vm->c->from ? kvm_state_make(k) : 0;
-	if (k->vm->c->nports)
-		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: not with ports");
 	if (sigaction(SIGUSR2, &sa, NULL) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: sigaction: %m");
 	process = getpid();
@@ -97,6 +96,8 @@ static bool hold_all(struct kvm *k, const char *request)
 	struct devices *ds = &k->devices;
 
 	for (unsigned i = 0; i < ds->n; i++)
+		held_begin_early(&ds->dev[i]);
+	for (unsigned i = 0; i < ds->n; i++)
 		if (!held_begin(&ds->dev[i])) {
 			not_held(k, &ds->dev[i], request);
 			return false;
@@ -109,6 +110,8 @@ static bool release_all(struct kvm *k, enum vhu_go what, const char *request)
 {
 	struct devices *ds = &k->devices;
 
+	for (unsigned i = 0; i < ds->n; i++)
+		held_end_early(&ds->dev[i], what);
 	for (unsigned i = 0; i < ds->n; i++)
 		if (!held_end(&ds->dev[i], what)) {
 			not_held(k, &ds->dev[i], request);
@@ -129,6 +132,8 @@ static void save_devices(struct kvm *k)
 	for (unsigned i = 0; i < ds->n; i++)
 		held_save(&ds->dev[i], &saved.dev[i]);
 	saved.console = ds->console;
+	if (ds->ports.n)
+		saved.ports = ds->ports;
 	saved.rng = ds->rng;
 	saved.window_size = ds->window_size;
 }
@@ -138,6 +143,7 @@ static void mark_rings(struct devices *ds)
 {
 	for (unsigned q = 0; q < CONSOLE_QUEUES; q++)
 		written_mark_ring(&ds->console.q[q]);
+	ports_mark_rings(&ds->ports);
 	written_mark_ring(&ds->rng.q);
 	for (unsigned i = 0; i < ds->n; i++)
 		written_mark_ring(&ds->dev[i].ctl);
@@ -160,6 +166,7 @@ static bool load_devices(struct kvm *k)
 			return false;
 		}
 	ds->console = saved.console;
+	ports_load(&ds->ports, &saved.ports);
 	ds->rng = saved.rng;
 	kvm_irq_line(PC_SERIAL_IRQ, k->pc.uart.level);
 	kvm_irq_line(PC_SCI_IRQ, k->pc.pm.level);
@@ -180,6 +187,7 @@ static void look_at_rings(struct kvm *k)
 		ds->window_size = saved.window_size;
 		devices_resize(ds, size);
 	}
+	ports_look(&ds->ports);
 	if (!console_running(&ds->console) && !ds->rng.q.running && !ds->in_len && !devices_have_work(ds))
 		return;
 	ds->console_again = ds->console.q[CONSOLE_TX].running;
