@@ -165,6 +165,17 @@ static void check_used(unsigned q)
 		PROMISE(vq->used->ring[i].len <= TAP_HDR_LEN + FRAME_MAX && vq->used->ring[i].id < WORLD_SIZE);
 }
 
+/* A checkpoint, or a return to one: afterwards nothing waits for the guest. */
+static void checkpoint(bool back)
+{
+	for (unsigned q = 0; q < QUEUES; q++)
+		netd_ops.queue_stop(&be, &be.vq[q]);
+	PROMISE(netd_ops.checkpoint(&be, back));
+	PROMISE(!back || (!netd.pair[0].held.full && recv(HFD_TAP0, &back, 1, MSG_DONTWAIT) < 0));
+	for (unsigned q = 0; q < QUEUES; q++)
+		start(q, true);
+}
+
 static void step(struct input *in)
 {
 	uint8_t what = take8(in);
@@ -181,7 +192,10 @@ static void step(struct input *in)
 		receive(in);
 		break;
 	default:
-		netd_ops.poll(&be);
+		if (what >> 4 == 15)
+			checkpoint(what & 4);
+		else
+			netd_ops.poll(&be);
 		break;
 	}
 	for (unsigned q = 0; q < QUEUES; q++) {

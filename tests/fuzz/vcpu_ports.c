@@ -10,6 +10,8 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/ports.h"
 
+static struct ports kept; /* At a checkpoint; n is 0 before the first one. */
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -85,6 +87,29 @@ static void check(const struct ports_rig *r)
 	PROMISE(in_flight(&r->p.ctl_rx) == 0 && in_flight(&r->p.ctl_tx) == 0);
 }
 
+/* A driver that starts again, or is taken back to a checkpoint; its memory is then not what it was, which is worse. */
+static void again(struct ports_rig *r, unsigned what)
+{
+	switch (what) {
+	case 0:
+		ports_stop(&r->p);
+		PROMISE(rig_start(r));
+		break;
+	case 1:
+		kept = r->p;
+		break;
+	case 2:
+		if (!kept.n)
+			break;
+		ports_load(&r->p, &kept);
+		check(r);
+		ports_look(&r->p);
+		break;
+	default:
+		break;
+	}
+}
+
 static void step(struct ports_rig *r, struct input *in)
 {
 	switch (take8(in) % 8) {
@@ -110,10 +135,7 @@ static void step(struct ports_rig *r, struct input *in)
 		ports_resize(&r->p, take32(in));
 		break;
 	default:
-		if (take8(in) % 8)
-			break;
-		ports_stop(&r->p);
-		PROMISE(rig_start(r));
+		again(r, take8(in) % 8);
 		break;
 	}
 }
@@ -124,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, data + size };
 
 	PROMISE(rig_open(&r));
+	kept.n = 0;
 	for (unsigned n = 0; left(&in) && n < 2000; n++) {
 		step(&r, &in);
 		check(&r);

@@ -86,11 +86,10 @@ static void send(unsigned n, struct frame *f, uint32_t bytes)
 	vq_offer(&tx[n], d);
 }
 
-/* The host's address for an IP packet, unless @last stands for another one. */
-static void ask_for_host(unsigned n, uint8_t last)
+/* An ARP message to all: @op is 1 for a request, 2 for a reply; @last: of the address of the host, or another one. */
+static void put_arp(struct frame *f, uint8_t op, uint8_t last)
 {
-	static const uint8_t kinds[8] = { 0, 1, 8, 0, 6, 4, 0, 1 };
-	struct frame *f = next_frame(n);
+	const uint8_t kinds[8] = { 0, 1, 8, 0, 6, 4, 0, op };
 
 	memset(f->to, 0xff, 6);
 	f->type[0] = 8;
@@ -101,6 +100,13 @@ static void ask_for_host(unsigned n, uint8_t last)
 	memset(f->arp.to_mac, 0, 6);
 	memcpy(f->arp.to_ip, host, 4);
 	f->arp.to_ip[3] = last;
+}
+
+static void ask_for_host(unsigned n, uint8_t last)
+{
+	struct frame *f = next_frame(n);
+
+	put_arp(f, 1, last);
 	send(n, f, 14 + sizeof(f->arp));
 }
 
@@ -276,13 +282,33 @@ static bool answered(unsigned n, bool echo)
 	return false;
 }
 
+/*
+ * Confirm this guest's address to the host, which otherwise asks for it every few seconds. Without an answer it would
+ * keep what it has to send until the guest's next request, which may come after a reset.
+ */
+static void confirm(void)
+{
+	struct frame *f = next_frame(0);
+
+	put_arp(f, 2, host[3]);
+	memcpy(f->to, host_mac, 6);
+	memcpy(f->arp.to_mac, host_mac, 6);
+	send(0, f, 14 + sizeof(f->arp));
+	vq_kick(&tx[0]);
+	for (unsigned i = 0; MMIO(uint16_t, &tx[0].used.idx) != tx[0].avail.idx; i++)
+		if (i == 20000000)
+			fail("the NIC does not send");
+}
+
 static void find_host(void)
 {
 	for (unsigned i = 0; i < 30; i++) {
 		ask_for_host(0, host[3]);
 		vq_kick(&tx[0]);
-		if (answered(0, false))
+		if (answered(0, false)) {
+			confirm();
 			return;
+		}
 	}
 	fail("the host does not answer");
 }

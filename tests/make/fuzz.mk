@@ -39,7 +39,7 @@ FUZZ_WITH_vcpu_from      := $(filter-out vcpu/kvm/engine.c vcpu/kvm/acpi.c,$(wil
 FUZZ_WITH_vcpu_insn      := vcpu/lguest/insn.c
 FUZZ_WITH_vcpu_load      := $(wildcard vcpu/load/*.c)
 FUZZ_WITH_vcpu_ports     := vcpu/devices/ports.c vcpu/devices/fill.c vcpu/devices/written.c
-FUZZ_WITH_vcpu_pci       := vcpu/devices/pci.c $(wildcard vcpu/devices/vpci_*.c)
+FUZZ_WITH_vcpu_pci       := vcpu/devices/pci.c vcpu/devices/records.c $(wildcard vcpu/devices/vpci_*.c)
 fuzz_parts = $(call obj,$(FUZZ_WITH_$(1)))
 FUZZ_BIN := $(patsubst %,$(B)/tests/fuzz/%,$(FUZZ_TARGETS))
 fuzz-programs: $(FUZZ_BIN)
