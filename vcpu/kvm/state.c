@@ -32,6 +32,7 @@ static struct {
 	struct kvm_pit_state2 pit;
 	struct kvm_clock_data clock;
 	bool offsets; /* The host can set the offset of the counter, since Linux 5.16 */
+	bool xcrs;    /* The host's processor has XSAVE; without it, KVM_GET_XSAVE is all */
 } saved;
 
 /* ---- calls ---- */
@@ -67,7 +68,6 @@ int kvm_state_make(struct kvm *k)
 		const char *name;
 	} needed[] = {
 		{ KVM_CAP_XSAVE, "XSAVE" },
-		{ KVM_CAP_XCRS, "XCRs" },
 		{ KVM_CAP_VCPU_EVENTS, "pending events" },
 		{ KVM_CAP_DEBUGREGS, "debug registers" },
 		{ KVM_CAP_ADJUST_CLOCK, "the clock" },
@@ -88,6 +88,7 @@ int kvm_state_make(struct kvm *k)
 			k->vm, GUEST_ENGINE_FAILED,
 			"--checkpoint: this host's KVM does not save the whole timer (PIT); it needs Linux 5.19");
 	saved.offsets = ioctl(VFD_VCPU0, KVM_GET_DEVICE_ATTR, &a) == 0;
+	saved.xcrs = ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0;
 	return kvm_msrs_make(k);
 }
 
@@ -111,7 +112,7 @@ static int save_cpu(struct kvm *k, unsigned id)
 	/* KVM_GET_MP_STATE first: it takes INIT and SIPI that are still pending. */
 	if (CPU(id, KVM_GET_MP_STATE, &s->mp) < 0 || CPU(id, KVM_GET_VCPU_EVENTS, &s->events) < 0 ||
 	    CPU(id, KVM_GET_REGS, &s->regs) < 0 || CPU(id, KVM_GET_SREGS2, &s->sregs) < 0 ||
-	    CPU(id, KVM_GET_XSAVE, s->xsave) < 0 || CPU(id, KVM_GET_XCRS, &s->xcrs) < 0 ||
+	    CPU(id, KVM_GET_XSAVE, s->xsave) < 0 || (saved.xcrs && CPU(id, KVM_GET_XCRS, &s->xcrs) < 0) ||
 	    CPU(id, KVM_GET_DEBUGREGS, &s->debug) < 0 || CPU(id, KVM_GET_LAPIC, &s->lapic) < 0)
 		return -1;
 	/* KVM never reports the vector of a SIPI, and sets it only if asked to. */
@@ -179,7 +180,8 @@ static int load_registers(struct kvm *k, unsigned id)
 	struct cpu_state *s = &saved.cpu[id];
 
 	return CPU(id, KVM_SET_SREGS2, &s->sregs) < 0 || CPU(id, KVM_SET_REGS, &s->regs) < 0 ||
-			       CPU(id, KVM_SET_XSAVE, s->xsave) < 0 || CPU(id, KVM_SET_XCRS, &s->xcrs) < 0 ||
+			       CPU(id, KVM_SET_XSAVE, s->xsave) < 0 ||
+			       (saved.xcrs && CPU(id, KVM_SET_XCRS, &s->xcrs) < 0) ||
 			       CPU(id, KVM_SET_DEBUGREGS, &s->debug) < 0
 		       ? -1
 		       : 0;
