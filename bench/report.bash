@@ -48,6 +48,7 @@ report()
 	table "Exec to the kernel's first byte on the console, ms (beside x86_64)" machines first_byte_ms 1 x86_64
 	table "**A reset** (\`--checkpoint\`) by the pages that the guest has dirtied, µs" checkpoint us_per_reset
 	table "Resets a second, with the time in which the guest dirties them" checkpoint resets_per_s
+	table "**A start from a file** (\`--from\`) beside one from a kernel, µs" from us
 	table "**Control plane**: PSS without guest memory, KiB, with and without --name, --result, --console and a port" control kib
 	table "\`lguest-sep ps\`, ms" control us 0.001
 	hosts

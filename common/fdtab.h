@@ -92,7 +92,7 @@ enum vcpu_fd {
 	VFD_DIAG = 2,	 /* Error output of QEMU or libc: write end of a pipe to the supervisor */
 	VFD_CTL = 3,	 /* SOCK_SEQPACKET socket to the supervisor (common/ctl.h) */
 	VFD_MEM = 4,	 /* Guest memory: a memfd whose size is sealed */
-	VFD_KERNEL = 5,
+	VFD_KERNEL = 5,	 /* Or the file of --from */
 	VFD_INITRD = 6,
 	VFD_ENGINE = 7,	 /* /dev/kvm or /dev/lguest */
 	VFD_MONITOR = 8, /* qemu engine: stream socket to the supervisor that carries QMP */
@@ -105,7 +105,7 @@ enum vcpu_fd {
 	VFD_RANDOM = 15,    /* lguest engine: /dev/urandom; most hosts with lguest lack getrandom(2) */
 	VFD_BASELINE = 16,  /* Reserved: saved copy of guest memory, to return the guest to */
 	VFD_SHARED = 17,    /* Reserved: page shared with the supervisor */
-	VFD_SAVE = 18,	    /* Reserved: file that the guest's state is saved to */
+	VFD_SAVE = 18,	    /* kvm engine: the file of --save */
 	VFD_EXIT = 19,	    /* qemu engine: stream socket with the bytes that the guest writes to its exit port */
 	VFD_FIRMWARE = 20,  /* qemu engine: the file of --firmware, then a sealed copy */
 	VFD_FRONT0 = 32,    /* One vhost-user socket per device, in command-line order */

@@ -214,6 +214,9 @@ enum engine_kind {
 #define ENGINE_CHOICE(sym, text) "|" text
 #define ENGINE_NAMES		 (&ENGINES(ENGINE_CHOICE)[1])
 
+/* Most bytes of the file of --save (vcpu/kvm/save_format.h) for @mem bytes of guest memory. */
+#define SAVE_FILE_MAX(mem) ((2ull << 20) + (mem) + (mem) / 4096 / 8)
+
 struct vcpu_config {
 	uint8_t engine; /* enum engine_kind */
 	uint8_t smp;
@@ -227,6 +230,8 @@ struct vcpu_config {
 	uint16_t exit_base;   /* Its I/O port: EXIT_PORT or EXIT_PORT_QEMU */
 	bool checkpoint;      /* kvm engine: the guest can go back to an earlier state */
 	uint32_t resets;      /* Most resets, then the guest ends; 0: no limit */
+	bool save;	      /* kvm engine, with @checkpoint: VFD_SAVE is the file of --save */
+	bool from;	      /* kvm engine: VFD_KERNEL is the file of --from, not a kernel */
 	/* Whether the user's last console= names the serial port, or hvc0: input goes to that console. */
 	bool console_is_serial, console_is_virtio;
 	bool console_both;	/* The kernel has a serial console and hvc0, merged by common/console_pair.h */

@@ -30,11 +30,14 @@ extern const struct policy policy_netd_foreign;
 /* The vCPU process before it parses anything from the guest. The filter of the loop is added to each of these. */
 extern const struct policy policy_vcpu_kvm_load;
 extern const struct policy policy_vcpu_kvm_checkpoint_load;
+extern const struct policy policy_vcpu_kvm_save_load;
+extern const struct policy policy_vcpu_kvm_from_load;
 extern const struct policy policy_vcpu_lguest_load;
 extern const struct policy policy_vcpu_qemu_load;
 extern const struct policy policy_vcpu_qemu;
 extern const struct policy policy_vcpu_kvm;
 extern const struct policy policy_vcpu_kvm_checkpoint; /* the guest can go back to a checkpoint */
+extern const struct policy policy_vcpu_kvm_save;       /* and its checkpoint is written to a file */
 extern const struct policy policy_vcpu_lguest;
 
 /* The name of system call @number on the architecture of this build, or "?". */

@@ -20,6 +20,9 @@ $(B)/policy/netd-foreign.policy.c: policy/netd.policy policy/handover.policy
 $(B)/policy/vcpu-kvm-load.policy.c: policy/vcpu-kvm.policy policy/vcpu-load.policy
 $(B)/policy/vcpu-kvm-checkpoint.policy.c: policy/vcpu-kvm.policy
 $(B)/policy/vcpu-kvm-checkpoint-load.policy.c: policy/vcpu-kvm.policy policy/vcpu-kvm-checkpoint.policy policy/vcpu-load.policy
+$(B)/policy/vcpu-kvm-save.policy.c: policy/vcpu-kvm.policy policy/vcpu-kvm-checkpoint.policy
+$(B)/policy/vcpu-kvm-save-load.policy.c: policy/vcpu-kvm.policy policy/vcpu-kvm-checkpoint.policy policy/vcpu-kvm-save.policy policy/vcpu-load.policy
+$(B)/policy/vcpu-kvm-from-load.policy.c: policy/vcpu-kvm.policy policy/vcpu-load.policy
 $(B)/policy/vcpu-lguest-load.policy.c: policy/vcpu-lguest.policy policy/vcpu-load.policy
 $(B)/policy/vcpu-qemu-load.policy.c: policy/vcpu-qemu.policy
 $(B)/policy/start-fsd.policy.c: policy/start.policy

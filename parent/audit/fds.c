@@ -64,6 +64,7 @@ static const struct slot table[] = {
 	{ VFD_WAIT, 1, P(VCPU), FD_EPOLL },
 	{ VFD_REPLY, 1, P(VCPU), FD_EPOLL },
 	{ VFD_RANDOM, 1, P(VCPU), FD_CHAR },
+	{ VFD_SAVE, 1, P(VCPU), FD_FILE },
 	{ VFD_FRONT0, MAX_DEVICES, P(VCPU), FD_SOCKET },
 	{ VFD_VCPU0, MAX_VCPUS, P(VCPU), FD_CPU },
 	{ VFD_OWNKICK0, MAX_OWN_KICKS, P(VCPU), FD_EVENTFD },
@@ -160,6 +161,14 @@ bool audit_has_capture(const struct facts *f)
 {
 	for (unsigned i = 0; i < f->nfds; i++)
 		if (f->fd[i].number == HFD_CAPTURE)
+			return true;
+	return false;
+}
+
+bool audit_has_save(const struct facts *f)
+{
+	for (unsigned i = 0; i < f->nfds; i++)
+		if (f->fd[i].number == VFD_SAVE && f->fd[i].kind == FD_FILE)
 			return true;
 	return false;
 }

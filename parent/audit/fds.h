@@ -18,6 +18,8 @@ const char *audit_program(const struct audit_guest *g, enum part part);
 bool audit_runs(const struct audit_guest *g, const struct audit_process *p, const char *want);
 /* True for a netd with pcap=, whose file may get as large as max= says. */
 bool audit_has_capture(const struct facts *f);
+/* True for a vCPU process with the file of --save, which gets as large as the guest's memory. */
+bool audit_has_save(const struct facts *f);
 /* True for an fsd whose share the guest may write to, files of which may get as large as max= says. */
 bool audit_is_writable_share(const struct facts *f);
 /* True for the vCPU process of the lguest engine, which needs a file size limit of more than 0 for its requests. */

@@ -201,6 +201,8 @@ struct config {
 	const char *kernel; /* Without KERNEL: the first disk that the firmware boots, which names the guest. */
 	bool no_kernel;	    /* KERNEL was not given. */
 	const char *initrd;
+	const char *save; /* --save; NULL: none. */
+	const char *from; /* --from; NULL: none. It is @kernel, too. */
 	const char *conf; /* --config; NULL: none. */
 	const char *name; /* --name; NULL: lguest-sep audit takes the kernel's file name */
 	char cmdline[CMDLINE_MAX];

@@ -7,6 +7,7 @@
 
 #include "parent/options/boot.h"
 #include "parent/options/machine.h"
+#include "parent/options/saved.h"
 #include "parent/options/util.h"
 
 const char *parse_machine(struct opt_parser *p, void *to, const char *value)
@@ -184,7 +185,7 @@ int machine_check(struct config *c)
 			EXIT_USAGE,
 			"run: the program that it adds to the guest is for x86_64 only; leave --machine=%s out, or start the guest without run",
 			m->name);
-	if (check_checkpoint(c) >= 0)
+	if (saved_check(c) >= 0 || check_checkpoint(c) >= 0)
 		return EXIT_USAGE;
 	if (m->mem_max && c->mem_bytes > m->mem_max)
 		return complain(EXIT_USAGE, "MEM-MB: a machine %s has at most %llu MiB of memory", m->name,

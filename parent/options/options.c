@@ -15,6 +15,7 @@
 #include "parent/options/machine.h"
 #include "parent/options/options.h"
 #include "parent/options/run.h"
+#include "parent/options/saved.h"
 #include "parent/options/table.h"
 #include "parent/options/util.h"
 #include "parent/terminal/console.h"
@@ -27,7 +28,7 @@
 #define MAX_MEM_MB	       (UINT64_C(1) << 24)
 
 static const char help_head[] = "Usage: lguest-sep [OPTION...] MEM-MB KERNEL [KERNEL-ARGUMENT...]\n"
-				"       lguest-sep [OPTION...] --boot-disk=FILE|--cdrom=FILE MEM-MB\n"
+				"       lguest-sep [OPTION...] --boot-disk=FILE|--cdrom=FILE|--from=FILE MEM-MB\n"
 				"       lguest-sep run [OPTION...] MEM-MB KERNEL [WORD...] -- COMMAND [ARG...]\n"
 				"       lguest-sep audit [NAME|PID] [--json]  check a guest's confinement\n"
 				"       lguest-sep doctor [--json]            report what this host supports\n"
@@ -67,6 +68,7 @@ static int print_version(void)
 		&policy_netd,
 		&policy_vcpu_kvm,
 		&policy_vcpu_kvm_checkpoint,
+		&policy_vcpu_kvm_save,
 		&policy_vcpu_lguest,
 		&policy_supervisor,
 		&policy_controld,
@@ -82,6 +84,8 @@ static int print_version(void)
 		&policy_vcpu_qemu,
 		&policy_vcpu_kvm_load,
 		&policy_vcpu_kvm_checkpoint_load,
+		&policy_vcpu_kvm_save_load,
+		&policy_vcpu_kvm_from_load,
 		&policy_vcpu_lguest_load,
 		&policy_vcpu_qemu_load,
 		&policy_start,
@@ -182,6 +186,8 @@ static int parse_cmdline(struct config *c, char **words)
 {
 	bool fits = true;
 
+	if (c->from)
+		return -1;
 	if (c->no_kernel) { /* What boots from a disk has the serial port, and no command line of ours. */
 		c->console_said = true;
 		return add_serial(c) ? -1 : EXIT_USAGE;
@@ -273,22 +279,22 @@ int options_read(int argc, char **argv, struct config *c)
 		return complain(EXIT_USAGE, "--escape: run leaves the terminal in line mode, where only ^C can quit; "
 					    "give ^C or off");
 	c->no_kernel = argc - i == 1 && boot_first(c);
-	if (argc - i < 2 && !c->no_kernel)
+	if (argc - i < 2 && !c->no_kernel && !c->from)
 		return complain(EXIT_USAGE,
 				"%s missing: lguest-sep [OPTION...] MEM-MB KERNEL [KERNEL-ARGUMENT...] (see --help)",
 				argc - i == 1 ? "KERNEL is" : "MEM-MB and KERNEL are");
+	if (saved_words(c, argc - i, argv + i) >= 0)
+		return EXIT_USAGE;
 	if (!parse_memory(argv[i], &c->mem_bytes))
 		return complain(
 			EXIT_USAGE,
 			"MEM-MB %s: give the guest's memory as a number of mebibytes, 1 to %llu, or as 128M or 1G",
 			*argv[i] ? argv[i] : "(nothing)", (unsigned long long)MAX_MEM_MB);
-	words = c->no_kernel ? argv + argc : argv + i + 2;
-	c->kernel = c->no_kernel ? boot_first(c)->path : argv[i + 1];
+	words = c->no_kernel || c->from ? argv + argc : argv + i + 2;
+	c->kernel = c->from ? c->from : c->no_kernel ? boot_first(c)->path : argv[i + 1];
 	if (!*c->kernel)
 		return complain(EXIT_USAGE, "KERNEL: the name of a file is missing");
-	if (run_words(c, words) >= 0)
-		return EXIT_USAGE;
-	if (machine_check(c) >= 0)
+	if (run_words(c, words) >= 0 || machine_check(c) >= 0)
 		return EXIT_USAGE;
 	c->control |= c->name || c->detach;
 	if (c->detach && c->run.on)

@@ -13,8 +13,8 @@
 #include "parent/setup/inherited.h"
 #include "parent/setup/local.h"
 
-/* What was open at the start, the kernel, the initrd, the firmware, the disks and shares, and the files for output. */
-#define PATHS_MAX (4 + MAX_DEVICES + 2 + MAX_DEVICES + MAX_DEVICES + MAX_PORTS)
+/* What was open at the start, kernel, initrd, firmware, the file of --save, disks, shares, and the files for output. */
+#define PATHS_MAX (5 + MAX_DEVICES + 2 + MAX_DEVICES + MAX_DEVICES + MAX_PORTS)
 /* Descriptors that are closed one by one where the host has no close_range(2). */
 #define HIGHEST 4096
 
@@ -28,9 +28,11 @@ static unsigned collect(const struct config *c, struct named_path list[PATHS_MAX
 
 	list[n++] = (struct named_path){ "", "a file that was open at the start" };
 	if (!c->no_kernel)
-		list[n++] = (struct named_path){ "", c->kernel };
+		list[n++] = (struct named_path){ c->from ? "--from=" : "", c->kernel };
 	if (c->initrd)
 		list[n++] = (struct named_path){ "--initrd=", c->initrd };
+	if (c->save)
+		list[n++] = (struct named_path){ "--save=", c->save };
 	if (c->firmware_path)
 		list[n++] = (struct named_path){ "--firmware=", c->firmware_path };
 	for (unsigned i = 0; i < c->ndisks; i++)

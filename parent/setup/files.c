@@ -98,6 +98,17 @@ int open_capture_file(const char *path, const char *who)
 	return -1;
 }
 
+int open_save_file(struct host *h)
+{
+	if (!h->c->save)
+		return 0;
+	h->save = open(h->c->save, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+	if (h->save >= 0)
+		return 0;
+	return complain(-1, "--save=%s: cannot create it: %m%s", h->c->save,
+			errno == EEXIST ? "; remove it, or choose another name" : "");
+}
+
 /* Open the program @name in our own directory @folder, or in LIBEXEC. Returns -1 after logging the reason. */
 static int open_program(const char *folder, const char *name)
 {

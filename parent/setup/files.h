@@ -29,6 +29,9 @@ int open_capture_file(const char *path, const char *who);
  */
 int open_boot_file(const char *path, const char *what);
 
+/* Create the file of --save, if there is one, with access for its owner only. Returns 0, or -1 after logging the reason. */
+int open_save_file(struct host *h);
+
 /* Returns the type of a file for messages, such as "a directory". */
 const char *file_kind(mode_t mode);
 

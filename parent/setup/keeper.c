@@ -95,7 +95,7 @@ static struct answer ask(const struct host *h)
 {
 	struct answer a = { .served = outputs_that(h, has_server) };
 
-	a.any = a.served || has_server(h->kernel) || has_server(h->initrd);
+	a.any = a.served || has_server(h->kernel) || has_server(h->initrd) || has_server(h->save);
 	for (unsigned i = 0; i < h->c->ndisks; i++)
 		a.any |= has_server(h->disk[i].fd) || has_server(h->disk[i].delta);
 	for (unsigned i = 0; i < h->c->nnets; i++)
@@ -112,7 +112,7 @@ static bool is_open_and_not_local(int fd)
 static bool all_local(const struct host *h)
 {
 	bool other = outputs_that(h, is_open_and_not_local) || is_open_and_not_local(h->kernel) ||
-		     is_open_and_not_local(h->initrd);
+		     is_open_and_not_local(h->initrd) || is_open_and_not_local(h->save);
 
 	for (unsigned i = 0; i < h->c->ndisks; i++)
 		other |= is_open_and_not_local(h->disk[i].fd) || is_open_and_not_local(h->disk[i].delta);

@@ -197,7 +197,7 @@ static int begin_room(struct host *h, struct role_host *r)
 		.init_exe = h->init_exe,
 		.nice = h->nice,
 		.qemu = r->role == ROLE_VCPU && h->engine == ENGINE_QEMU ? machine_get(h->c->machine) : NULL,
-		.checkpoint = r->role == ROLE_VCPU && h->c->checkpoint,
+		.checkpoint = r->role == ROLE_VCPU && (h->c->checkpoint || h->c->from),
 	};
 	struct resolvers resolvers;
 	int begun;
@@ -354,20 +354,17 @@ static int open_files(struct host *h)
 	if (open_disks(h) < 0)
 		return -1;
 	if (!h->c->no_kernel) {
-		h->kernel = open_boot_file(h->c->kernel, "kernel ");
+		h->kernel = open_boot_file(h->c->kernel, h->c->from ? "--from=" : "kernel ");
 		if (h->kernel < 0)
 			return -1;
 	}
 	if ((h->c->firmware_path && firmware_open(h) < 0) || open_outputs(h) < 0)
 		return -1;
-	if (h->c->run.on) {
+	if (h->c->run.on)
 		h->initrd = h->c->run.initrd;
-		return 0;
-	}
-	if (!h->c->initrd)
-		return 0;
-	h->initrd = open_boot_file(h->c->initrd, "--initrd=");
-	return h->initrd < 0 ? -1 : 0;
+	else if (h->c->initrd)
+		h->initrd = open_boot_file(h->c->initrd, "--initrd=");
+	return h->c->initrd && h->initrd < 0 ? -1 : open_save_file(h);
 }
 
 static int window(struct host *h)
@@ -408,7 +405,7 @@ int host_open(struct host *h, const struct config *c)
 	clear_object(h, sizeof(*h));
 	h->c = c;
 	h->kernel = h->initrd = h->firmware = h->mem = h->init_exe = h->null = h->rules = h->console_file = -1;
-	h->control = h->tell_ready = h->notify = -1;
+	h->control = h->tell_ready = h->notify = h->save = -1;
 	h->limits = (struct limits_host){ .procs = -1, .peak = -1, .refused = -1, .alive = -1 };
 	for (unsigned i = 0; i < ARRAY_SIZE(h->limits.events); i++)
 		h->limits.events[i] = -1;
@@ -449,6 +446,7 @@ static void close_users_files(struct host *h)
 	close_fd(&h->console_file);
 	close_fd(&h->kernel);
 	close_fd(&h->initrd);
+	close_fd(&h->save);
 	for (unsigned i = 0; i < h->c->ndisks; i++)
 		disk_close(&h->disk[i]);
 	for (unsigned i = 0; i < h->c->nshares; i++)

@@ -84,6 +84,7 @@ struct host {
 	int *engine_fd;	     /* @nengine descriptors; lguest: one per start of the guest. */
 	bool engine_is_file; /* In tests: a file stands in for /dev/lguest. */
 	int kernel, initrd;
+	int save;		  /* --save: the file. */
 	int firmware;		  /* Sealed copy of the firmware; -1: QEMU's own. */
 	int port_file[MAX_PORTS]; /* --port: the files. */
 	int console_file;	  /* --console: the file. */

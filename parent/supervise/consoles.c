@@ -78,7 +78,8 @@ void sup_report_mute(struct supervisor *s, int status)
 	/* conclude_reboot() has already reported several resets without output. */
 	bool reported = status == EXIT_GUEST_PANIC && s->have_end && s->end == GUEST_REBOOT;
 
-	if (status < 0 || of_host || reported || !s->guest_running || s->heard || s->c->run.on || s->reported_at)
+	if (status < 0 || of_host || reported || !s->guest_running || s->heard || s->c->run.on || s->c->from ||
+	    s->reported_at)
 		return;
 	if (s->c->no_kernel)
 		sup_line(

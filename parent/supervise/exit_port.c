@@ -25,6 +25,8 @@ void sup_exit_port_config(const struct supervisor *s, struct vcpu_config *v)
 	v->exit_base = s->c->exit_port.at_qemu ? EXIT_PORT_QEMU : EXIT_PORT;
 	v->checkpoint = s->c->checkpoint;
 	v->resets = s->c->resets;
+	v->save = s->c->save != NULL;
+	v->from = s->c->from != NULL;
 }
 
 void sup_reported(struct supervisor *s, uint8_t byte)

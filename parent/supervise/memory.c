@@ -38,6 +38,13 @@ uint64_t sup_space_limit(const struct supervisor *s, uint64_t disk)
 #endif
 }
 
+uint64_t sup_vcpu_file_size(const struct supervisor *s)
+{
+	if (s->h->save >= 0)
+		return SAVE_FILE_MAX(s->c->mem_bytes);
+	return s->h->engine == ENGINE_QEMU ? UINT64_MAX : s->h->engine_is_file ? 4096 : 0;
+}
+
 int sup_fresh_log(struct supervisor *s, unsigned d)
 {
 	/* A bit for each page up to the end of guest memory, which may lie above 4 GiB. Unused pages take no memory. */

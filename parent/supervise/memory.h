@@ -15,6 +15,11 @@ int sup_fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues);
 /* RLIMIT_AS of a role; blkd: for a disk of @disk bytes. 0: no limit. */
 uint64_t sup_space_limit(const struct supervisor *s, uint64_t disk);
 /*
+ * RLIMIT_FSIZE of the vCPU process, in bytes. In tests a file stands in for /dev/lguest, and each request to it is a
+ * write of a few bytes.
+ */
+uint64_t sup_vcpu_file_size(const struct supervisor *s);
+/*
  * Creates the log in which the helper of device @d records pages of guest memory that it writes, with --checkpoint.
  * Returns its descriptor, which the caller closes, or -1 after logging the reason.
  */

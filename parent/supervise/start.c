@@ -336,15 +336,6 @@ static int engine_descriptor(const struct supervisor *s)
 	return h->engine_fd[h->engine == ENGINE_LGUEST ? s->starts : 0];
 }
 
-/*
- * RLIMIT_FSIZE of the vCPU process. In tests a file stands in for /dev/lguest, and each request to it is a write of
- * a few bytes.
- */
-static uint64_t vcpu_file_size(const struct host *h)
-{
-	return h->engine == ENGINE_QEMU ? UINT64_MAX : h->engine_is_file ? 4096 : 0;
-}
-
 /* Make the named ports' socket pairs; there are none without --port or run. */
 static int port_channels(struct supervisor *s, struct role_fds *f, struct far_ends *far)
 {
@@ -387,6 +378,7 @@ static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_e
 	role_fds_add_open(&f, s->h->kernel, VFD_KERNEL);
 	role_fds_add_open(&f, s->h->initrd, VFD_INITRD);
 	role_fds_add_open(&f, s->h->firmware, VFD_FIRMWARE);
+	role_fds_add_open(&f, s->h->save, VFD_SAVE);
 	role_fds_add_open(&f, engine, VFD_ENGINE);
 	if (s->h->random > 0)
 		role_fds_add(&f, s->h->random, VFD_RANDOM);
@@ -394,7 +386,7 @@ static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_e
 		role_fds_add_open(&f, front[d], VFD_FRONT0 + d);
 	if (page_logs(s, &f, far) < 0)
 		return -1;
-	return launch(s, sup_vcpu(s), &f, &rc, vcpu_file_size(s->h),
+	return launch(s, sup_vcpu(s), &f, &rc, sup_vcpu_file_size(s),
 		      s->h->engine == ENGINE_QEMU ? 0 : sup_space_limit(s, 0));
 }
 

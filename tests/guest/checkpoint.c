@@ -419,6 +419,30 @@ void test_reset_first(void)
 	fail("no end");
 }
 
+/* A checkpoint with 32 MiB of data in memory. */
+void test_checkpoint_full(void)
+{
+	for (uint32_t at = 0; at < FREE_BYTES; at += 4096)
+		MMIO(uint64_t, FREE_FROM + at) = at + 1;
+	ask('C', 0);
+	for (uint32_t at = 0; at < FREE_BYTES; at += 4096)
+		if (MMIO(uint64_t, FREE_FROM + at) != at + 1)
+			fail("a page has other data");
+	say("all there\n");
+	power_off();
+}
+
+/* Reboots after a checkpoint. */
+void test_checkpoint_reboot(void)
+{
+	say("before\n");
+	ask('C', 0);
+	say("after\n");
+	outb(0x64, 0xfe);
+	for (;;)
+		__asm__ volatile("hlt");
+}
+
 /* Waits for the host: lguest-sep checkpoint and reset. Interrupts are on, and the timer runs. */
 void test_checkpoint_host(void)
 {

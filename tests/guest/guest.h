@@ -147,5 +147,7 @@ void net_use(void);
 void test_dirty(unsigned pages);
 void test_reset_two(void);
 void test_reset_first(void);
+void test_checkpoint_reboot(void);
+void test_checkpoint_full(void);
 
 #endif

@@ -259,6 +259,10 @@ void guest_main(const uint8_t *params)
 		test_dirty(5000);
 	else if (is(name, "dirty-all"))
 		test_dirty(8192);
+	else if (is(name, "cp-full"))
+		test_checkpoint_full();
+	else if (is(name, "cp-reboot"))
+		test_checkpoint_reboot();
 	else if (is(name, "reset-two"))
 		test_reset_two();
 	else if (is(name, "reset-first"))

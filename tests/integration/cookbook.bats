@@ -175,6 +175,13 @@ sys.exit([suite.get(k) for k in ("tests", "failures", "errors")] != ["6", "3", "
 	section "The same clean machine a thousand times"
 }
 
+@test "cookbook: boot once, start from the file" {
+	in_directory
+	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
+	cp "$top/build/tests/guest/probe" kernel
+	section "Boot once, start a hundred times"
+}
+
 @test "cookbook: results with jq" {
 	in_directory
 	kernel pass1 exit=b00

@@ -35,6 +35,7 @@ FUZZ_WITH_parent_control := $(filter-out parent/main.c,$(call src,parent))
 FUZZ_WITH_parent_options := $(wildcard parent/options/*.c)
 FUZZ_WITH_parent_qmp     := parent/supervise/qmp.c
 FUZZ_WITH_parent_run     := $(filter-out parent/main.c,$(call src,parent))
+FUZZ_WITH_vcpu_from      := $(filter-out vcpu/kvm/engine.c vcpu/kvm/acpi.c,$(wildcard vcpu/kvm/*.c)) $(wildcard vcpu/devices/*.c) vcpu/vm.c
 FUZZ_WITH_vcpu_insn      := vcpu/lguest/insn.c
 FUZZ_WITH_vcpu_load      := $(wildcard vcpu/load/*.c)
 FUZZ_WITH_vcpu_ports     := vcpu/devices/ports.c vcpu/devices/fill.c vcpu/devices/written.c

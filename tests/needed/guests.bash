@@ -167,6 +167,25 @@ kvm_work()
 # Two processors, so that one has to be interrupted, and each reset needs all calls.
 checkpoint_work() { guest 0 --checkpoint --resets=20 --smp=2 reset-two; }
 
+save_work()
+{
+	rm -f "$dir/saved"
+	guest 0 --save="$dir/saved" --resets=1 --smp=2 reset-two
+}
+
+# A saved guest goes on. It reports R (82) to its exit port, because it was not started with --checkpoint.
+from_work()
+{
+	local status=0
+	if [[ ! -e $dir/saved ]]; then
+		"$B/bin/lguest-sep" --engine=kvm --timeout=200 --save="$dir/saved" --resets=1 --smp=2 64 "$B/tests/guest/probe" \
+			t=reset-two < /dev/null > "$dir/said" 2>&1 || return
+	fi
+	timeout -k 1 300 "$dir/bin/lguest-sep" "${user[@]}" --timeout=200 --from="$dir/saved" --smp=2 64 < /dev/null \
+		> "$dir/said" 2>&1 || status=$?
+	((status == 9)) && unfiltered
+}
+
 # ---- the qemu engine: loading alone, under its own filter ----
 
 prepare_qemu()

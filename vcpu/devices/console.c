@@ -14,14 +14,6 @@
 #include "vcpu/devices/fill.h"
 #include "vcpu/devices/written.h"
 
-/*
- * Milliseconds for which input is held back after the driver has started, unless the guest
- * writes before. Linux adds receive buffers first and registers the console later
- * (drivers/char/virtio_console.c, add_port()); input between the two would be lost. The
- * first output comes after both steps, so from then on input is safe.
- */
-#define INPUT_DELAY_MS 2000
-
 size_t conio_used(const struct conio *c)
 {
 	return c->tail - c->head;
@@ -101,7 +93,7 @@ void console_init(struct console *c, struct conio *io, void (*call)(void *, unsi
 bool console_start(struct console *c, unsigned q, const struct guest_mem *mem, const struct vq_setup *s)
 {
 	if (q == CONSOLE_RX)
-		c->input_from = now_ms() + INPUT_DELAY_MS;
+		c->input_from = now_ms() + CONSOLE_INPUT_DELAY_MS;
 	if (vq_start(&c->q[q], mem, s) != VQ_START_OK)
 		return false;
 	written_mark_ring(&c->q[q]);

@@ -41,6 +41,14 @@ enum { CONSOLE_RX = 0, CONSOLE_TX = 1, CONSOLE_QUEUES = 2 };
 /* Most bytes that one call of console_transmit() moves. */
 #define CONSOLE_TX_BUDGET 65536u
 
+/*
+ * Milliseconds for which input is held back after the driver has started, unless the guest
+ * writes before. Linux adds receive buffers first and registers the console later
+ * (drivers/char/virtio_console.c, add_port()); input between the two would be lost. The
+ * first output comes after both steps, so from then on input is safe.
+ */
+#define CONSOLE_INPUT_DELAY_MS 2000
+
 struct console {
 	struct conio *io;
 	struct vq q[CONSOLE_QUEUES];

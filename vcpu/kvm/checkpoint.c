@@ -9,6 +9,7 @@
 #include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/copy.h"
 #include "vcpu/kvm/irq.h"
+#include "vcpu/kvm/save.h"
 #include "vcpu/kvm/state.h"
 #include "vcpu/kvm/vm.h"
 #include "vcpu/vm.h"
@@ -39,10 +40,11 @@ int kvm_checkpoint_make(struct kvm *k)
 	const struct sigaction sa = { .sa_handler = ignore };
 
 	if (!k->vm->c->checkpoint)
-		return 0;
+		return k->vm->c->from ? kvm_state_make(k) : 0;
 	if (sigaction(SIGUSR2, &sa, NULL) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: sigaction: %m");
 	process = getpid();
+	kvm_save_make(k);
 	return kvm_state_make(k) < 0 ? -1 : kvm_copy_make(k);
 }
 
@@ -212,11 +214,26 @@ static void take(struct kvm *k)
 	if (kvm_copy_take(k, !k->checkpoint.taken) < 0)
 		return;
 	mark_rings(ds);
+	if (kvm_save_write(k) < 0)
+		return;
 	if (!release_all(k, VHU_GO_CHECKPOINT, "checkpoint"))
 		return;
 	k->checkpoint.taken = true;
 	k->checkpoint.since = now_us();
 	log_line(LOG_DEBUG, "checkpoint taken in %llu microseconds", (unsigned long long)(k->checkpoint.since - began));
+}
+
+int kvm_checkpoint_begin(struct kvm *k)
+{
+	if (!k->vm->c->checkpoint)
+		return 0;
+	save_devices(k);
+	if (kvm_copy_take(k, true) < 0)
+		return -1;
+	mark_rings(&k->devices);
+	k->checkpoint.taken = true;
+	k->checkpoint.since = now_us();
+	return 0;
 }
 
 /* True if the logs may not name every page that was written. Asked once for each restart or fault of a helper. */
@@ -296,6 +313,7 @@ void kvm_checkpoint_report(struct kvm *k)
 {
 	uint64_t resets = k->vm->stats.resets, us = now_us() - k->checkpoint.since;
 
+	kvm_save_report(k);
 	if (!resets)
 		return;
 	log_line(LOG_INFO, "%llu resets, %llu a second", (unsigned long long)resets,

@@ -11,8 +11,8 @@
 #include "vcpu/kvm/kvm.h"
 
 /*
- * Prepare for checkpoints, before the process is confined; needs /dev/kvm and the vCPUs. Returns 0, or -1 with vm->end
- * and vm->end_text set.
+ * Prepare for checkpoints, and for --from, before the process is confined; needs /dev/kvm and the vCPUs. Returns 0, or
+ * -1 with vm->end and vm->end_text set.
  */
 int kvm_checkpoint_make(struct kvm *k);
 /*
@@ -20,6 +20,8 @@ int kvm_checkpoint_make(struct kvm *k);
  * the guest asks. Needs the device lock.
  */
 void kvm_checkpoint_ask(struct kvm *k, bool reset, bool guest);
+/* The guest was loaded from a file (--from): that is its checkpoint. Returns 0, or -1 with vm->end and vm->end_text set. */
+int kvm_checkpoint_begin(struct kvm *k);
 /* True if a vCPU thread whose KVM_RUN was interrupted has to call kvm_checkpoint_meet(). */
 static inline bool kvm_checkpoint_wanted(const struct kvm *k)
 {

@@ -120,32 +120,41 @@ static uint64_t take_bits(unsigned i, size_t w)
 	return w + 1 == region[i].words ? bits & region[i].last : bits;
 }
 
+bool kvm_copy_next_data(uint64_t from, uint64_t end, uint64_t *at, uint64_t *len)
+{
+	off_t data, hole;
+
+	if (from >= end)
+		return false;
+	data = lseek(VFD_MEM, (off_t)from, SEEK_DATA);
+	if (data < 0 && errno == ENXIO)
+		return false; /* No data up to the end of the file */
+	if (data < 0)
+		data = (off_t)from;
+	if ((uint64_t)data >= end)
+		return false;
+	hole = lseek(VFD_MEM, data, SEEK_HOLE);
+	*at = (uint64_t)data;
+	*len = (hole <= data ? end : MIN((uint64_t)hole, end)) - *at;
+	return true;
+}
+
 /*
  * Copy the whole region @r, whose memory is at @offset of the file, but holes of the file: these read as zeros and
  * shall not take memory. No process makes a hole later. @back: from the copy to memory. Returns the number of pages.
  */
 static uint64_t copy_all(const struct shm_region *r, uint64_t offset, uint8_t *copy, bool back)
 {
-	uint64_t at = 0, n = 0, len;
+	uint64_t at = offset, n = 0, len = 0;
 
-	while (at < r->size) {
-		off_t data = lseek(VFD_MEM, (off_t)(offset + at), SEEK_DATA), hole;
+	while (kvm_copy_next_data(at + len, offset + r->size, &at, &len)) {
+		uint8_t *memory = r->hva + (at - offset), *kept = copy + (at - offset);
 
-		if (data < 0 && errno == ENXIO)
-			break; /* No data up to the end of the file */
-		if (data < 0)
-			data = (off_t)(offset + at);
-		hole = lseek(VFD_MEM, data, SEEK_HOLE);
-		if (hole <= data)
-			hole = (off_t)(offset + r->size);
-		at = MIN((uint64_t)data - offset, r->size);
-		len = MIN((uint64_t)hole - offset, r->size) - at;
 		if (back)
-			memcpy(r->hva + at, copy + at, (size_t)len);
+			memcpy(memory, kept, (size_t)len);
 		else
-			memcpy(copy + at, r->hva + at, (size_t)len);
+			memcpy(kept, memory, (size_t)len);
 		n += len / PAGE;
-		at = (uint64_t)hole - offset;
 	}
 	return n;
 }

@@ -23,5 +23,10 @@ int kvm_copy_take(struct kvm *k, bool all);
  * -1 after ending the guest.
  */
 int kvm_copy_restore(struct kvm *k, bool all, uint64_t *pages);
+/*
+ * Find the next part of guest memory's file that is not a hole, in bytes [from, end) of it. Holes read as zeros.
+ * Returns false if there is none.
+ */
+bool kvm_copy_next_data(uint64_t from, uint64_t end, uint64_t *at, uint64_t *len);
 
 #endif

@@ -193,6 +193,63 @@ int kvm_cpus_init(struct kvm *k, const struct kvm_cpuid2 *supported)
 	return 0;
 }
 
+struct saved_cpuid {
+	uint32_t n, tsc_khz;
+	struct {
+		uint32_t function, index, flags, reg[4];
+	} leaf[MAX_LEAVES];
+};
+/* KVM keeps a guest's clock right up to this difference, in millionths (QEMU has the same limit). */
+#define TSC_TOLERANCE 250
+
+/* Names the first difference of processors. */
+static bool same_cpuid(struct records *r, const struct saved_cpuid *s, const struct saved_cpuid *own)
+{
+	uint64_t differ = s->tsc_khz > own->tsc_khz ? s->tsc_khz - own->tsc_khz : own->tsc_khz - s->tsc_khz;
+
+	if (s->n > MAX_LEAVES)
+		return record_fail(r, "its CPUID has %u leaves", s->n);
+	for (unsigned i = 0; i < s->n && i < own->n; i++) {
+		if (s->leaf[i].function != own->leaf[i].function || s->leaf[i].index != own->leaf[i].index ||
+		    s->leaf[i].flags != own->leaf[i].flags)
+			return record_fail(
+				r, "the guest's processor has CPUID leaf 0x%x.%u where this host's has 0x%x.%u",
+				s->leaf[i].function, s->leaf[i].index, own->leaf[i].function, own->leaf[i].index);
+		for (unsigned j = 0; j < 4; j++)
+			if (s->leaf[i].reg[j] != own->leaf[i].reg[j])
+				return record_fail(
+					r, "CPUID leaf 0x%x.%u: e%cx is 0x%x in the guest, and 0x%x on this host",
+					s->leaf[i].function, s->leaf[i].index, "abcd"[j], s -> leaf[i].reg[j],
+					own->leaf[i].reg[j]);
+	}
+	if (s->n != own->n)
+		return record_fail(r, "the guest's processor has %u CPUID leaves, and this host's %u", s->n, own->n);
+	if (differ * 1000000 > (uint64_t)own->tsc_khz * TSC_TOLERANCE)
+		return record_fail(r, "the guest's time stamp counter runs at %u kHz, and this host's at %u",
+				   s->tsc_khz, own->tsc_khz);
+	return true;
+}
+
+bool kvm_cpuid_records(const struct kvm *k, struct records *r)
+{
+	static struct saved_cpuid own, s;
+
+	own = (struct saved_cpuid){ .n = cpuid.c.nent, .tsc_khz = k->tsc_khz };
+	for (unsigned i = 0; i < own.n; i++) {
+		const struct kvm_cpuid_entry2 *e = &cpuid.c.entries[i];
+
+		own.leaf[i].function = e->function;
+		own.leaf[i].index = e->index;
+		own.leaf[i].flags = e->flags;
+		own.leaf[i].reg[0] = e->eax;
+		own.leaf[i].reg[1] = e->ebx;
+		own.leaf[i].reg[2] = e->ecx;
+		own.leaf[i].reg[3] = e->edx;
+	}
+	s = own;
+	return record(r, RECORD_CPUID, 0, &s, sizeof(s)) && (!r->reading || same_cpuid(r, &s, &own));
+}
+
 static struct kvm_segment flat(bool code, bool is64)
 {
 	return (struct kvm_segment){

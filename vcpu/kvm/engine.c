@@ -15,9 +15,11 @@
 #include "vcpu/kvm/acpi.h"
 #include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/cpu.h"
+#include "vcpu/kvm/from.h"
 #include "vcpu/kvm/irq.h"
 #include "vcpu/kvm/kvm.h"
 #include "vcpu/kvm/run.h"
+#include "vcpu/kvm/saved_machine.h"
 #include "vcpu/kvm/vm.h"
 #include "vcpu/vm.h"
 
@@ -119,7 +121,7 @@ static int serial_wait(const struct kvm *k)
 	unsigned silence = c->input_is_terminal ? TYPED_SILENCE_MS : PIPED_SILENCE_MS;
 	uint64_t now, from;
 
-	if (!c->console_both || k->serial_reads)
+	if (!k->console.both || k->serial_reads)
 		return 0;
 	if (!k->first_out)
 		return -1;
@@ -135,9 +137,7 @@ static int serial_wait(const struct kvm *k)
  */
 static bool input_is_virtios(const struct kvm *k)
 {
-	const struct vcpu_config *c = k->vm->c;
-
-	return !c->console_is_serial && (c->console_is_virtio || console_running(&k->devices.console));
+	return !k->console.is_serial && (k->console.is_virtio || console_running(&k->devices.console));
 }
 
 static size_t input_sink(void *owner, const uint8_t *buf, size_t len)
@@ -146,7 +146,7 @@ static size_t input_sink(void *owner, const uint8_t *buf, size_t len)
 
 	if (input_is_virtios(k))
 		return console_input(&k->devices.console, buf, len);
-	if (!k->vm->c->console_is_serial && serial_wait(k) != 0)
+	if (!k->console.is_serial && serial_wait(k) != 0)
 		return 0;
 	len = pc_serial_input(&k->pc, buf, len);
 	/* Once the guest has read, deliver further input at once: its echo would restart the wait for silence. */
@@ -189,6 +189,8 @@ static int load(struct kvm *k)
 	static uint8_t tables[ACPI_MAX];
 	void *at = shm_ptr(&vm->mem, LOAD_ACPI, ACPI_MAX);
 
+	if (vm->c->from)
+		return kvm_from_load(k) < 0 ? -1 : kvm_checkpoint_begin(k);
 	/* The tables first: Multiboot's information contains a copy of the RSDP. */
 	if (!at || !acpi_build(tables, LOAD_ACPI, &acpi))
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "the ACPI tables do not fit into guest memory");
@@ -211,13 +213,16 @@ static int create(struct vm *vm)
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "no guest memory");
 	if (kvm_make(k) < 0 || kvm_checkpoint_make(k) < 0)
 		return -1;
+	saved_machine_make(k);
 	close(VFD_ENGINE);
 	pc_init(&k->pc, &pc_ops, k);
 	k->pc.exit_port = vm->c->exit_port;
 	k->pc.exit_base = vm->c->exit_base;
 	k->pc.checkpoint = vm->c->checkpoint;
 	k->devices.sink = input_sink;
-	k->devices.conio.pair.on = vm->c->console_both;
+	k->console.is_serial = vm->c->console_is_serial;
+	k->console.is_virtio = vm->c->console_is_virtio;
+	k->console.both = k->devices.conio.pair.on = vm->c->console_both;
 	return devices_create(&k->devices, vm, &kvm_vpci_host, k);
 }
 
@@ -225,12 +230,18 @@ static int create(struct vm *vm)
 
 static const struct policy *loop_filter(const struct kvm *k)
 {
+	if (k->vm->c->save)
+		return &policy_vcpu_kvm_save;
 	return k->vm->c->checkpoint ? &policy_vcpu_kvm_checkpoint : &policy_vcpu_kvm;
 }
 
 static const struct policy *load_filter(const struct kvm *k)
 {
-	return k->vm->c->checkpoint ? &policy_vcpu_kvm_checkpoint_load : &policy_vcpu_kvm_load;
+	if (k->vm->c->save)
+		return &policy_vcpu_kvm_save_load;
+	if (k->vm->c->checkpoint)
+		return &policy_vcpu_kvm_checkpoint_load;
+	return k->vm->c->from ? &policy_vcpu_kvm_from_load : &policy_vcpu_kvm_load;
 }
 
 static void *vcpu_thread(void *arg)

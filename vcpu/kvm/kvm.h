@@ -55,7 +55,12 @@ struct kvm {
 	struct load_result load;
 	bool any_length; /* KVM_CAP_IOEVENTFD_ANY_LENGTH */
 	bool tsc_deadline;
+	uint32_t tsc_khz; /* Rate of the guests' time stamp counters; set with --save and --from */
 	struct kvm_checkpoint checkpoint;
+	struct {
+		bool is_serial, is_virtio,
+			both; /* As in struct vcpu_config, or as the saved guest's command line said */
+	} console;
 	bool ended;		      /* The guest has ended, and vm->end is set; protected by lock */
 	sem_t confined;		      /* Posted by each vCPU thread after installing its filter, or failing to */
 	sem_t start;		      /* Posted once for each vCPU when the guest may run */
@@ -75,5 +80,11 @@ struct kvm {
 		uint32_t data;
 	} wire[MAX_DEVICES][MAX_QUEUES], own_wire[DEVICES_OWN_KICKS];
 };
+
+/* The option that needs the state of processors, for messages. */
+static inline const char *kvm_state_option(const struct kvm *k)
+{
+	return k->vm->c->checkpoint ? "--checkpoint" : "--from";
+}
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The model-specific registers of a checkpoint: see msrs.h. Runs in the vCPU process. */
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "vcpu/kvm/msrs.h"
@@ -77,9 +78,10 @@ int kvm_msrs_make(struct kvm *k)
 		char room[sizeof(struct kvm_msr_list) + MSRS_MAX * sizeof(uint32_t)];
 	} known;
 
+	count = 0;
 	known.l.nmsrs = MSRS_MAX;
 	if (ioctl(VFD_ENGINE, KVM_GET_MSR_INDEX_LIST, &known.l) < 0)
-		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: KVM_GET_MSR_INDEX_LIST: %m");
+		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "%s: KVM_GET_MSR_INDEX_LIST: %m", kvm_state_option(k));
 	for (unsigned i = 0; i < known.l.nmsrs && i < MSRS_MAX; i++)
 		consider(known.l.indices[i]);
 	for (unsigned i = 0; i < ARRAY_SIZE(also); i++)
@@ -162,4 +164,41 @@ int kvm_msrs_load(struct kvm *k, unsigned id)
 int kvm_msrs_load_deadline(struct kvm *k, unsigned id)
 {
 	return has_deadline ? kvm_msr_set(k, id, MSR_DEADLINE, saved[id].deadline) : 0;
+}
+
+/* ---- records of a saved guest ---- */
+
+struct saved_list {
+	uint32_t count, has_deadline, index[MSRS_MAX];
+};
+
+static bool same_list(struct records *r, const struct saved_list *s)
+{
+	if (s->count > MSRS_MAX)
+		return record_fail(r, "its list of MSRs has %u entries", s->count);
+	for (unsigned i = 0; i < s->count && i < count; i++)
+		if (s->index[i] != list[i])
+			return record_fail(r, "MSR 0x%x of the guest is MSR 0x%x on this host", s->index[i], list[i]);
+	if (s->count != count)
+		return record_fail(r, "the guest's processor has %u MSRs, and this host's KVM %u", s->count, count);
+	if (s->has_deadline != has_deadline)
+		return record_fail(r, "%s has the deadline mode of the APIC's timer (MSR 0x6e0), and %s does not",
+				   s->has_deadline ? "the guest" : "this host's KVM",
+				   s->has_deadline ? "this host's KVM" : "the guest");
+	return true;
+}
+
+bool kvm_msrs_records(struct kvm *k, struct records *r)
+{
+	static struct saved_list s;
+
+	s = (struct saved_list){ .count = count, .has_deadline = has_deadline };
+	memcpy(s.index, list, sizeof(s.index));
+	if (!record(r, RECORD_MSR_LIST, 0, &s, sizeof(s)) || (r->reading && !same_list(r, &s)))
+		return false;
+	for (unsigned i = 0; i < k->ncpus; i++)
+		if (!record(r, RECORD_MSRS, i, saved[i].value, count * sizeof(saved[i].value[0])) ||
+		    !record(r, RECORD_DEADLINE, i, &saved[i].deadline, sizeof(saved[i].deadline)))
+			return false;
+	return true;
 }

@@ -6,6 +6,7 @@
 #ifndef VCPU_KVM_MSRS_H
 #define VCPU_KVM_MSRS_H
 
+#include "vcpu/devices/records.h"
 #include "vcpu/kvm/kvm.h"
 
 #define MSR_TSC 0x10
@@ -18,6 +19,11 @@ int kvm_msrs_save(struct kvm *k, unsigned id);
 int kvm_msrs_load(struct kvm *k, unsigned id);
 /* Set the deadline, if there is such a register. */
 int kvm_msrs_load_deadline(struct kvm *k, unsigned id);
+/*
+ * The MSRs that kvm_msrs_save() saves, and kvm_msrs_load() sets, as records. When reading, this KVM must have the same
+ * ones. Returns false with r->error set.
+ */
+bool kvm_msrs_records(struct kvm *k, struct records *r);
 int kvm_msr_get(struct kvm *k, unsigned id, uint32_t msr, uint64_t *value);
 int kvm_msr_set(struct kvm *k, unsigned id, uint32_t msr, uint64_t value);
 

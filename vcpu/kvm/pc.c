@@ -75,7 +75,7 @@ static uint8_t cmos_read(uint8_t index)
 	}
 }
 
-static void update_sci(struct pc *pc)
+void pc_pm_update(struct pc *pc)
 {
 	bool level = pc->pm.status & pc->pm.enable & PM1_PWRBTN;
 
@@ -85,10 +85,15 @@ static void update_sci(struct pc *pc)
 	pc->ops->irq(pc->owner, PC_SCI_IRQ, level);
 }
 
+bool pc_pm_state_ok(uint16_t status, uint16_t control)
+{
+	return !(status & ~PM1_PWRBTN) && (control & PM1_SCI_EN) && !(control & PM1_SLP_EN);
+}
+
 void pc_power_button(struct pc *pc)
 {
 	pc->pm.status |= PM1_PWRBTN;
-	update_sci(pc);
+	pc_pm_update(pc);
 }
 
 static uint8_t pm_read(const struct pc *pc, unsigned reg)
@@ -119,7 +124,7 @@ static void pm_write(struct pc *pc, unsigned reg, uint8_t v)
 			pc->ops->end(pc->owner, GUEST_POWEROFF, "power off");
 		break;
 	}
-	update_sci(pc);
+	pc_pm_update(pc);
 }
 
 static bool in8(struct pc *pc, uint16_t port, uint8_t *v)

@@ -7,7 +7,11 @@
 
 #include "vcpu/kvm/pc_private.h"
 
-static void update_irq(struct pc *pc)
+/* Bits that these registers have. */
+#define IER_BITS 0x0f
+#define MCR_BITS 0x1f
+
+void pc_uart_update(struct pc *pc)
 {
 	bool rx = (pc->uart.ier & UART_IER_RDI) && pc->uart.count;
 	bool tx = (pc->uart.ier & UART_IER_THRI) && pc->uart.thr_pending;
@@ -32,6 +36,11 @@ static bool loopback(const struct pc *pc)
  * this many reads.
  */
 #define POLLS_TO_LISTEN 64
+
+bool pc_uart_state_ok(uint8_t ier, uint8_t mcr, uint8_t fcr, unsigned polls)
+{
+	return !(ier & ~IER_BITS) && !(mcr & ~MCR_BITS) && !(fcr & ~UART_FCR_ENABLE_FIFO) && polls <= POLLS_TO_LISTEN;
+}
 
 static bool listens(const struct pc *pc)
 {
@@ -135,7 +144,7 @@ uint8_t pc_uart_read(struct pc *pc, unsigned reg)
 		v = pc->uart.scr;
 		break;
 	}
-	update_irq(pc);
+	pc_uart_update(pc);
 	return v;
 }
 
@@ -178,7 +187,7 @@ void pc_uart_write(struct pc *pc, unsigned reg, uint8_t v)
 		/* Enabling the transmitter interrupt raises it at once if the transmitter is empty. */
 		if ((v & UART_IER_THRI) && !(pc->uart.ier & UART_IER_THRI))
 			pc->uart.thr_pending = pc->ops->out_room(pc->owner);
-		pc->uart.ier = v & 0x0f;
+		pc->uart.ier = v & IER_BITS;
 		break;
 	case UART_FCR:
 		write_fcr(pc, v);
@@ -187,7 +196,7 @@ void pc_uart_write(struct pc *pc, unsigned reg, uint8_t v)
 		pc->uart.lcr = v;
 		break;
 	case UART_MCR:
-		pc->uart.mcr = v & 0x1f;
+		pc->uart.mcr = v & MCR_BITS;
 		break;
 	case UART_SCR:
 		pc->uart.scr = v;
@@ -195,7 +204,7 @@ void pc_uart_write(struct pc *pc, unsigned reg, uint8_t v)
 	default:
 		break;
 	}
-	update_irq(pc);
+	pc_uart_update(pc);
 	if (!listened && listens(pc))
 		pc->ops->in_wanted(pc->owner);
 }
@@ -211,7 +220,7 @@ size_t pc_serial_input(struct pc *pc, const uint8_t *buf, size_t len)
 
 	for (size_t i = 0; i < n; i++)
 		push(pc, buf[i]);
-	update_irq(pc);
+	pc_uart_update(pc);
 	return n;
 }
 
@@ -222,12 +231,12 @@ bool pc_serial_sysrq(struct pc *pc, uint8_t key)
 	push(pc, 0); /* A break is received as a byte of zeros. */
 	pc->uart.at_break = true;
 	push(pc, key);
-	update_irq(pc);
+	pc_uart_update(pc);
 	return true;
 }
 
 void pc_serial_drained(struct pc *pc)
 {
 	pc->uart.thr_pending = true;
-	update_irq(pc);
+	pc_uart_update(pc);
 }

@@ -31,8 +31,8 @@ static struct {
 	struct kvm_irqchip chip[CHIPS];
 	struct kvm_pit_state2 pit;
 	struct kvm_clock_data clock;
+	bool xcrs;    /* The host's processor has XSAVE; without it there are no XCRs */
 	bool offsets; /* The host can set the offset of the counter, since Linux 5.16 */
-	bool xcrs;    /* The host's processor has XSAVE; without it, KVM_GET_XSAVE is all */
 } saved;
 
 /* ---- calls ---- */
@@ -81,14 +81,14 @@ int kvm_state_make(struct kvm *k)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
 		if (ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
-			return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: this host's KVM lacks a call for %s",
-				       needed[i].name);
+			return vm_fail(k->vm, GUEST_ENGINE_FAILED, "%s: this host's KVM lacks a call for %s",
+				       kvm_state_option(k), needed[i].name);
 	if (!speaker_is_kept())
-		return vm_fail(
-			k->vm, GUEST_ENGINE_FAILED,
-			"--checkpoint: this host's KVM does not save the whole timer (PIT); it needs Linux 5.19");
-	saved.offsets = ioctl(VFD_VCPU0, KVM_GET_DEVICE_ATTR, &a) == 0;
+		return vm_fail(k->vm, GUEST_ENGINE_FAILED,
+			       "%s: this host's KVM does not save the whole timer (PIT); it needs Linux 5.19",
+			       kvm_state_option(k));
 	saved.xcrs = ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0;
+	saved.offsets = ioctl(VFD_VCPU0, KVM_GET_DEVICE_ATTR, &a) == 0;
 	return kvm_msrs_make(k);
 }
 
@@ -218,4 +218,55 @@ int kvm_state_load(struct kvm *k)
 		if (load_interrupts(k, i) < 0)
 			return -1;
 	return VM(KVM_SET_CLOCK, &saved.clock);
+}
+
+/* ---- records of a saved guest ---- */
+
+static bool cpu_records(struct records *r, unsigned i)
+{
+	struct cpu_state *s = &saved.cpu[i];
+	uint64_t tsc[2] = { s->tsc, s->offset };
+
+	if (!record(r, RECORD_REGS, i, &s->regs, sizeof(s->regs)) ||
+	    !record(r, RECORD_SREGS, i, &s->sregs, sizeof(s->sregs)) ||
+	    !record(r, RECORD_XSAVE, i, s->xsave, sizeof(s->xsave)) ||
+	    !record(r, RECORD_XCRS, i, &s->xcrs, sizeof(s->xcrs)) ||
+	    !record(r, RECORD_DEBUGREGS, i, &s->debug, sizeof(s->debug)) ||
+	    !record(r, RECORD_LAPIC, i, &s->lapic, sizeof(s->lapic)) ||
+	    !record(r, RECORD_EVENTS, i, &s->events, sizeof(s->events)) ||
+	    !record(r, RECORD_MP_STATE, i, &s->mp, sizeof(s->mp)) || !record(r, RECORD_TSC, i, tsc, sizeof(tsc)))
+		return false;
+	s->tsc = tsc[0];
+	s->offset = tsc[1];
+	return true;
+}
+
+bool kvm_state_records(struct kvm *k, struct records *r)
+{
+	for (unsigned i = 0; i < k->ncpus; i++)
+		if (!cpu_records(r, i))
+			return false;
+	if (!kvm_msrs_records(k, r))
+		return false;
+	for (unsigned i = 0; i < CHIPS; i++) {
+		struct kvm_irqchip *c = &saved.chip[i];
+
+		if (!record(r, RECORD_IRQCHIP, i, c, sizeof(*c)))
+			return false;
+		/* It chooses the controller that is set. */
+		c->chip_id = i;
+	}
+	if (!record(r, RECORD_PIT, 0, &saved.pit, sizeof(saved.pit)) ||
+	    !record(r, RECORD_CLOCK, 0, &saved.clock, sizeof(saved.clock)))
+		return false;
+	saved.clock.flags = 0;
+	return true;
+}
+
+int kvm_state_first_msrs(struct kvm *k)
+{
+	for (unsigned i = 0; i < k->ncpus; i++)
+		if (kvm_msrs_load(k, i) < 0)
+			return -1;
+	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef VCPU_KVM_STATE_H
 #define VCPU_KVM_STATE_H
 
+#include "vcpu/devices/records.h"
 #include "vcpu/kvm/kvm.h"
 
 /*
@@ -19,5 +20,13 @@ int kvm_state_save(struct kvm *k);
 int kvm_state_load_msrs(struct kvm *k);
 /* Set all other state. KVM may read guest memory, so this comes after memory was restored. */
 int kvm_state_load(struct kvm *k);
+
+/*
+ * The state that kvm_state_save() has saved, as records; or read it from them, for the two functions above. The values
+ * are for KVM to judge. Returns false with r->error set.
+ */
+bool kvm_state_records(struct kvm *k, struct records *r);
+/* As kvm_state_load_msrs(), for a machine that has never run. */
+int kvm_state_first_msrs(struct kvm *k);
 
 #endif

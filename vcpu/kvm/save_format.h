@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The file of --save and --from: the state of a guest at a checkpoint. Little-endian, for x86-64 only.
+ *
+ *   offset 0       struct save_header, one page
+ *   SAVE_STATE_AT  records (vcpu/devices/records.h), header.state_len bytes, then zeros up to a whole page
+ *   then           one bit for each page of guest memory, bit 0 first, then zeros up to a whole page: 1 if the
+ *                  page is in the file; all others hold only zeros
+ *   then           these pages, in the order of the bits
+ *
+ * The header is written last. A file whose writing was cut short has no magic number.
+ */
+#ifndef VCPU_KVM_SAVE_FORMAT_H
+#define VCPU_KVM_SAVE_FORMAT_H
+
+#include "common/role_config.h"
+
+#define SAVE_MAGIC     "LGSEPSAV" /* 8 bytes, without NUL */
+#define SAVE_VERSION   1u
+#define SAVE_PAGE      4096u
+#define SAVE_STATE_AT  SAVE_PAGE
+#define SAVE_STATE_MAX (1u << 20) /* Most bytes of records; 32 processors with 512 MSRs need half of it */
+
+struct save_header {
+	uint8_t magic[8];
+	uint32_t version;
+	uint32_t header_crc; /* Of this page, with 0 in this place */
+	uint64_t mem_bytes;  /* Guest memory */
+	uint64_t pages;	     /* Pages of it that are in the file */
+	uint32_t state_len;  /* Bytes of records */
+	/* CRC-32 as zlib computes it. It finds accidents; an attacker can make any file fit. */
+	uint32_t state_crc, bits_crc, pages_crc;
+	uint8_t zero[SAVE_PAGE - 48];
+};
+_Static_assert(sizeof(struct save_header) == SAVE_PAGE, "one page, without holes");
+
+static inline uint64_t save_whole_pages(uint64_t bytes)
+{
+	return (bytes + SAVE_PAGE - 1) & ~(uint64_t)(SAVE_PAGE - 1);
+}
+
+/* Where the bits begin, and how many bytes of the file they take. */
+static inline uint64_t save_bits_at(uint32_t state_len)
+{
+	return SAVE_STATE_AT + save_whole_pages(state_len);
+}
+static inline uint64_t save_bits_bytes(uint64_t mem_bytes)
+{
+	return save_whole_pages((mem_bytes / SAVE_PAGE + 7) / 8);
+}
+
+_Static_assert(SAVE_FILE_MAX(0) >= SAVE_PAGE + SAVE_STATE_MAX + SAVE_PAGE, "RLIMIT_FSIZE allows every file");
+
+#endif
