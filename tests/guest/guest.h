@@ -137,7 +137,7 @@ void test_share(enum share_test test);
 void test_checkpoint(bool look_at);
 void test_checkpoint_rings(void);
 void test_checkpoint_host(void);
-void test_checkpoint_disk(bool ro);
+void test_checkpoint_disk(bool ro, bool restarts);
 void test_dirty_disk(unsigned pages, bool net);
 void test_checkpoint_net(bool pairs, bool late);
 void test_checkpoint_port(void);

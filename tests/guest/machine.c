@@ -234,9 +234,11 @@ void guest_main(const uint8_t *params)
 	else if (is(name, "cp-host"))
 		test_checkpoint_host();
 	else if (is(name, "cp-disk"))
-		test_checkpoint_disk(false);
+		test_checkpoint_disk(false, false);
+	else if (is(name, "cp-disk-killed"))
+		test_checkpoint_disk(false, true);
 	else if (is(name, "cp-disk-ro"))
-		test_checkpoint_disk(true);
+		test_checkpoint_disk(true, false);
 	else if (is(name, "dirty-disk"))
 		test_dirty_disk(50, false);
 	else if (is(name, "dirty-both"))

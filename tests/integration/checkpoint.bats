@@ -131,7 +131,7 @@ disk_resets()
 	zero_disk
 	out=$BATS_TEST_TMPDIR/out
 	"$L" --engine=kvm "${user[@]}" --no-reboot --stats --checkpoint --resets=100 --timeout=600 --max-restarts=1000 \
-		--block="$BATS_TEST_TMPDIR/disk,snapshot" 64 "$guests/probe" console=ttyS0 t=cp-disk \
+		--block="$BATS_TEST_TMPDIR/disk,snapshot" 64 "$guests/probe" console=ttyS0 t=cp-disk-killed \
 		< /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
 	for _ in {1..8}; do
