@@ -17,10 +17,11 @@
 /* Most bytes of replies in one turn. */
 #define TURN_BYTES (4u << 20)
 /*
- * For how long a reply may wait for its interrupt while more requests are executed, in microseconds: about what an
- * interrupt costs. The driver sees each reply in its ring at once.
+ * For how long a reply may wait for its interrupt while more requests are executed, in microseconds: some times what an
+ * interrupt costs. The driver sees each reply in its ring at once. Beside 20 and 200 this brought the most requests a
+ * second, and the shortest median, at each depth (docs/performance.md).
  */
-#define CALL_AFTER_US 20
+#define CALL_AFTER_US 60
 /* After a request that took this long because the host had to wait, the next replies do not wait for each other. */
 #define SLOW_US	   500
 #define SLOW_TURNS 64
