@@ -219,6 +219,7 @@ time.sleep(600)' 3>&- &
 }
 
 @test "fsd --rw that root started: no capability, a writable view of one mount, and one count for all connections" {
+	need_user_namespaces
 	mkdir -p dir/mounted
 	mount -t tmpfs none dir/mounted && mounted=$PWD/dir/mounted
 	chown 1234:1235 dir

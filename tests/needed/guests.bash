@@ -177,11 +177,11 @@ save_work()
 from_work()
 {
 	local status=0
-	if [[ ! -e $dir/saved ]]; then
-		"$B/bin/lguest-sep" --engine=kvm --timeout=200 --save="$dir/saved" --resets=1 --smp=2 64 "$B/tests/guest/probe" \
+	if [[ ! -s $dir/from ]]; then
+		"$B/bin/lguest-sep" --engine=kvm --timeout=200 --save="$dir/from" --resets=1 --smp=2 64 "$B/tests/guest/probe" \
 			t=reset-two < /dev/null > "$dir/said" 2>&1 || return
 	fi
-	timeout -k 1 300 "$dir/bin/lguest-sep" "${user[@]}" --timeout=200 --from="$dir/saved" --smp=2 64 < /dev/null \
+	timeout -k 1 300 "$dir/bin/lguest-sep" "${user[@]}" --timeout=200 --from="$dir/from" --smp=2 64 < /dev/null \
 		> "$dir/said" 2>&1 || status=$?
 	((status == 9)) && unfiltered
 }
