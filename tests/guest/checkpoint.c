@@ -226,7 +226,7 @@ static void write_places(uint64_t nonce)
 	__asm__ volatile("mov %0, %%cr8" ::"r"(nonce & 15));
 }
 
-static void compare(const char *what, const void *a, const void *b, unsigned size, unsigned n)
+void expect_same(const char *what, const void *a, const void *b, unsigned size, unsigned n)
 {
 	const uint8_t *x = a, *y = b;
 
@@ -244,11 +244,11 @@ static void compare(const char *what, const void *a, const void *b, unsigned siz
 
 static void compare_places(void)
 {
-	compare("MSR", before.msr, now.msr, 8, MSRS);
-	compare("local APIC", before.lapic, now.lapic, 4, LAPIC_REGS);
-	compare("I/O APIC", before.ioapic, now.ioapic, 4, 64);
-	compare("port", before.other, now.other, 4, PLACES);
-	compare("register", &before.cr2, &now.cr2, 8, sizeof(before) / 8 - offsetof(struct places, cr2) / 8);
+	expect_same("MSR", before.msr, now.msr, 8, MSRS);
+	expect_same("local APIC", before.lapic, now.lapic, 4, LAPIC_REGS);
+	expect_same("I/O APIC", before.ioapic, now.ioapic, 4, 64);
+	expect_same("port", before.other, now.other, 4, PLACES);
+	expect_same("register", &before.cr2, &now.cr2, 8, sizeof(before) / 8 - offsetof(struct places, cr2) / 8);
 }
 
 /* True if the test's memory has only zeros. One instruction, because ring 0 may be interpreted. */

@@ -116,17 +116,6 @@ static void look(struct registers *r)
 	r->wce = MMIO(uint8_t, disk.config + 32);
 }
 
-static void compare(void)
-{
-	const uint8_t *a = (const uint8_t *)&before, *b = (const uint8_t *)&now;
-
-	for (unsigned i = 0; i < sizeof(before); i++)
-		if (a[i] != b[i]) {
-			say_num("byte ", i);
-			fail("a nonce is left in a register");
-		}
-}
-
 static bool all_zero(void)
 {
 	uint64_t at = BUFFERS, n = BUFFERS_NR * BUFFER / 8;
@@ -161,7 +150,7 @@ static void check(void)
 	if (!killed && pending())
 		fail("an interrupt is left");
 	look(&now);
-	compare();
+	expect_same("byte", &before, &now, 1, sizeof(now));
 	if (!all_zero())
 		fail("the disk has written to memory");
 	offer(&ring, 0, 0, OLD, 0x1000);

@@ -134,6 +134,8 @@ void test_steer(void);
 void test_run(void);
 enum share_test { SHARE_READ, SHARE_KILLED, SHARE_WRITE };
 void test_share(enum share_test test);
+/* checkpoint.c: fail if one of the @n values of @size bytes at @a, each a @what, is another one at @b */
+void expect_same(const char *what, const void *a, const void *b, unsigned size, unsigned n);
 void test_checkpoint(bool look_at);
 void test_checkpoint_rings(void);
 void test_checkpoint_host(void);

@@ -7,10 +7,21 @@ load lib
 
 setup_test()
 {
-	need_root
-	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
-	guests=$(dirname "$B")/tests/guest
-	[[ -e $guests/probe ]] || skip "no freestanding guests: make guests"
+	need_kvm_guests
+}
+
+# kill_often ROLE TIMES: kills the guest's process ROLE so often, then waits for the guest's end; $out.clean
+kill_often()
+{
+	for ((i = 0; i < $2; i++)); do
+		wait_until eval '[[ -n $(role_pids '"$1"') ]] || ! kill -0 "$pid"'
+		kill -0 "$pid" 2> /dev/null || break
+		sleep 0.2
+		kill -9 "$(role_pids "$1")" 2> /dev/null || true
+	done
+	finish 300
+	tr -d '\r' < "$out" > "$out.clean"
+	tail -n 20 "$out.clean"
 }
 
 # A disk of 1 MiB of zeros
@@ -134,15 +145,7 @@ disk_resets()
 		--block="$BATS_TEST_TMPDIR/disk,snapshot" 64 "$guests/probe" console=ttyS0 t=cp-disk-killed \
 		< /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
-	for _ in {1..8}; do
-		wait_until eval '[[ -n $(role_pids blkd) ]] || ! kill -0 "$pid"'
-		kill -0 "$pid" 2> /dev/null || break
-		sleep 0.2
-		kill -9 "$(role_pids blkd)" 2> /dev/null || true
-	done
-	finish 300
-	tr -d '\r' < "$out" > "$out.clean"
-	tail -n 20 "$out.clean"
+	kill_often blkd 8
 	all_done 100
 	grep -q 'it is started again' "$out.clean"
 }
@@ -176,15 +179,7 @@ nic=--tunnet=10.99.0.1/24
 	"$L" --engine=kvm "${user[@]}" --no-reboot --stats --checkpoint --resets=60 --timeout=600 --max-restarts=1000 \
 		"$nic,queues=2" 64 "$guests/probe" console=ttyS0 t=cp-net-pairs < /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
-	for _ in {1..5}; do
-		wait_until eval '[[ -n $(role_pids netd) ]] || ! kill -0 "$pid"'
-		kill -0 "$pid" 2> /dev/null || break
-		sleep 0.2
-		kill -9 "$(role_pids netd)" 2> /dev/null || true
-	done
-	finish 300
-	tr -d '\r' < "$out" > "$out.clean"
-	tail -n 20 "$out.clean"
+	kill_often netd 5
 	all_done 60
 	grep -q 'it is started again' "$out.clean"
 }

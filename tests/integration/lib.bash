@@ -18,6 +18,15 @@ need_root()
 	[[ $EUID == 0 && -n $own_namespaces ]] || skip "needs root, and namespaces of its own (tools/run-bats)"
 }
 
+# Skips the test if guests of our own cannot run on /dev/kvm; $guests is their folder.
+need_kvm_guests()
+{
+	need_root
+	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
+	guests=$(dirname "$B")/tests/guest
+	[[ -e $guests/probe ]] || skip "no freestanding guests: make guests"
+}
+
 # Skips the test if no user namespace can be made, for example in a chroot.
 need_user_namespaces()
 {

@@ -7,10 +7,7 @@ load lib
 
 setup_test()
 {
-	need_root
-	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
-	guests=$(dirname "$B")/tests/guest
-	[[ -e $guests/probe ]] || skip "no freestanding guests: make guests"
+	need_kvm_guests
 	saved=$BATS_TEST_TMPDIR/saved
 	reboots=--no-reboot
 	limit=600

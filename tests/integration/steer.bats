@@ -145,9 +145,7 @@ uses_time() # PID...
 # A guest of our own on /dev/kvm (software KVM is sufficient) that never sleeps.
 @test "kvm: pause stops every thread; a break with a key, and an NMI" {
 	local guests
-	guests=$(dirname "$B")/tests/guest
-	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
-	[[ -e $guests/probe ]] || skip "no freestanding guests: make guests"
+	need_kvm_guests
 	out=$BATS_TEST_TMPDIR/out
 	new_image disk 4
 	"$L" --engine=kvm "${user[@]}" --no-reboot --name=own --timeout=3000 --smp=2 --block="$BATS_TEST_TMPDIR/disk" 64 "$guests/probe" \

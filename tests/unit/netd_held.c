@@ -317,7 +317,7 @@ static void a_frame_of_passt_that_has_begun_is_dropped(void **state)
 	end_passt();
 }
 
-/* With restrict the guest may answer whoever has written to it. */
+/* With restrict the guest may answer every address that has written to it. */
 static void what_the_guest_may_answer_goes_back(void **state)
 {
 	uint8_t f[60];

@@ -78,10 +78,7 @@ static void output_in_progress_goes_on(void **state)
 	int pipes[2], out = fcntl(1, F_DUPFD, 700);
 
 	reset_options(state);
-	config.checkpoint = config.save = true;
-	assert_true(place_file(VFD_SAVE));
-	assert_int_equal(new_machine(), 0);
-	use_machine();
+	begin_to_save();
 	assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
 	fflush(stdout);
 	dup2(pipes[1], VFD_CON_OUT);
@@ -121,10 +118,7 @@ static void what_was_available_at_the_checkpoint_is_taken(void **state)
 	int fd;
 
 	reset_options(state);
-	config.checkpoint = config.save = true;
-	assert_true(place_file(VFD_SAVE));
-	assert_int_equal(new_machine(), 0);
-	use_machine();
+	begin_to_save();
 	offer_quietly(1, 50, false);
 	offer_quietly(2, 16, true);
 	fd = save_machine();
@@ -212,10 +206,7 @@ static void a_full_disk_ends_the_guest(void **state)
 		int fd;
 
 		reset_options(state);
-		config.checkpoint = config.save = true;
-		assert_true(place_file(VFD_SAVE));
-		assert_int_equal(new_machine(), 0);
-		use_machine();
+		begin_to_save();
 		sigaction(SIGXFSZ, NULL, &xfsz);
 		assert_true(xfsz.sa_handler == SIG_IGN);
 		less = (struct rlimit){ most, was.rlim_max };

@@ -34,15 +34,21 @@ static inline int reset_options(void **state)
 	return 0;
 }
 
-/* A guest in the middle of its work, saved; the file is in @file. */
-static inline void save_one(void)
+/* A guest in the middle of its work that is to be saved. */
+static inline void begin_to_save(void)
 {
-	int fd;
-
 	config.checkpoint = config.save = true;
 	assert_true(place_file(VFD_SAVE));
 	assert_int_equal(new_machine(), 0);
 	use_machine();
+}
+
+/* Save such a guest; the file is in @file. */
+static inline void save_one(void)
+{
+	int fd;
+
+	begin_to_save();
 	fd = save_machine();
 	assert_true(fd >= 0);
 	assert_int_equal(vm.end, 0);

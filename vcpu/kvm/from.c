@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "common/fmt.h"
 #include "vcpu/kvm/from.h"
@@ -16,8 +15,6 @@
 #include "vcpu/kvm/state.h"
 #include "vcpu/kvm/vm.h"
 #include "vcpu/vm.h"
-
-#define CHUNK_PAGES (8 * SAVE_PAGE) /* For which one page of bits stands */
 
 static struct {
 	struct save_header header;
@@ -60,11 +57,6 @@ static int get(struct kvm *k, uint64_t at, void *buf, uint64_t len)
 	return 0;
 }
 
-static uint32_t sum(uint32_t crc, const void *p, uint64_t len)
-{
-	return (uint32_t)crc32_z(crc, p, (size_t)len);
-}
-
 static int damaged(struct kvm *k, const char *part)
 {
 	return refuse(k, "%s do not fit their checksum: it is damaged; save the guest again", part);
@@ -86,7 +78,7 @@ static int judge_header(struct kvm *k)
 			      "its format has version %u, and this lguest-sep reads version %u; save the guest again",
 			      h->version, SAVE_VERSION);
 	h->header_crc = 0;
-	if (sum(0, h, sizeof(*h)) != crc)
+	if (save_sum(0, h, sizeof(*h)) != crc)
 		return damaged(k, "its first bytes");
 	if (h->mem_bytes != k->vm->c->mem_bytes)
 		return refuse(k, "the guest has %llu MiB of memory, and MEM-MB says %llu; give %llu",
@@ -116,7 +108,7 @@ static uint8_t *page_at(const struct guest_mem *m, uint64_t page, uint64_t *room
 
 static bool bit(uint64_t page)
 {
-	return (in.bits[page % CHUNK_PAGES / 8] >> page % 8) & 1;
+	return (in.bits[page % SAVE_CHUNK_PAGES / 8] >> page % 8) & 1;
 }
 
 /* Read @n pages from @page on, which is one run of bits. */
@@ -136,7 +128,7 @@ static int get_run(struct kvm *k, uint64_t page, uint64_t n)
 		some = MIN(n, room);
 		if (get(k, at + in.pages * SAVE_PAGE, p, some * SAVE_PAGE) < 0)
 			return -1;
-		in.pages_crc = sum(in.pages_crc, p, some * SAVE_PAGE);
+		in.pages_crc = save_sum(in.pages_crc, p, some * SAVE_PAGE);
 		in.pages += some;
 		page += some;
 		n -= some;
@@ -147,11 +139,11 @@ static int get_run(struct kvm *k, uint64_t page, uint64_t n)
 /* Read the pages for which there are bits in page @chunk of them. */
 static int get_chunk(struct kvm *k, uint64_t chunk)
 {
-	uint64_t page = chunk * CHUNK_PAGES, end = page + CHUNK_PAGES;
+	uint64_t page = chunk * SAVE_CHUNK_PAGES, end = page + SAVE_CHUNK_PAGES;
 
 	if (get(k, save_bits_at(in.header.state_len) + chunk * SAVE_PAGE, in.bits, sizeof(in.bits)) < 0)
 		return -1;
-	in.bits_crc = sum(in.bits_crc, in.bits, sizeof(in.bits));
+	in.bits_crc = save_sum(in.bits_crc, in.bits, sizeof(in.bits));
 	while (page < end) {
 		uint64_t n = 0;
 
@@ -227,7 +219,7 @@ int kvm_from_load(struct kvm *k)
 	if (get(k, 0, &in.header, sizeof(in.header)) < 0 || judge_header(k) < 0 ||
 	    get(k, SAVE_STATE_AT, in.state, in.header.state_len) < 0)
 		return -1;
-	if (sum(0, in.state, in.header.state_len) != in.header.state_crc)
+	if (save_sum(0, in.state, in.header.state_len) != in.header.state_crc)
 		return damaged(k, "its records");
 	r.size = in.header.state_len;
 	if (!saved_machine(k, &r))

@@ -9,15 +9,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "vcpu/kvm/copy.h"
 #include "vcpu/kvm/save.h"
 #include "vcpu/kvm/save_format.h"
 #include "vcpu/kvm/saved_machine.h"
 #include "vcpu/kvm/vm.h"
-
-#define CHUNK_PAGES (8 * SAVE_PAGE) /* For which one page of bits stands */
 
 static struct {
 	bool written, told;
@@ -58,17 +55,12 @@ static int put(struct kvm *k, uint64_t at, const void *buf, uint64_t len)
 	return 0;
 }
 
-static uint32_t sum(uint32_t crc, const void *p, uint64_t len)
-{
-	return (uint32_t)crc32_z(crc, p, (size_t)len);
-}
-
 /* Write the page of bits in progress. Pages of zeros stay holes of the file. */
 static int put_bits(struct kvm *k)
 {
 	uint64_t at = save_bits_at(out.header.state_len) + out.chunk++ * SAVE_PAGE;
 
-	out.header.bits_crc = sum(out.header.bits_crc, out.bits, sizeof(out.bits));
+	out.header.bits_crc = save_sum(out.header.bits_crc, out.bits, sizeof(out.bits));
 	if (out.any && put(k, at, out.bits, sizeof(out.bits)) < 0)
 		return -1;
 	out.any = false;
@@ -78,10 +70,10 @@ static int put_bits(struct kvm *k)
 
 static int mark(struct kvm *k, uint64_t page)
 {
-	while (page / CHUNK_PAGES > out.chunk)
+	while (page / SAVE_CHUNK_PAGES > out.chunk)
 		if (put_bits(k) < 0)
 			return -1;
-	out.bits[page % CHUNK_PAGES / 8] |= (uint8_t)(1u << page % 8);
+	out.bits[page % SAVE_CHUNK_PAGES / 8] |= (uint8_t)(1u << page % 8);
 	out.any = true;
 	return 0;
 }
@@ -103,7 +95,7 @@ static int put_pages(struct kvm *k, const uint8_t *p, uint64_t page, uint64_t le
 		for (run = 0; i + run < n && !only_zeros(p + (i + run) * SAVE_PAGE); run++)
 			if (mark(k, page + i + run) < 0)
 				return -1;
-		h->pages_crc = sum(h->pages_crc, p + i * SAVE_PAGE, run * SAVE_PAGE);
+		h->pages_crc = save_sum(h->pages_crc, p + i * SAVE_PAGE, run * SAVE_PAGE);
 		if (put(k, pages_at + h->pages * SAVE_PAGE, p + i * SAVE_PAGE, run * SAVE_PAGE) < 0)
 			return -1;
 		h->pages += run;
@@ -140,13 +132,13 @@ static int put_state(struct kvm *k)
 		return -1;
 	}
 	out.header.state_len = (uint32_t)r.at;
-	out.header.state_crc = sum(0, out.state, r.at);
+	out.header.state_crc = save_sum(0, out.state, r.at);
 	return put(k, SAVE_STATE_AT, out.state, r.at);
 }
 
 static int put_header(struct kvm *k)
 {
-	out.header.header_crc = sum(0, &out.header, sizeof(out.header));
+	out.header.header_crc = save_sum(0, &out.header, sizeof(out.header));
 	return put(k, 0, &out.header, sizeof(out.header));
 }
 

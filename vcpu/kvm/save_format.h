@@ -13,13 +13,16 @@
 #ifndef VCPU_KVM_SAVE_FORMAT_H
 #define VCPU_KVM_SAVE_FORMAT_H
 
+#include <zlib.h>
+
 #include "common/role_config.h"
 
-#define SAVE_MAGIC     "LGSEPSAV" /* 8 bytes, without NUL */
-#define SAVE_VERSION   1u
-#define SAVE_PAGE      4096u
-#define SAVE_STATE_AT  SAVE_PAGE
-#define SAVE_STATE_MAX (1u << 20) /* Most bytes of records; 32 processors with 512 MSRs need half of it */
+#define SAVE_MAGIC	 "LGSEPSAV" /* 8 bytes, without NUL */
+#define SAVE_VERSION	 1u
+#define SAVE_PAGE	 4096u
+#define SAVE_STATE_AT	 SAVE_PAGE
+#define SAVE_CHUNK_PAGES (8 * SAVE_PAGE) /* For which one page of bits stands */
+#define SAVE_STATE_MAX	 (1u << 20)	 /* Most bytes of records; 32 processors with 512 MSRs need half of it */
 
 struct save_header {
 	uint8_t magic[8];
@@ -33,6 +36,12 @@ struct save_header {
 	uint8_t zero[SAVE_PAGE - 48];
 };
 _Static_assert(sizeof(struct save_header) == SAVE_PAGE, "one page, without holes");
+
+/* The sum of bytes whose sum so far is @crc, and of the @len bytes at @p behind them. */
+static inline uint32_t save_sum(uint32_t crc, const void *p, uint64_t len)
+{
+	return (uint32_t)crc32_z(crc, p, (size_t)len);
+}
 
 static inline uint64_t save_whole_pages(uint64_t bytes)
 {
