@@ -22,5 +22,5 @@ bench: $(B)/bench/blkd-counted $(B)/bench/netd-counted
 $(B)/bench/blkd-counted: $(BLKD_OBJ)
 $(B)/bench/netd-counted: $(NETD_OBJ)
 $(B)/bench/%-counted: $(B)/bench/no_sandbox.o $(B)/libcommon.a $(B)/libpolicy.a
-	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) $(B)/libcommon.a $(B)/libpolicy.a
+	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) $(B)/libcommon.a $(B)/libpolicy.a -lz
 .SECONDARY: $(B)/bench/no_sandbox.o

@@ -55,7 +55,7 @@ checkpoint_run() # CASE TEST RESETS [OPTION...]
 	put checkpoint "$name" "processors and devices" us_per_reset "$(checkpoint_us "the rest of resets")"
 	us=$(sed -n 's/.*: \([0-9]*\) microseconds of the rest of resets: waiting for helpers.*/\1/p' "$tmp/checkpoint.log")
 	[[ -z $us ]] || put checkpoint "$name" "of these, waiting for helpers" us_per_reset $((us / resets))
-	put checkpoint "$name" "both" us_per_reset "$(checkpoint_us ".* resets")"
+	put checkpoint "$name" "both" us_per_reset "$(checkpoint_us "(memory|the rest) of resets")"
 	put checkpoint "$name" "with the guest's own work" resets_per_s \
 		"$(sed -n 's/.* resets, \([0-9]*\) a second.*/\1/p' "$tmp/checkpoint.log")"
 }

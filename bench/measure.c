@@ -170,7 +170,9 @@ void bench_print(const struct bench_result *r)
 	       (double)r->ops / s, (double)r->bytes / s / 1048576, (double)r->cpu_ns / 1e3 / ops,
 	       (double)r->kicks / ops, (double)r->calls / ops, (unsigned long long)r->ops, (unsigned long long)r->bad);
 	if (r->latency && r->latency->n)
-		printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", (double)bench_latency_at(r->latency, 0.5) / 1e3,
-		       (double)bench_latency_at(r->latency, 0.99) / 1e3);
+		printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f",
+		       (double)bench_latency_at(r->latency, 0.5) / 1e3,
+		       (double)bench_latency_at(r->latency, 0.99) / 1e3,
+		       (double)bench_latency_at(r->latency, 0.999) / 1e3);
 	printf("}\n");
 }

@@ -62,7 +62,7 @@ static pid_t start_sender(const struct net_load *l, int tap, volatile uint64_t *
 
 static void receive_all(const struct net_load *l, int tap, struct bench_result *r)
 {
-	static uint8_t bytes[NET_HDR + NET_MAX + 1];
+	static uint8_t buffer[NET_BUFFERS][NET_HDR + NET_MAX + 1];
 	volatile uint64_t *taken = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct pollfd p = { .fd = tap, .events = POLLIN };
 	uint64_t began, until;
@@ -71,7 +71,8 @@ static void receive_all(const struct net_load *l, int tap, struct bench_result *
 	began = bench_ns();
 	until = began + l->ms * 1000000;
 	while (l->count ? r->ops < l->count : (r->ops & 63) || bench_ns() < until) {
-		ssize_t got = read(tap, bytes, sizeof(bytes));
+		uint8_t *bytes = buffer[r->ops % l->buffers];
+		ssize_t got = read(tap, bytes, sizeof(buffer[0]));
 
 		if (got < 0 && errno == EAGAIN) {
 			if (!l->count && bench_ns() >= until)
@@ -90,15 +91,51 @@ static void receive_all(const struct net_load *l, int tap, struct bench_result *
 	waitpid(sender, NULL, 0); /* Its CPU time must not count as a child's. */
 }
 
+/* Each frame passes the tap's kernel code and the packet socket's, in this one thread. */
+static void send_each(const struct net_load *l, int tap, struct bench_result *r)
+{
+	static uint8_t bytes[NET_HDR + NET_MAX];
+	uint32_t len = net_frame(bytes, (uint32_t)l->size, false);
+	uint64_t until = bench_ns() + l->ms * 1000000, began;
+	int sock = net_receiver(l->tap);
+
+	while (l->count ? r->ops < l->count : bench_ns() < until) {
+		began = bench_ns();
+		if (write(tap, bytes, len) != (ssize_t)len)
+			bench_die("write to the tap");
+		r->bad += !net_received(sock, (uint32_t)l->size);
+		net_took(r, began);
+	}
+	close(sock);
+}
+
+static void receive_each(const struct net_load *l, int tap, struct bench_result *r)
+{
+	static uint8_t bytes[NET_HDR + NET_MAX + 1];
+	struct net_sender *s = net_sender(l->tap, (uint32_t)l->size);
+	uint64_t until = bench_ns() + l->ms * 1000000, began;
+	struct pollfd p = { .fd = tap, .events = POLLIN };
+	ssize_t got;
+
+	while (l->count ? r->ops < l->count : bench_ns() < until) {
+		began = bench_ns();
+		if (net_send(s, 1) != 1 || poll(&p, 1, 10000) <= 0)
+			bench_die("frame through the tap");
+		got = read(tap, bytes, sizeof(bytes));
+		r->bad += got != (ssize_t)(NET_HDR + l->size) || !net_is_frame(bytes + NET_HDR, (uint32_t)l->size);
+		net_took(r, began);
+	}
+}
+
 void net_bare(const struct net_load *l, struct bench_result *r)
 {
 	int tap = net_open_tap(l->tap);
 
 	r->cpu_ns = 0 - bench_cpu_ns(getpid());
-	if (l->receive)
-		receive_all(l, tap, r);
+	if (l->latency)
+		(l->receive ? receive_each : send_each)(l, tap, r);
 	else
-		send_all(l, tap, r);
+		(l->receive ? receive_all : send_all)(l, tap, r);
 	r->cpu_ns += bench_cpu_ns(getpid());
 	r->bytes = r->ops * l->size;
 	close(tap);

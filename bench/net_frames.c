@@ -12,6 +12,7 @@
 #include <linux/ip.h>
 #include <linux/tcp.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,33 @@ unsigned net_send(struct net_sender *s, unsigned n)
 	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS)
 		bench_die("send to the tap");
 	return sent < 0 ? 0 : (unsigned)sent;
+}
+
+int net_receiver(const char *tap)
+{
+	struct sockaddr_ll a = { .sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_IP),
+				 .sll_ifindex = (int)if_nametoindex(tap) };
+	int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (sock < 0 || bind(sock, (struct sockaddr *)&a, sizeof(a)) != 0)
+		bench_die("packet socket on the tap");
+	return sock;
+}
+
+bool net_received(int sock, uint32_t size)
+{
+	static uint8_t bytes[NET_MAX];
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	return poll(&p, 1, 10000) > 0 && recv(sock, bytes, sizeof(bytes), MSG_TRUNC) == (ssize_t)size &&
+	       memcmp(bytes, other_mac, ETH_ALEN) == 0;
+}
+
+void net_took(struct bench_result *r, uint64_t began)
+{
+	bench_latency_add((struct bench_latency *)(uintptr_t)r->latency, bench_ns() - began);
+	r->ops++;
 }
 
 uint64_t net_tap_took(const char *tap)

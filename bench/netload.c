@@ -6,7 +6,8 @@
  *   netload --socket=PATH --tap=NAME [--receive] [--poll] …   through the back-end on that tap
  *   netload --tap=NAME [--receive] …                          the tap itself
  *   … --size=64 [--ms=1000 | --count=N] [--cpu=N] [--sender-cpu=N]
- *   [--buffers=N] (the bare writer's, used in turn: 1 is the fastest, 256 what a queue has)
+ *   [--buffers=N] (of the bare loop, used in turn: 1 stays in the cache)
+ *   [--latency] (one frame at a time: the time until the other side has it)
  *
  * --size up to 1514 bytes, or 65214 for TCP segments. The tap must be up. Prints
  * one line of JSON. Runs on its own; never part of what is installed.
@@ -18,7 +19,8 @@
 
 int main(int argc, char **argv)
 {
-	struct bench_result r = { 0 };
+	static struct bench_latency latency;
+	struct bench_result r = { .latency = &latency };
 	struct net_load l = { .tap = "", .size = 64, .ms = 1000, .cpu = UINT64_MAX, .buffers = 1 };
 	const struct bench_option options[] = {
 		{ "socket", &l.socket, NULL, NULL },   { "tap", &l.tap, NULL, NULL },
@@ -26,7 +28,7 @@ int main(int argc, char **argv)
 		{ "batch", NULL, NULL, &l.batch },     { "size", NULL, &l.size, NULL },
 		{ "ms", NULL, &l.ms, NULL },	       { "count", NULL, &l.count, NULL },
 		{ "cpu", NULL, &l.cpu, NULL },	       { "sender-cpu", NULL, &l.sender_cpu, NULL },
-		{ "buffers", NULL, &l.buffers, NULL },
+		{ "buffers", NULL, &l.buffers, NULL }, { "latency", NULL, NULL, &l.latency },
 	};
 
 	bench_options(argc, argv, options, sizeof(options) / sizeof(options[0]));

@@ -22,8 +22,9 @@
 struct net_load {
 	const char *socket, *tap;  /* through @socket if it is given; @tap is the tap's name */
 	bool receive, poll, batch; /* tap to guest; sleep never; send no frame before all are done */
+	bool latency;		   /* one frame at a time, until the other side has it */
 	uint64_t size, ms, cpu, sender_cpu, count;
-	uint64_t buffers; /* the bare writer takes so many in turn */
+	uint64_t buffers; /* the bare loop takes so many in turn */
 };
 
 /* Write a header and a frame of @size bytes, together at most NET_HDR + NET_MAX bytes. Returns their length. */
@@ -38,6 +39,12 @@ unsigned net_send(struct net_sender *s, unsigned n);
 /* Returns how many frames the tap has received from its owner. */
 uint64_t net_tap_took(const char *tap);
 int net_open_tap(const char *name);
+/* The host's side, which receives the frames that come out of the tap. Returns a socket. */
+int net_receiver(const char *tap);
+/* Wait until it has received a frame of @size bytes. Returns false after ten seconds, or if it is another frame. */
+bool net_received(int sock, uint32_t size);
+/* Add a frame that was sent at @began and is there now. */
+void net_took(struct bench_result *r, uint64_t began);
 
 void net_front(const struct net_load *l, struct bench_result *r);
 void net_bare(const struct net_load *l, struct bench_result *r);

@@ -15,6 +15,15 @@ table() # TITLE SECTION METRIC [SCALE [BASE]]
 	[[ -z $rows ]] || printf '\n%s\n\n%s\n' "$1" "$rows"
 }
 
+# latencies TITLE SECTION: rows for the median, p99 and p99.9 of the section's cases of depth 1
+latencies()
+{
+	awk -F'|' -v s="$2" '
+		BEGIN { name["p50_us"] = "median"; name["p99_us"] = "p99"; name["p999_us"] = "p99.9" }
+		$1 == s && ($4 in name) && $2 ~ / d1$/ { print s "|" $2 ", " name[$4] "|" $3 "|us|" $5 }' "$raw" > "$tmp/latencies"
+	raw=$tmp/latencies table "$1" "$2" us
+}
+
 report()
 {
 	awk -v as=json -v machine="$(machine)" -v date="$(date -u +%F)" -v commit="$(git rev-parse --short HEAD 2>&-)" \
@@ -22,11 +31,14 @@ report()
 	local peers=qsd-threads,qsd-io_uring
 	table "**Disk, cached image (tmpfs)**: thousand requests a second (beside the better qemu-storage-daemon)" blk-cached ops_per_s 0.001 $peers
 	table "Processor time of the back-end, µs a request" blk-cached cpu_us_per_op
+	latencies "Time until a request is complete, µs" blk-cached
 	table "**Disk, O_DIRECT on a file**: thousand requests a second (beside the better qemu-storage-daemon)" blk-disk ops_per_s 0.001 $peers
 	table "The same beside the bare io_uring loop" blk-disk ops_per_s 0.001 bare-io_uring
 	table "Processor time of the back-end, µs a request" blk-disk cpu_us_per_op
+	latencies "Time until a request is complete, µs" blk-disk
 	table "**Network**: thousand frames a second (beside one thread that reads or writes that tap)" net ops_per_s 0.001 bare
 	table "Processor time of the back-end, µs a frame" net cpu_us_per_op
+	latencies "Time until the other side has a frame that is sent alone, µs (bare: one thread that sends it and receives it)" net-latency
 	table "**Start-up** with one disk and one NIC on a new tap, with none, with one on an existing tap (no rules), and with nat, ms (first instruction: since exec)" start ms
 	table "**Boot**: exec of lguest-sep to the first process of a stock Debian kernel, ms" boot ms
 	table "**Memory**: PSS without guest memory, KiB" memory kib
@@ -108,6 +120,26 @@ lines() # SECTION: what a guest costs as their number grows
 	GNUPLOT
 }
 
+resets() # How the time of a reset grows with the pages that the guest has dirtied
+{
+	awk -F'|' '$1 == "checkpoint" && $4 == "us_per_reset" && $2 ~ /^[0-9]+ pages$/ && ($3 == "memory" || $3 == "both") {
+			g = $2 + 0; m = $3 == "memory"; v[g, m] = v[g, m] " " $5; seen[g] = 1 }
+		function med(t,  a, n, i, j, x) { n = split(t, a, " "); for (i = 2; i <= n; i++) for (j = i; j > 1 && a[j-1] + 0 > a[j] + 0; j--) { x = a[j]; a[j] = a[j-1]; a[j-1] = x } return a[int((n + 1) / 2)] }
+		END { for (g in seen) printf "%s\t%s\t%s\n", g, med(v[g, 0]), med(v[g, 1]) }' "$raw" | sort -n > "$tmp/checkpoint.tsv"
+	[[ -s $tmp/checkpoint.tsv ]] || return 0
+	gnuplot <<-GNUPLOT
+		set terminal svg size 700,380 font "sans,12" background "white"
+		set output "$out/checkpoint.svg"
+		set title "A reset, without devices"
+		set xlabel "pages that the guest has dirtied"
+		set ylabel "µs"
+		set yrange [0:*]
+		set grid
+		set key top left
+		plot "$tmp/checkpoint.tsv" using 1:2 with linespoints title "all", "" using 1:3 with linespoints title "memory"
+	GNUPLOT
+}
+
 plots()
 {
 	command -v gnuplot > /dev/null || return 0
@@ -115,6 +147,7 @@ plots()
 	bars blk-disk "4 and 128 KiB requests on a file, O_DIRECT" "thousand a second" 0.001
 	bars net "Frames through a tap" "thousand a second" 0.001
 	lines
+	resets
 }
 
 write_docs()
@@ -122,7 +155,7 @@ write_docs()
 	mkdir -p docs/img
 	local f old
 	old=$(old_hosts)
-	for f in blk-cached net guests; do
+	for f in blk-cached net guests checkpoint; do
 		[[ ! -e $out/$f.svg ]] || cp "$out/$f.svg" "docs/img/$f.svg"
 	done
 	{
@@ -138,7 +171,7 @@ write_docs()
 			the same file. Spoof checks, seccomp filters and all other confinement are on.
 		TEXT
 		printf '\nMachine: %s. Date: %s. Commit: %s. Priority: %s. Load of the machine before the run: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "${rt[*]:-normal}" "$load_before"
-		for f in blk-cached net guests; do
+		for f in blk-cached net guests checkpoint; do
 			[[ ! -e docs/img/$f.svg ]] || printf '\n![%s](img/%s.svg)\n' "$f" "$f"
 		done
 		cat "$out/tables.md"

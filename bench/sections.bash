@@ -10,7 +10,7 @@ record()
 	local line
 	read -r line || { echo "bench: no result for $*" >&2; return 1; }
 	tr -d '{}" ' <<< "$line" | tr ',' '\n' | awk -F: -v at="$1|$2|$3" '
-		$1 ~ /^(ops_per_s|mib_per_s|cpu_us_per_op|kicks_per_op|calls_per_op|p50_us|p99_us)$/ { print at "|" $1 "|" $2 }' >> "$raw"
+		$1 ~ /^(ops_per_s|mib_per_s|cpu_us_per_op|kicks_per_op|calls_per_op|p50_us|p99_us|p999_us)$/ { print at "|" $1 "|" $2 }' >> "$raw"
 }
 
 put() { printf '%s|%s|%s|%s|%s\n' "$@" >> "$raw"; } # SECTION CASE CANDIDATE METRIC VALUE
@@ -130,7 +130,7 @@ start_testpmd()
 
 measure_net()
 {
-	local rep size c dir flags testpmd=
+	local rep size c dir flags buffers testpmd=
 	new_tap bench0
 	new_tap bench1
 	daemon "$bin/lguest-sep-netd" --socket-path="$tmp/netd" --tap=bench0 --mac=02:00:00:00:00:01
@@ -150,9 +150,22 @@ measure_net()
 					"${rt[@]}" "$netload" --socket="$tmp/testpmd" --tap=bench2 --cpu=0 "${flags[@]}" | record net "$c" dpdk-testpmd
 					kill -STOP "$testpmd"
 				fi
-				[[ $dir == tap* ]] && continue
-				"${rt[@]}" "$netload" --tap=bench1 --cpu=1 --buffers=256 "${flags[@]}" | record net "$c" bare-256-buffers
+				# As much memory as a queue has: 128 frames in two pieces each, or 256 receive buffers of 4 KiB.
+				buffers=256
+				((size > 1514)) && buffers=$([[ $dir == tap* ]] && echo 16 || echo 128)
+				"${rt[@]}" "$netload" --tap=bench1 --cpu=1 --buffers="$buffers" "${flags[@]}" | record net "$c" bare-queue-buffers
 			done
+		done
+		for dir in "guest to tap" "tap to guest"; do
+			flags=(--size=64 --ms="$ms" --latency)
+			[[ $dir == tap* ]] && flags+=(--receive)
+			c="$dir, 64 B, d1"
+			"${rt[@]}" "$netload" --socket="$tmp/netd" --tap=bench0 --cpu=0 "${flags[@]}" | record net-latency "$c" netd
+			"${rt[@]}" "$netload" --tap=bench1 --cpu=1 "${flags[@]}" | record net-latency "$c" bare
+			[[ -n $testpmd ]] || continue
+			kill -CONT "$testpmd"
+			"${rt[@]}" "$netload" --socket="$tmp/testpmd" --tap=bench2 --cpu=0 "${flags[@]}" | record net-latency "$c" dpdk-testpmd
+			kill -STOP "$testpmd"
 		done
 	done
 	if [[ -n $testpmd ]]; then kill -KILL "$testpmd"; fi
@@ -246,8 +259,9 @@ measure_start()
 			start_with "$engine" "$engine, nat" --tunnet=10.9.9.1/24,nat
 		done
 		[[ -c /dev/kvm ]] || continue
-		processor_time "kvm"
-		processor_time "kvm, no NIC" none
+		processor_time "kvm" 1
+		processor_time "kvm, no NIC" 1 none
+		processor_time "kvm, 64 at once" 64
 	done
 	ip link del bench0
 }
@@ -259,15 +273,27 @@ start_with() # ENGINE CANDIDATE [NIC]: one start
 	stop_guests
 }
 
-# Processor time of all processes of a guest that ends at once, from exec until they have ended
-processor_time() # CANDIDATE [NIC]
+# Processor time of all processes of a guest that ends by itself, from exec until they have ended; with NUMBER guests at once
+processor_time() # CANDIDATE NUMBER [NIC]
 {
 	local TIMEFORMAT='%U %S' user system
-	guest kvm "${@:2}"
-	guest[-1]=$build/tests/guest/exit
-	read -r user system < <({ time "${guest[0]}" --exit-port "${guest[@]:1}" exit=b00 < /dev/null > "$tmp/log.cpu" 2>&1; } 2>&1)
-	grep -q 'start-up: ' "$tmp/log.cpu" || { cat "$tmp/log.cpu" >&2; return 1; }
-	put start "processor time, start and end" "$1" ms "$(awk "BEGIN { print 1000 * ($user + $system) }")"
+	read -r user system < <({ time ends_at_once "${@:2}" 2> "$tmp/log.cpu" >&2; } 2>&1)
+	[[ $(grep -c 'start-up: ' "$tmp/log.cpu") == "$2" ]] || { cat "$tmp/log.cpu" >&2; return 1; }
+	put start "processor time, start and end" "$1" ms "$(awk "BEGIN { print 1000 * ($user + $system) / $2 }")"
+	(($2 == 1)) || phases "$tmp/log.cpu" start "$1"
+}
+
+ends_at_once() # NUMBER [NIC]
+{
+	local i started=()
+	for ((i = 0; i < $1; i++)); do
+		guest kvm "${@:2}"
+		guest[-1]=$build/tests/guest/exit
+		guest=("${guest[@]/--tunnet=10.9.9.1/--tunnet=10.9.$((10 + i)).1}")
+		"${guest[0]}" --exit-port "${guest[@]:1}" exit=b00 < /dev/null &
+		started+=($!)
+	done
+	wait "${started[@]}"
 }
 
 measure_boot()

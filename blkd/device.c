@@ -14,6 +14,7 @@
 
 #include "blkd/device.h"
 #include "blkd/io_sync.h"
+#include "blkd/saved.h"
 #include "blkd/transfer.h"
 #include "common/closefds.h"
 #include "common/fmt.h"
@@ -245,10 +246,26 @@ static bool checkpoint(struct backend *be, bool back)
 {
 	struct blkd *d = device(be);
 
+	/* The checkpoint is the lower level; a reset comes with another process. */
+	if (d->snap.low_bits)
+		return true;
 	if (d->snap.on && !d->snap.kept_now)
 		return false;
 	snapshot_checkpoint(&d->snap, back);
 	return d->snap.on || d->shape.read_only;
+}
+
+static bool saved(struct backend *be, bool load, struct vhu_saved *m)
+{
+	struct blkd *d = device(be);
+
+	if (!d->snap.on || !d->cfg.saved)
+		return false;
+	if (load)
+		saved_read(&d->snap, HFD_FROM, m);
+	else
+		saved_write(&d->snap, HFD_SAVE, m);
+	return true;
 }
 
 static uint8_t exponent(uint64_t v)
@@ -311,6 +328,7 @@ static const struct backend_ops ops = {
 	.set_config = set_config,
 	.reset = reset,
 	.checkpoint = checkpoint,
+	.saved = saved,
 	.poll = poll_ring,
 };
 
@@ -330,6 +348,14 @@ static uint64_t offered(const struct blkd *d, bool can_discard)
 }
 
 /*
+ * FALLOCATE is not among them: its mode cannot be restricted, and with KEEP_SIZE a
+ * compromised blkd could allocate space behind the end of the image until the host's disk is
+ * full.
+ */
+const uint8_t blk_ring_ops[BLK_RING_OPS] = { IORING_OP_READ, IORING_OP_READV, IORING_OP_WRITE, IORING_OP_WRITEV,
+					     IORING_OP_FSYNC };
+
+/*
  * Open the io_uring, unless io=sync. When blkd is killed, its io_uring stays alive until the
  * last operation has finished. The control channel is registered with it as a file, so the
  * supervisor sees that channel closed only then, and starts the next blkd only then: its
@@ -337,15 +363,22 @@ static uint64_t offered(const struct blkd *d, bool can_discard)
  */
 static int open_ring(struct blkd *d)
 {
-	int files[3] = { d->base.fd, d->delta.fd };
-	unsigned n = d->snap.on ? 2 : 1;
+	int files[4] = { d->base.fd, d->delta.fd, HFD_LOWER };
+	struct ring_setup s = { .at = HFD_RING,
+				.event = HFD_RINGEV,
+				.entries = RING_ENTRIES,
+				.ops = blk_ring_ops,
+				.nops = BLK_RING_OPS,
+				.files = files };
+	unsigned n = d->cfg.lower ? BLKD_LOWER_SLOT + 1 : d->snap.on ? 2 : 1;
 	struct stat st;
 
 	if (d->cfg.io == BLK_IO_SYNC)
 		return 0;
 	if (fstat(HFD_CTL, &st) == 0 && S_ISSOCK(st.st_mode))
 		files[n++] = HFD_CTL;
-	return ring_open(&d->ring, HFD_RING, HFD_RINGEV, files, n);
+	s.nfiles = n;
+	return ring_open(&d->ring, &s);
 }
 
 static bool arm_timer(void)
@@ -430,6 +463,8 @@ void blkd_mseal(const struct blkd *d)
 		sandbox_mseal(d->snap.bits, d->snap.bits_len);
 	if (d->snap.kept_now)
 		sandbox_mseal(d->snap.kept_now, d->snap.levels_len);
+	if (d->snap.low_bits)
+		sandbox_mseal((void *)(uintptr_t)d->snap.low_bits, d->snap.bits_len);
 }
 
 void blkd_backend(struct blkd *d, const char *name, struct backend_config *bc)

@@ -7,10 +7,10 @@
 #define BLKD_DEVICE_H
 
 #include "blkd/request.h"
-#include "blkd/ring.h"
 #include "blkd/snapshot.h"
 #include "common/backend.h"
 #include "common/bucket.h"
+#include "common/ring.h"
 
 /* Bytes of data that one turn moves for one queue before the next queue is served. */
 #define BLK_TURN_BYTES (8u << 20)
@@ -21,6 +21,10 @@
 #define BLK_BATCH 16
 /* Most data segments of a request: the 128 entries of QEMU's rings minus header and status. */
 #define BLK_SEG_MAX 126
+
+/* The operations that the io_uring does. */
+#define BLK_RING_OPS 5
+extern const uint8_t blk_ring_ops[BLK_RING_OPS];
 
 /* The device. Each request in progress occupies one slot (a struct blk_req), and there are RING_ENTRIES slots. */
 struct blkd {
@@ -55,6 +59,8 @@ struct blkd {
  * host lacks; or -1 with the reason in @why.
  */
 int blkd_init(struct blkd *d, const struct blk_config *c, int disk, int delta, char *why, size_t why_size);
+/* Place of HFD_LOWER among the files of the io_uring. */
+#define BLKD_LOWER_SLOT 2
 /* Seal the mappings of the ring and the snapshot's map with mseal(2), if the kernel has it. */
 void blkd_mseal(const struct blkd *d);
 /* Fill in the parts of @bc that describe this device. @name is kept, not copied. */

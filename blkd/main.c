@@ -54,10 +54,16 @@ static void receive_role(void)
 	log_to_ctl(HFD_CTL, role.name, role.log_level);
 }
 
+/* True if there is another file with changes of the snapshot: of --from, or HFD_LOWER, which has the same number. */
+static bool reads_more(void)
+{
+	return role.blk.saved || role.blk.lower;
+}
+
 static void seal(struct backend *be)
 {
 	(void)be;
-	if (sandbox_filter(&policy_blkd, NULL))
+	if (sandbox_filter(reads_more() ? &policy_blkd_saved : &policy_blkd, NULL))
 		die("cannot install the strict seccomp filter: %m");
 }
 
@@ -79,6 +85,8 @@ static void share_map(void)
 		die("cannot map the supervisor's map of the snapshot: %m");
 	if (role.blk.levels && role.mem_ino && !snapshot_levels(&disk.snap, HFD_SNAPMAP2))
 		die("cannot map the supervisor's other maps of the snapshot: %m");
+	if (role.blk.lower && !snapshot_lower(&disk.snap, HFD_LOWER, HFD_LOWMAP, BLKD_LOWER_SLOT, role.blk.begins))
+		die("cannot use what the snapshot had at the checkpoint: %m");
 }
 
 /* Do everything else that the filter will forbid: snapshot map, epoll set, inflight area. */
@@ -103,7 +111,7 @@ static uint32_t confine(uint32_t missing)
 
 	missing |= sandbox_enter(&options);
 	blkd_mseal(&disk);
-	if (sandbox_filter(&policy_blkd_foreign, &missing))
+	if (sandbox_filter(reads_more() ? &policy_blkd_saved_foreign : &policy_blkd_foreign, &missing))
 		die("cannot install the seccomp filter: %m");
 	return missing;
 }

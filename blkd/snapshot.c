@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "blkd/io_sync.h"
 #include "blkd/snapshot.h"
@@ -80,6 +81,30 @@ bool snapshot_levels(struct snapshot *s, int fd)
 	return true;
 }
 
+bool snapshot_lower(struct snapshot *s, int fd, int map, unsigned slot, bool begins)
+{
+	const int sealed = F_SEAL_SHRINK | F_SEAL_WRITE;
+	struct stat st;
+	void *m;
+
+	if (!s->on || fstat(map, &st) < 0)
+		return false;
+	if ((uint64_t)st.st_size < s->bits_len || (fcntl(map, F_GET_SEALS) & sealed) != sealed ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) {
+		errno = EINVAL;
+		return false;
+	}
+	/* The map is new, so a guest does not see what is left there; but it would if it took this process over. */
+	if (begins && (ftruncate(s->delta->fd, 0) < 0 || ftruncate(s->delta->fd, (off_t)s->capacity) < 0))
+		return false;
+	m = mmap(NULL, s->bits_len, PROT_READ, MAP_PRIVATE, map, 0);
+	if (m == MAP_FAILED)
+		return false;
+	s->low_bits = m;
+	image_probe(&s->lower, fd, slot, false, 0, s->capacity);
+	return true;
+}
+
 static bool bit(const uint64_t *map, uint64_t n)
 {
 	return (map[n / 64] >> (n % 64)) & 1;
@@ -94,26 +119,26 @@ static void set_bit(uint64_t *map, uint64_t n, bool on)
 }
 
 /* Where the data of a cluster is. */
-enum place { BASE, FIRST, SECOND };
+enum place { BASE, LOWER, FIRST, SECOND };
 
 static enum place place_of(const struct snapshot *s, uint64_t cluster)
 {
 	if (!bit(s->bits, cluster))
-		return BASE;
+		return s->low_bits && bit(s->low_bits, cluster) ? LOWER : BASE;
 	return s->kept_now && bit(s->side, cluster) ? SECOND : FIRST;
 }
 
 static struct image_file *file_of(struct snapshot *s, enum place p)
 {
-	return p == BASE ? s->base : p == FIRST ? s->delta : &s->other;
+	return p == BASE ? s->base : p == LOWER ? &s->lower : p == FIRST ? s->delta : &s->other;
 }
 
-/* The place for new data of a cluster. It is the present one, unless that is the base's or kept. */
+/* The place for new data of a cluster. It is the present one, unless that is only read or kept. */
 static enum place place_for(const struct snapshot *s, uint64_t cluster)
 {
 	enum place p = place_of(s, cluster);
 
-	if (p == BASE)
+	if (p == BASE || p == LOWER)
 		return FIRST;
 	if (!s->kept_now || !*s->kept_now || !bit(s->kept_bits, cluster) ||
 	    bit(s->kept_side, cluster) != bit(s->side, cluster))
@@ -158,6 +183,50 @@ void snapshot_checkpoint(struct snapshot *s, bool back)
 		s->changed[w] = 0;
 	}
 	*s->kept_now = 1;
+}
+
+uint64_t snapshot_next(struct snapshot *s, uint64_t *cluster, uint64_t max, struct image_file **f)
+{
+	uint64_t all = (s->capacity + s->cluster - 1) / s->cluster, c = *cluster, n;
+	enum place p;
+
+	while (c < all && !bit(s->bits, c))
+		c = s->bits[c / 64] >> c % 64 ? c + 1 : (c / 64 + 1) * 64;
+	if (c >= all)
+		return 0;
+	p = place_of(s, c);
+	for (n = 1; c + n < all && (n + 1) * s->cluster <= max && place_of(s, c + n) == p; n++)
+		;
+	*cluster = c;
+	*f = file_of(s, p);
+	return n;
+}
+
+/*
+ * Writes only to words that are not zeros. Reading is enough to give a page of a shared map its memory: each map then
+ * takes 32 KiB for a disk of 1 GiB.
+ */
+static void clear_map(uint64_t *map, uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes / sizeof(*map); i++)
+		if (map[i])
+			map[i] = 0;
+}
+
+void snapshot_clear(struct snapshot *s)
+{
+	if (s->kept_now) {
+		*s->kept_now = 0;
+		/* Clear the three maps and the map of their changed pages, which lie one behind the other. */
+		clear_map(s->side, s->levels_len - SNAPMAP_PAGE);
+	}
+	clear_map(s->bits, s->bits_len);
+}
+
+void snapshot_have(struct snapshot *s, uint64_t cluster, uint64_t n)
+{
+	while (n--)
+		mark(s, cluster++, FIRST);
 }
 
 /* The end of the clusters from @off on whose data is in one place, and for a write goes to one place; at most @end. */

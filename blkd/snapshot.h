@@ -9,6 +9,9 @@
  * With --checkpoint the delta has two places for each cluster. What is there at the checkpoint is kept: a write to such
  * a cluster copies it to its other place, which becomes the current one. A reset makes the kept place current again, and
  * a checkpoint keeps the current one. Both only copy those pages of the maps that have changed.
+ *
+ * With --reset=fresh another process serves the disk after the checkpoint, and after each reset. What was in the delta then is
+ * the *lower* level: a file that it can only read, with a map that nobody can write any more. Its delta begins empty.
  */
 #ifndef BLKD_SNAPSHOT_H
 #define BLKD_SNAPSHOT_H
@@ -23,6 +26,9 @@ struct snapshot {
 	uint64_t *bits;			 /* The map: one bit per cluster */
 	size_t bits_len;		 /* Length of the map's mapping, in bytes */
 	struct image_file *base, *delta; /* Not owned */
+	/* With --reset=fresh, after the checkpoint; low_bits NULL: there is no lower level. */
+	struct image_file lower;
+	const uint64_t *low_bits; /* Map of the clusters in @lower that are not in the delta */
 	/* With --checkpoint; kept_now NULL: there are no levels. common/snapmap.h has the layout. */
 	struct image_file other;	 /* The second places in the delta */
 	uint64_t *kept_now;		 /* 1: there is a checkpoint */
@@ -49,8 +55,24 @@ bool snapshot_share(struct snapshot *s, int fd);
  * not fit.
  */
 bool snapshot_levels(struct snapshot *s, int fd);
+/*
+ * The file @fd, opened for reading only, is the lower level, and the memfd @map, which nobody can write, its map. @slot: of
+ * the file among those of the io_uring. @begins: make the delta empty. False with errno set if they do not fit.
+ */
+bool snapshot_lower(struct snapshot *s, int fd, int map, unsigned slot, bool begins);
 /* Keep the present state as that of a checkpoint, or with @back return to it. Not while a request is in progress. */
 void snapshot_checkpoint(struct snapshot *s, bool back);
+
+/*
+ * Find the next run of clusters from *@cluster on that are all in one place, which is not the base, at most @max bytes of
+ * them. Sets *@cluster to the first one and *@f to the file that holds the run. Returns the number of clusters; 0: there
+ * are no more.
+ */
+uint64_t snapshot_next(struct snapshot *s, uint64_t *cluster, uint64_t max, struct image_file **f);
+/* Make the snapshot empty, and forget its checkpoint: for a guest that starts from a file. */
+void snapshot_clear(struct snapshot *s);
+/* Mark the @n clusters from @cluster on as present: their data has been written to the delta. */
+void snapshot_have(struct snapshot *s, uint64_t cluster, uint64_t n);
 
 /*
  * The file that holds the data at @off; reduces *@len to the part that is in that file. For

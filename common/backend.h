@@ -77,6 +77,11 @@ struct backend_ops {
 	 */
 	bool (*checkpoint)(struct backend *be, bool back);
 	/*
+	 * The same: write a part of the device's state to the file of --save, or with @load read it from that of --from, and
+	 * set *@s for the reply. Returns false if the device has no such state. May be NULL.
+	 */
+	bool (*saved)(struct backend *be, bool load, struct vhu_saved *s);
+	/*
 	 * Called during busy polling: check for work that no descriptor reports. Returns
 	 * true if there was work. May be NULL.
 	 */

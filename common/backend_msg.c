@@ -320,6 +320,8 @@ static const struct request {
 	[VHU_REM_MEM_REG] = { .handle = rem_mem_reg, .open_only = true },
 	[VHU_SET_STATUS] = { .handle = set_status },
 	[VHU_GET_STATUS] = { .handle = get_status, .answers = true },
+	[VHU_SAVE] = { .handle = msg_saved, .answers = true },
+	[VHU_LOAD] = { .handle = msg_saved, .answers = true },
 	[VHU_HOLD] = { .handle = msg_hold, .answers = true },
 	[VHU_GO] = { .handle = msg_go },
 };

@@ -31,6 +31,7 @@ enum verdict msg_set_vring_enable(struct backend *be, struct vhu_msg *m);
 enum verdict msg_set_vring_fd(struct backend *be, struct vhu_msg *m);
 enum verdict msg_set_log_fd(struct backend *be, struct vhu_msg *m);
 enum verdict msg_hold(struct backend *be, struct vhu_msg *m);
+enum verdict msg_saved(struct backend *be, struct vhu_msg *m);
 enum verdict msg_go(struct backend *be, struct vhu_msg *m);
 /* And in backend_log.c. */
 enum verdict msg_set_log_base(struct backend *be, struct vhu_msg *m);

@@ -114,6 +114,15 @@ enum verdict msg_hold(struct backend *be, struct vhu_msg *m)
 	return REPLY;
 }
 
+enum verdict msg_saved(struct backend *be, struct vhu_msg *m)
+{
+	if (!be->held || !be->c.ops->saved || m->saved.state != VHU_SAVED_MORE ||
+	    !be->c.ops->saved(be, m->request == VHU_LOAD, &m->saved))
+		return BAD;
+	m->size = sizeof(m->saved);
+	return REPLY;
+}
+
 enum verdict msg_go(struct backend *be, struct vhu_msg *m)
 {
 	const struct vhu_rings *r = &m->rings;

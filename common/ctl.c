@@ -60,6 +60,9 @@ static bool vcpu_config_ok(const struct vcpu_config *c)
 		return false;
 	if (c->nports > MAX_PORTS)
 		return false;
+	if (c->shmem_bytes &&
+	    (!is_power_of_two(c->shmem_bytes) || c->shmem_bytes < SHMEM_MIN || c->shmem_bytes > SHMEM_MAX))
+		return false;
 	if (c->exit_port > EXIT_PORT_SIFIVE_TEST || (c->exit_base != EXIT_PORT && c->exit_base != EXIT_PORT_QEMU))
 		return false;
 	if (c->machine >= MACHINE_COUNT || c->machine_type >= MACHINE_TYPES ||
@@ -71,7 +74,7 @@ static bool vcpu_config_ok(const struct vcpu_config *c)
 			return false;
 	for (unsigned i = 0; i < c->ndevices; i++)
 		if (c->dev[i].kind > DEV_FS || c->dev[i].queues == 0 || c->dev[i].queues > MAX_QUEUES ||
-		    c->dev[i].index >= MAX_DEVICES || c->dev[i].bus > BUS_VIRTIO ||
+		    c->dev[i].index >= MAX_DEVICES || c->dev[i].bus > BUS_VIRTIO || c->dev[i].cache > FS_CACHE_ALWAYS ||
 		    !ended(c->dev[i].tag, sizeof(c->dev[i].tag)))
 			return false;
 	return true;
@@ -99,12 +102,19 @@ static bool config_ok(const struct role_config *rc, enum role role)
 		       (!rc->net.ra.on || (rc->net.ra.interval_ms && rc->net.ra.interval_ms <= INT32_MAX)) &&
 		       rc->net.ra.ndns <= DHCP_RESOLVERS;
 	case ROLE_BLKD:
-		return is_bool(&rc->blk.nbd) && rc->blk.queues > 0 && rc->blk.queues <= MAX_QUEUES &&
-		       rc->blk.capacity % 512 == 0 && rc->blk.cache <= BLK_CACHE_UNSAFE && rc->blk.io <= BLK_IO_SYNC &&
+		return is_bool(&rc->blk.nbd) && is_bool(&rc->blk.snapshot) && is_bool(&rc->blk.levels) &&
+		       is_bool(&rc->blk.saved) && is_bool(&rc->blk.lower) && is_bool(&rc->blk.begins) &&
+		       (!rc->blk.lower || (rc->blk.snapshot && !rc->blk.levels && !rc->blk.saved)) &&
+		       rc->blk.queues > 0 && rc->blk.queues <= MAX_QUEUES && rc->blk.capacity % 512 == 0 &&
+		       rc->blk.cache <= BLK_CACHE_UNSAFE && rc->blk.io <= BLK_IO_SYNC &&
 		       (!rc->blk.nbd || rc->blk.io == BLK_IO_SYNC) && ended(rc->blk.serial, sizeof(rc->blk.serial));
 	case ROLE_FSD:
 		return is_bool(&rc->fs.read_write) && is_bool(&rc->fs.others_are_root) && is_bool(&rc->fs.mapped) &&
-		       is_bool(&rc->fs.tables_lent) && rc->fs.request_queues >= 1 &&
+		       is_bool(&rc->fs.tables_lent) && is_bool(&rc->fs.checkpoint) && is_bool(&rc->fs.saved) &&
+		       is_bool(&rc->fs.fresh) && is_bool(&rc->fs.begins) &&
+		       (!rc->fs.fresh || (!rc->fs.checkpoint && !rc->fs.read_write)) &&
+		       (!rc->fs.begins || (rc->fs.fresh && rc->fs.tables_lent && !rc->fs.saved)) &&
+		       !((rc->fs.checkpoint || rc->fs.saved) && rc->fs.read_write) && rc->fs.request_queues >= 1 &&
 		       rc->fs.request_queues <= FS_MAX_REQUEST_QUEUES && rc->fs.inodes >= FSD_MIN_INODES &&
 		       rc->fs.inodes <= FSD_MAX_INODES && rc->fs.open >= FSD_MIN_OPEN && rc->fs.open <= FSD_MAX_OPEN &&
 		       rc->fs.cache <= FS_CACHE_ALWAYS &&
@@ -186,11 +196,33 @@ static bool part_ok(struct ctl_msg *m)
 	return true;
 }
 
+/* True if the value of @m is one that its type can have. */
+static bool value_ok(const struct ctl_msg *m)
+{
+	switch (m->type) {
+	case CTL_SYSRQ:
+		return sysrq_key_ok(m->value);
+	case CTL_COMMAND:
+		return m->value > CONTROL_NONE && m->value < CONTROL_COUNT;
+	case CTL_ANSWER:
+		return m->value <= CONTROL_BUSY;
+	case CTL_LOG:
+		return m->value <= LOG_DEBUG;
+	case CTL_ROUND:
+		return m->value <= RESET_ONS;
+	default:
+		return m->value >= GUEST_POWEROFF && m->value <= GUEST_REPORTED &&
+		       (m->value != GUEST_REPORTED || m->detail <= UINT8_MAX);
+	}
+}
+
 /* True if type, value and text of @m are valid. Replaces unprintable characters of its text. */
 static bool msg_ok(struct ctl_msg *m)
 {
 	switch (m->type) {
 	case CTL_STATS:
+	case CTL_RESETS:
+	case CTL_ROLE_RESETS:
 		return true;
 	case CTL_CONSOLE:
 		return m->count <= sizeof(m->text);
@@ -207,30 +239,22 @@ static bool msg_ok(struct ctl_msg *m)
 	case CTL_NMI:
 	case CTL_CHECKPOINT:
 	case CTL_RESET:
+	case CTL_NEXT_ROUND:
+	case CTL_HELPERS_GONE:
+	case CTL_END_HELPERS:
+	case CTL_START_HELPERS:
 	case CTL_READY:
 	case CTL_RUNNING:
 	case CTL_FAULT:
 	case CTL_OVER:
 		break;
 	case CTL_SYSRQ:
-		if (!sysrq_key_ok(m->value))
-			return false;
-		break;
 	case CTL_COMMAND:
-		if (m->value <= CONTROL_NONE || m->value >= CONTROL_COUNT)
-			return false;
-		break;
 	case CTL_ANSWER:
-		if (m->value > CONTROL_BUSY)
-			return false;
-		break;
 	case CTL_LOG:
-		if (m->value > LOG_DEBUG)
-			return false;
-		break;
+	case CTL_ROUND:
 	case CTL_GUEST_END:
-		if (m->value < GUEST_POWEROFF || m->value > GUEST_REPORTED ||
-		    (m->value == GUEST_REPORTED && m->detail > UINT8_MAX))
+		if (!value_ok(m))
 			return false;
 		break;
 	default:

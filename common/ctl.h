@@ -36,6 +36,10 @@ enum ctl_type {
 	CTL_PART,	/* Controld and its clients: queue: index of the part; count: number of parts (@part) */
 	CTL_CHECKPOINT, /* vCPU process, kvm engine: take a checkpoint */
 	CTL_RESET,	/* vCPU process, kvm engine: take the guest back to its checkpoint */
+	/* Controld and its clients: before the CTL_ROLE_STATS of the vCPU process, with its queue (@resets) */
+	CTL_ROLE_RESETS,
+	CTL_NEXT_ROUND,	  /* vCPU process: the supervisor has judged the round; go back to the checkpoint */
+	CTL_HELPERS_GONE, /* vCPU process, the answer to CTL_END_HELPERS: no process of a helper is left */
 	/* Role -> supervisor */
 	CTL_READY = 64,
 	CTL_LOG,
@@ -46,6 +50,15 @@ enum ctl_type {
 	/* Client of controld, and controld: value: enum control_command; detail: its argument; queue: the ticket */
 	CTL_COMMAND,
 	CTL_CONSOLE, /* Controld and its client, both ways: @count bytes of the guest's console in @text */
+	CTL_RESETS,  /* vCPU process, before CTL_STATS: what its resets took (@resets) */
+	/* vCPU process with vcpu_config.rounds: a round is over; value: enum reset_on; it waits for CTL_NEXT_ROUND */
+	CTL_ROUND,
+	/*
+	 * vCPU process with vcpu_config.fresh: end all helpers (value: 1 for a checkpoint, 0 for a reset); and after
+	 * CTL_HELPERS_GONE: start their successors
+	 */
+	CTL_END_HELPERS,
+	CTL_START_HELPERS,
 };
 
 /* Layers of confinement that a host may lack. CTL_READY, doctor and audit report the missing ones. */
@@ -190,6 +203,7 @@ struct ctl_msg {
 	union {
 		char text[LOG_LINE_MAX]; /* NUL-terminated */
 		struct stats stats;
+		struct reset_stats resets;
 		struct guest_state state;
 		struct role_stats role_stats;
 		struct guest_part part;

@@ -49,7 +49,7 @@ enum helper_fd {
 	HFD_ROOT = HFD_DISK, /* fsd: the shared directory, opened with O_PATH */
 	HFD_DELTA = 7,	     /* blkd: unlinked file with the changes of a snapshot */
 	HFD_EPOLL = 8,
-	HFD_RING = 9,		 /* blkd: io_uring */
+	HFD_RING = 9,		 /* blkd, netd: io_uring */
 	HFD_RINGEV = 10,	 /* blkd: eventfd that io_uring signals */
 	HFD_TIMER = 11,		 /* Timer for rate limits */
 	HFD_INFLIGHT = 12,	 /* Inflight area (common/inflight.h): unfinished requests; outlives the process */
@@ -57,16 +57,23 @@ enum helper_fd {
 	HFD_SNAPMAP = 14,	 /* blkd: map of the clusters in HFD_DELTA (common/snapmap.h); outlives the process */
 	HFD_ADDED = HFD_SNAPMAP, /* fsd, rw: memory with the bytes that the guest has added; outlives the process */
 	HFD_SNAPMAP2 = 15, /* blkd, --checkpoint: more maps of these clusters (common/snapmap.h); outlives it too */
+	HFD_LOWMAP = HFD_SNAPMAP2, /* blkd: map of the clusters in HFD_LOWER, sealed against writing */
+	/* fsd, --reset=fresh, after the checkpoint: its tables as they were then, sealed against writing */
+	HFD_KEPT_NODES = HFD_SNAPMAP,
 	/* fsd: memory for its tables of files (fsd/nodes.h); outlives the process */
 	HFD_NODES = HFD_SNAPMAP2,
-	HFD_KICK0 = 16,	   /* One per queue: signalled when the driver has made chains available */
-	HFD_CALL0 = 32,	   /* One per queue: we signal it to interrupt the driver */
-	HFD_ERR0 = 48,	   /* One per queue: we signal it after a ring fault */
-	HFD_TAP0 = 64,	   /* netd: one per queue pair */
-	HFD_SCRATCH0 = 80, /* Room for descriptors that recvmsg() receives, until they are checked */
-	HFD_CAPTURE = 96,  /* netd: file that frames are recorded in */
-	HFD_NETLINK = 97,  /* Reserved, netd: socket that reports changes of the tap's link */
-	HFD_LIMIT = 98,	   /* RLIMIT_NOFILE */
+	HFD_KICK0 = 16,		/* One per queue: signalled when the driver has made chains available */
+	HFD_CALL0 = 32,		/* One per queue: we signal it to interrupt the driver */
+	HFD_ERR0 = 48,		/* One per queue: we signal it after a ring fault */
+	HFD_TAP0 = 64,		/* netd: one per queue pair */
+	HFD_SCRATCH0 = 80,	/* Room for descriptors that recvmsg() receives, until they are checked */
+	HFD_CAPTURE = 96,	/* netd: file that frames are recorded in */
+	HFD_SAVE = HFD_CAPTURE, /* blkd of a snapshot, fsd: the file of --save */
+	HFD_NETLINK = 97,	/* Reserved, netd: socket that reports changes of the tap's link */
+	HFD_FROM = HFD_NETLINK, /* blkd of a snapshot, fsd: the file of --from */
+	/* blkd, --reset=fresh, after the checkpoint: the changes from before it, opened for reading only */
+	HFD_LOWER = HFD_FROM,
+	HFD_LIMIT = 98, /* RLIMIT_NOFILE */
 };
 
 /*
@@ -104,7 +111,7 @@ enum vcpu_fd {
 	VFD_REPLY = 14,	    /* Epoll set used while waiting for a helper's reply */
 	VFD_RANDOM = 15,    /* lguest engine: /dev/urandom; most hosts with lguest lack getrandom(2) */
 	VFD_BASELINE = 16,  /* Reserved: saved copy of guest memory, to return the guest to */
-	VFD_SHARED = 17,    /* Reserved: page shared with the supervisor */
+	VFD_SHMEM = 17,	    /* kvm engine: the file of --shmem, until it is mapped */
 	VFD_SAVE = 18,	    /* kvm engine: the file of --save */
 	VFD_EXIT = 19,	    /* qemu engine: stream socket with the bytes that the guest writes to its exit port */
 	VFD_FIRMWARE = 20,  /* qemu engine: the file of --firmware, then a sealed copy */

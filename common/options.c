@@ -147,16 +147,16 @@ static const char *take(struct opt_parser *p, const struct opt_row *row, void *t
  * Check that @row was not given before, unless it may repeat; note it in *@given, and
  * store @value. Returns NULL, or the reason why it is refused.
  */
-static const char *give(struct opt_parser *p, const struct opt_row *rows, const struct opt_row *row, uint64_t *given,
-			void *to, const char *value)
+static const char *give(struct opt_parser *p, const struct opt_row *rows, const struct opt_row *row,
+			struct opt_given *given, void *to, const char *value)
 {
-	uint64_t bit = UINT64_C(1) << (row - rows);
+	uint64_t *word = &given->bits[(row - rows) / 64], bit = BIT64((row - rows) % 64);
 	static const bool yes = true;
 	const char *why;
 
-	if ((*given & bit) && !row->repeats)
+	if ((*word & bit) && !row->repeats)
 		return "given twice; give it once";
-	*given |= bit;
+	*word |= bit;
 	why = take(p, row, to, value);
 	if (!why && row->seen)
 		memcpy((unsigned char *)to + row->seen - 1, &yes, sizeof(yes));
@@ -197,7 +197,8 @@ static const char *no_such_setting(struct opt_parser *p, const struct opt_row *r
 		       *field ? field : "(nothing)", names);
 }
 
-static const char *one_setting(struct opt_parser *p, const struct opt_row *rows, uint64_t *given, void *to, char *field)
+static const char *one_setting(struct opt_parser *p, const struct opt_row *rows, struct opt_given *given, void *to,
+			       char *field)
 {
 	size_t len = strcspn(field, "=");
 	const struct opt_row *row = opt_find(rows, field, len);
@@ -219,7 +220,7 @@ const char *opt_settings(struct opt_parser *p, const struct opt_row *rows, void 
 {
 	const char *rest = list, *why;
 	char field[FIELD_MAX];
-	uint64_t given = 0;
+	struct opt_given given = { { 0 } };
 	int got;
 
 	while ((got = opt_field(&rest, field, sizeof(field))) != 0) {

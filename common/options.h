@@ -13,10 +13,15 @@
 #include "common/util.h"
 
 /* Rows of one table, at most: the parser keeps one bit for each. */
-#define OPT_ROWS_MAX 64
+#define OPT_ROWS_MAX 128
 /* Longest reason, and longest whole error message, in bytes with their NUL. */
 #define OPT_WHY_MAX  2048
 #define OPT_LINE_MAX 8192
+
+/* Bit n: row n was given. */
+struct opt_given {
+	uint64_t bits[OPT_ROWS_MAX / 64];
+};
 
 enum opt_kind {
 	OPT_FLAG,   /* No value; sets a bool to true */
@@ -61,8 +66,8 @@ struct opt_row {
 
 struct opt_parser {
 	const struct opt_row *rows;
-	void *to;		 /* The struct that OPT_TO() of @rows refers to */
-	uint64_t given;		 /* Bit n: row n was given */
+	void *to; /* The struct that OPT_TO() of @rows refers to */
+	struct opt_given given;
 	char why[OPT_WHY_MAX];	 /* Buffer of opt_why() */
 	char line[OPT_LINE_MAX]; /* After a result of -1: the error message, with the option's name */
 };
@@ -72,7 +77,7 @@ static inline void opt_begin(struct opt_parser *p, const struct opt_row *rows, v
 {
 	p->rows = rows;
 	p->to = to;
-	p->given = 0;
+	p->given = (struct opt_given){ { 0 } };
 }
 
 /*

@@ -106,6 +106,10 @@ struct blk_config {
 	bool nbd;		       /* QEMU shows the disk as IDE: the front-end speaks NBD, not vhost-user */
 	uint64_t rate_ops, rate_bytes; /* Limits a second; 0: no limit */
 	bool levels;		       /* A snapshot that can return to an earlier state (HFD_SNAPMAP2) */
+	bool saved; /* A snapshot whose changes are in the file of --save or --from (HFD_SAVE, HFD_FROM) */
+	/* --reset=fresh, a snapshot after the checkpoint: the changes from before it are in HFD_LOWER, and stay as they are */
+	bool lower;
+	bool begins; /* With @lower: this is the first process after the checkpoint or a reset, so HFD_DELTA has nothing yet */
 };
 enum blk_cache { BLK_CACHE_WRITEBACK, BLK_CACHE_NONE, BLK_CACHE_UNSAFE };
 enum blk_io { BLK_IO_AUTO, BLK_IO_URING, BLK_IO_SYNC };
@@ -135,8 +139,13 @@ struct fs_config {
 	/* fsd is in a user namespace, where it sees no other user's ID: show files of other users as root's. */
 	bool others_are_root;
 	bool tables_lent; /* HFD_NODES is memory for the tables, which outlives the process */
-	bool read_write;  /* The guest may write; the other members are for this case only */
-	bool mapped;	  /* The mount shows files of @owner and @group as those of @uid and @gid, as which fsd runs */
+	bool checkpoint; /* The guest can go back to an earlier state; it is in the same memory; not with @read_write */
+	bool saved;	 /* HFD_SAVE or HFD_FROM is the file of --save or --from; not with @read_write */
+	/* --reset=fresh, instead of @checkpoint: other processes take the guest back, so the tables say if INIT was received */
+	bool fresh;
+	bool begins; /* With @fresh: the first process after the checkpoint or a reset, whose tables begin as HFD_KEPT_NODES */
+	bool read_write; /* The guest may write; the other members are for this case only */
+	bool mapped;	 /* The mount shows files of @owner and @group as those of @uid and @gid, as which fsd runs */
 	uint32_t owner, group, uid, gid;
 	uint64_t
 		max; /* Most bytes that the guest may add in all, and largest offset it may write to; at least FSD_MIN_MAX */
@@ -173,14 +182,26 @@ static inline uint32_t fs_open_files(uint32_t inodes, uint64_t limit)
 #define FSD_NAME_UNIT	 16u
 #define FSD_NAME_BYTES	 496
 #define FSD_HANDLE_BYTES 32
+/* With --checkpoint also what each entry was then, and in addition what each file was. */
+#define FSD_PAST_ENTRY_BYTES 16
+#define FSD_PAST_NODE_BYTES  16
 
 /* Bytes of memory for the tables of an fsd for @inodes files. Most of it is never touched. */
-static inline uint64_t fs_tables_bytes(uint32_t inodes)
+static inline uint64_t fs_tables_bytes(uint32_t inodes, bool checkpoint)
 {
 	uint64_t bytes = FSD_KEPT_BYTES + (inodes + 1ull) * (FSD_NODE_BYTES + FSD_NAME_BYTES) +
 			 (FSD_HANDLES + 1ull) * FSD_HANDLE_BYTES;
 
+	if (checkpoint)
+		bytes += (inodes + 1ull) * (FSD_PAST_ENTRY_BYTES + FSD_PAST_NODE_BYTES) +
+			 (FSD_HANDLES + 1ull) * FSD_PAST_ENTRY_BYTES;
 	return (bytes + 0xffff) & ~0xffffull;
+}
+
+/* Most bytes that the files of such a share take in a file of --save (fsd/saved.h). */
+static inline uint64_t fs_saved_bytes(uint32_t inodes)
+{
+	return 3 * 4096 + inodes * (8ull + 24 + 256) + (FSD_HANDLES + 1ull) * (8 + 24);
 }
 
 /* Devices served by a process of their own. Add new kinds at the end; they count towards MAX_DEVICES. */
@@ -198,6 +219,11 @@ struct vcpu_device {
 	bool listening;	  /* qemu engine: QEMU connects to "/blkN.sock" or "/netN.sock" in its root; N: @index */
 	uint8_t mac[ETH_ALEN];
 	uint16_t mtu;
+	uint8_t cache;		  /* Share: enum fs_cache */
+	bool others_are_root;	  /* Share: as in struct fs_config */
+	uint32_t inodes;	  /* Share: most files that the guest can know at a time */
+	bool snapshot;		  /* Disk: its changes are in blkd's second file */
+	uint64_t image_time;	  /* Disk: when its image was written last, in seconds since 1970; 0: not known */
 	uint16_t index;		  /* Number among devices of its kind: 1 for blk1 */
 	char tag[FS_TAG_MAX + 1]; /* Share: its name for the guest; letters, digits, dots, dashes and underscores */
 };
@@ -217,6 +243,25 @@ enum engine_kind {
 /* Most bytes of the file of --save (vcpu/kvm/save_format.h) for @mem bytes of guest memory. */
 #define SAVE_FILE_MAX(mem) ((2ull << 20) + (mem) + (mem) / 4096 / 8)
 
+/* Smallest and largest file of --shmem, in bytes. The largest one fits into the PCI window (vcpu/kvm/board.h). */
+#define SHMEM_MIN 4096
+#define SHMEM_MAX (UINT64_C(256) << 20)
+
+/* --reset-on: what takes the guest back to its checkpoint, with the names for users. */
+enum reset_on {
+	RESET_ON_POWEROFF,
+	RESET_ON_REBOOT,
+	RESET_ON_PANIC,
+	RESET_ON_CRASH,
+	RESET_ON_EXIT_PORT,
+	RESET_ON_TIMEOUT,
+	RESET_ONS /* As the cause of a reset: somebody asked for it */
+};
+#define RESET_ON_NAMES                                                         \
+	{                                                                      \
+		"poweroff", "reboot", "panic", "crash", "exit-port", "timeout" \
+	}
+
 struct vcpu_config {
 	uint8_t engine; /* enum engine_kind */
 	uint8_t smp;
@@ -229,9 +274,17 @@ struct vcpu_config {
 	uint8_t exit_port;    /* enum exit_port; with QEMU, a byte written to EXIT_PORT_BYTE arrives at VFD_EXIT */
 	uint16_t exit_base;   /* Its I/O port: EXIT_PORT or EXIT_PORT_QEMU */
 	bool checkpoint;      /* kvm engine: the guest can go back to an earlier state */
+	bool shadow_paging;   /* kvm engine: the host's KVM may lack nested paging (EPT, NPT) */
+	uint8_t reset_on;     /* With @checkpoint: a bit for each enum reset_on */
+	uint64_t run_ms;      /* RESET_ON_TIMEOUT: how long the guest may run after its checkpoint or a reset */
 	uint32_t resets;      /* Most resets, then the guest ends; 0: no limit */
+	bool rounds;	      /* With @checkpoint: a reset waits for CTL_NEXT_ROUND, and there is one checkpoint */
+	bool fresh;	      /* With @checkpoint: each reset starts all helpers again */
+	bool vmgenid_same;    /* kvm engine: the generation ID never changes (vcpu/kvm/vmgenid.h) */
 	bool save;	      /* kvm engine, with @checkpoint: VFD_SAVE is the file of --save */
 	bool from;	      /* kvm engine: VFD_KERNEL is the file of --from, not a kernel */
+	bool shmem_ro;	      /* The guest may only read it */
+	uint32_t shmem_bytes; /* kvm engine: size of the file at VFD_SHMEM, a power of two; 0: there is none */
 	/* Whether the user's last console= names the serial port, or hvc0: input goes to that console. */
 	bool console_is_serial, console_is_virtio;
 	bool console_both;	/* The kernel has a serial console and hvc0, merged by common/console_pair.h */

@@ -9,7 +9,8 @@
  * lguest-sep.stdout and lguest-sep.stderr, from the guest: output of the command.
  * lguest-sep.result: the guest sends one struct run_result, with the number of bytes in
  * both output streams. When the supervisor has received that many, it sends one byte,
- * RUN_TAKEN. Only then the guest powers off; otherwise queued output would be lost.
+ * RUN_TAKEN. Only then the guest powers off, or with rounds asks for a reset (common/exit_port.h); otherwise queued output
+ * would be lost. With rounds nothing is sent to stdin.
  *
  * Numbers are little-endian.
  */

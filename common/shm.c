@@ -60,7 +60,8 @@ int shm_create(uint64_t bytes, bool *sealed)
 	return shm_create_named(SHM_GUEST, bytes, sealed);
 }
 
-int shm_create_named(const char *name, uint64_t bytes, bool *sealed)
+/* @more: seals in addition to those of the size. */
+static int create(const char *name, uint64_t bytes, int more, bool *sealed)
 {
 	int fd;
 
@@ -72,7 +73,7 @@ int shm_create_named(const char *name, uint64_t bytes, bool *sealed)
 	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return errno == ENOSYS ? create_unlinked(bytes) : -1;
-	if (ftruncate(fd, (off_t)bytes) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+	if (ftruncate(fd, (off_t)bytes) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | more) < 0) {
 		int saved = errno;
 
 		close(fd);
@@ -81,6 +82,28 @@ int shm_create_named(const char *name, uint64_t bytes, bool *sealed)
 	}
 	*sealed = true;
 	return fd;
+}
+
+int shm_create_named(const char *name, uint64_t bytes, bool *sealed)
+{
+	return create(name, bytes, F_SEAL_SEAL, sealed);
+}
+
+int shm_create_to_freeze(const char *name, uint64_t bytes)
+{
+	bool sealed;
+	int fd = create(name, bytes, 0, &sealed);
+
+	if (fd < 0 || sealed)
+		return fd;
+	close(fd);
+	errno = ENOSYS;
+	return -1;
+}
+
+int shm_freeze(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SEAL) < 0 ? -1 : 0;
 }
 
 /*

@@ -69,6 +69,12 @@ int shm_create(uint64_t bytes, bool *sealed);
 /* The same for other shared memory; @name appears in /proc/PID/maps. */
 #define SHM_GUEST "guest"
 int shm_create_named(const char *name, uint64_t bytes, bool *sealed);
+/*
+ * The same for memory that shm_freeze() will make unchangeable, for everybody and for ever; -1 with errno set, also on a host
+ * without memfd_create(2). shm_freeze() fails with EBUSY while a process has the memory mapped for writing.
+ */
+int shm_create_to_freeze(const char *name, uint64_t bytes);
+int shm_freeze(int fd);
 
 /*
  * Check that @p allows mapping @fd, and seal it against shrinking if nobody has and the

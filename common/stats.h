@@ -45,4 +45,26 @@ struct stats {
 #undef X
 };
 
+/*
+ * What resets of a guest took, by part: the vCPU process sends it before CTL_STATS, which has no room for more
+ * (CTL_RESETS). The first three are the parts of reset_state_us.
+ */
+#define RESET_STATS(X)                                                     \
+	X(reset_cpu_us, "microseconds: CPU state of resets")               \
+	X(reset_devices_us, "microseconds: devices of resets")             \
+	X(reset_helpers_us, "microseconds: waiting for helpers in resets") \
+	X(reset_span_us, "microseconds since the first checkpoint")
+
+struct reset_stats {
+#define X(name, text) uint64_t name;
+	RESET_STATS(X)
+#undef X
+};
+
+/* Resets a second since the first checkpoint; 0: none. */
+static inline uint64_t resets_a_second(uint64_t resets, uint64_t span_us)
+{
+	return span_us && resets <= UINT64_MAX / 1000000 ? resets * 1000000 / span_us : 0;
+}
+
 #endif

@@ -56,6 +56,8 @@ static const struct shape {
 	[VHU_REM_MEM_REG] = { "REM_MEM_REG", sizeof(struct vhu_mem_reg), sizeof(struct vhu_mem_reg), ANY_FD },
 	[VHU_SET_STATUS] = { "SET_STATUS", U64, U64, 0 },
 	[VHU_GET_STATUS] = { "GET_STATUS", 0, 0, 0 },
+	[VHU_SAVE] = { "SAVE", sizeof(struct vhu_saved), sizeof(struct vhu_saved), 0 },
+	[VHU_LOAD] = { "LOAD", sizeof(struct vhu_saved), sizeof(struct vhu_saved), 0 },
 	[VHU_GO] = { "GO", sizeof(struct vhu_rings), sizeof(struct vhu_rings), 0 },
 	[VHU_HOLD] = { "HOLD", 0, 0, 0 },
 	[VHU_RESUME] = { "RESUME", U64, U64, 0 },

@@ -52,8 +52,12 @@ enum vhu_request {
 	/*
 	 * Not in the specification, only between our front-end and our helpers. HOLD (struct vhu_rings in the reply):
 	 * finish what is in flight, stop all rings, and start none until GO. GO (struct vhu_rings): start the rings
-	 * again. See backend_config.checkpoint.
+	 * again. SAVE and LOAD (struct vhu_saved, also in the reply), between HOLD and GO: write a part of what the
+	 * guest has changed on this disk, or knows and has open in this share, to the file of --save, or read it from that
+	 * of --from. See backend_config.checkpoint.
 	 */
+	VHU_SAVE = 59,
+	VHU_LOAD = 60,
 	VHU_GO = 61,
 	VHU_HOLD = 62,
 	/*
@@ -137,6 +141,16 @@ struct vhu_rings {
 	uint16_t base[MAX_QUEUES]; /* Where each ring goes on: index of the next available entry */
 };
 
+/* SAVE and LOAD: the front-end sends back what the reply says, until it says DONE or FAILED. It begins with zeros and @at. */
+enum vhu_saved_state { VHU_SAVED_MORE, VHU_SAVED_DONE, VHU_SAVED_FAILED };
+struct vhu_saved {
+	uint64_t at;	  /* Offset in the file, in bytes */
+	uint64_t cluster; /* The next cluster that may follow; share: a number that grows with each part */
+	uint64_t count;	  /* Clusters so far; share: entries */
+	uint32_t state;	  /* enum vhu_saved_state; in a request MORE */
+	uint32_t error;	  /* FAILED: number of the error, or 0 if the file is damaged */
+};
+
 struct vhu_msg {
 	uint32_t request, flags, size; /* The header: VHU_HDR_SIZE bytes of the message */
 	uint32_t unused;	       /* Aligns the payload; not part of the message */
@@ -150,6 +164,7 @@ struct vhu_msg {
 		struct vhu_inflight inflight;
 		struct vhu_log log;
 		struct vhu_rings rings;
+		struct vhu_saved saved;
 		uint8_t bytes[512];
 	};
 	/* Descriptors sent with the message (SCM_RIGHTS). */

@@ -333,6 +333,7 @@ static void supervisor_message(struct server *s, const struct ctl_msg *m)
 		s->have_state = true;
 		break;
 	case CTL_ROLE_STATS:
+	case CTL_ROLE_RESETS:
 		pass_list(s, m, CONTROL_STATS);
 		break;
 	case CTL_PART:

@@ -10,9 +10,12 @@
 
 #include "common/fdstat.h"
 #include "common/fmt.h"
+#include "fsd/begin.h"
 #include "fsd/device.h"
+#include "fsd/past.h"
 #include "fsd/quota.h"
 #include "fsd/request.h"
+#include "fsd/saved.h"
 
 /* Most bytes of replies in one turn. */
 #define TURN_BYTES (4u << 20)
@@ -84,15 +87,53 @@ static void reset(struct backend *be)
 {
 	struct fsd *d = be->c.device;
 
+	fsd_load_over(d);
 	nodes_clear(&d->nodes);
-	d->ready = d->restarted = false;
+	fsd_set_ready(d, false);
+	d->restarted = false;
 	memset(d->replay, 0, sizeof(d->replay));
+}
+
+/* Requests are executed one after the other, so none is under way. */
+static bool checkpoint(struct backend *be, bool back)
+{
+	struct fsd *d = be->c.device;
+
+	fsd_load_over(d);
+	/* A reset comes with another process. */
+	if (d->cfg.fresh)
+		return true;
+	if (!back)
+		past_keep(&d->nodes, d->ready);
+	return !back || past_return(&d->nodes, &d->ready);
+}
+
+static bool saved(struct backend *be, bool load, struct vhu_saved *m)
+{
+	struct fsd *d = be->c.device;
+
+	if (!d->cfg.saved)
+		return false;
+	if (load)
+		fsd_load(d, HFD_FROM, m);
+	else
+		fsd_save(d, HFD_SAVE, m);
+	return true;
+}
+
+static void queue_start(struct backend *be, struct vq *vq)
+{
+	(void)vq;
+	fsd_load_over(be->c.device);
 }
 
 static const struct backend_ops ops = {
 	.name = "fs",
+	.queue_start = queue_start,
 	.queue_work = queue_work,
 	.reset = reset,
+	.checkpoint = checkpoint,
+	.saved = saved,
 };
 
 int fsd_init(struct fsd *d, const struct fs_config *c, uint32_t generation, char *why, size_t why_size)
@@ -102,9 +143,20 @@ int fsd_init(struct fsd *d, const struct fs_config *c, uint32_t generation, char
 
 	memset(d, 0, sizeof(*d));
 	d->cfg = *c;
-	d->ready = d->restarted = generation != 0;
-	if (nodes_make(&d->nodes, c->inodes, generation, c->tables_lent ? HFD_NODES : -1) < 0) {
+	if (c->begins && nodes_begin(HFD_KEPT_NODES, HFD_NODES, c->inodes) < 0) {
+		fmt_line(why, why_size, "cannot copy the tables of the checkpoint: %m");
+		return -1;
+	}
+	/* A guest shall not see in the numbers of files how often it went back. */
+	generation = c->begins ? 1 : generation;
+	if (nodes_make(&d->nodes, c->inodes, c->checkpoint, generation, c->tables_lent ? HFD_NODES : -1) < 0) {
 		fmt_line(why, why_size, "cannot map the tables for %u files: %m", c->inodes);
+		return -1;
+	}
+	d->restarted = generation != 0;
+	d->ready = d->restarted && (!c->fresh || d->nodes.kept->past.ready);
+	if (c->saved && fsd_saved_map(d) < 0) {
+		fmt_line(why, why_size, "cannot map the marks for %u files: %m", c->inodes);
 		return -1;
 	}
 	if (c->read_write && fsd_quota_map(d) < 0) {

@@ -67,9 +67,9 @@ int fsd_attributes(struct fsd *d, struct node *n, struct fuse_attr *a)
 	return 0;
 }
 
-static void fill_entry(const struct fsd *d, struct node *n, struct fuse_entry_out *e)
+static void fill_entry(struct fsd *d, struct node *n, struct fuse_entry_out *e)
 {
-	n->lookups++;
+	node_ref(&d->nodes, n);
 	e->nodeid = node_id(&d->nodes, n);
 	e->entry_valid = e->attr_valid = fsd_valid_s(d);
 }

@@ -25,9 +25,21 @@
 /* cache=always: for how long the guest may use names and attributes without asking again, in seconds. */
 #define FSD_ALWAYS_S 86400
 
+/* cfg.saved: what saved.h needs from one call to the next. */
+struct fsd_file {
+	uint32_t *mark;	       /* One for each node */
+	uint64_t done;	       /* What the next call has to continue at; 0: no call yet */
+	uint32_t way;	       /* Writing: the next node on the way down to one */
+	uint32_t next;	       /* Writing: the node after it */
+	uint32_t next_handle;  /* Writing: the next handle */
+	uint32_t ready, count; /* Reading: what SAVED_BEGIN says */
+	bool loading;	       /* Reading has begun, and has not come to its end */
+};
+
 struct fsd {
 	struct fs_config cfg;
 	struct nodes nodes;
+	struct fsd_file file;
 	bool ready;	/* INIT was received, by this process or by one before it */
 	bool restarted; /* Another process served this connection before */
 	/* For each queue, FUSE's number of the request in which that process may have been killed; 0: none */
@@ -39,6 +51,14 @@ struct fsd {
 	bool full_said;	 /* A log message has said that there is no more room */
 	struct stats *stats;
 };
+
+/* INIT was received, or DESTROY. */
+static inline void fsd_set_ready(struct fsd *d, bool ready)
+{
+	d->ready = ready;
+	if (d->cfg.fresh)
+		d->nodes.kept->past.ready = ready;
+}
 
 /* For how long the guest may use names and attributes without asking again, in seconds (entry_valid and attr_valid). */
 static inline uint64_t fsd_valid_s(const struct fsd *d)

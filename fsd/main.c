@@ -5,6 +5,7 @@
  * allocates nothing; it maps only guest memory, and only until the connection is sealed (common/backend.h).
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -67,7 +68,10 @@ static void seal(struct backend *be)
 {
 	(void)be;
 	fill_table();
-	if (sandbox_filter(share.cfg.read_write ? &policy_fsd_rw : &policy_fsd, NULL))
+	if (sandbox_filter(share.cfg.read_write ? &policy_fsd_rw
+			   : share.cfg.saved	? &policy_fsd_saved
+						: &policy_fsd,
+			   NULL))
 		die("cannot install the strict seccomp filter: %m");
 }
 
@@ -100,7 +104,10 @@ static uint32_t confine(void)
 	const struct sandbox_options options = { .readable = rw ? NULL : root, .writable = rw ? root : NULL };
 	uint32_t missing = sandbox_enter(&options);
 
-	if (sandbox_filter(rw ? &policy_fsd_rw_foreign : &policy_fsd_foreign, &missing))
+	if (sandbox_filter(rw		     ? &policy_fsd_rw_foreign
+			   : share.cfg.saved ? &policy_fsd_saved_foreign
+					     : &policy_fsd_foreign,
+			   &missing))
 		die("cannot install the seccomp filter: %m");
 	return missing;
 }
@@ -142,6 +149,8 @@ int main(int argc, char **argv)
 			die("cannot open /dev/null: %m");
 		return fsd_standalone(&o, &role, make_share, serve_connection);
 	}
+	/* With SIGXFSZ ignored, a write beyond RLIMIT_FSIZE is an error instead of a crash. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	receive_role();
 	make_share(NULL);
 	status = serve(true);

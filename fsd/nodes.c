@@ -15,7 +15,9 @@
 
 _Static_assert(sizeof(struct node) <= FSD_NODE_BYTES && sizeof(struct handle) <= FSD_HANDLE_BYTES,
 	       "the supervisor makes memory for them");
-_Static_assert(sizeof(struct nodes_kept) <= FSD_KEPT_BYTES, "the same");
+_Static_assert(sizeof(struct nodes_kept) <= FSD_KEPT_BYTES && sizeof(struct past_entry) <= FSD_PAST_ENTRY_BYTES &&
+		       sizeof(struct past_node) <= FSD_PAST_NODE_BYTES,
+	       "the same");
 /* How many entries are reused before their numbers meet those of the next process. */
 #define COUNTS_PER_PROCESS (1u << 20)
 /* Number of buckets at first, a page of them. Most guests need far fewer nodes than the table has. */
@@ -44,7 +46,19 @@ static void make_empty(struct nodes *t)
 	k->made_for = t->limit;
 }
 
-int nodes_make(struct nodes *t, uint32_t limit, uint32_t generation, int fd)
+/* Memory for a checkpoint, behind all others. Nothing is known of one yet, so everything may have changed. */
+static bool make_past(struct nodes *t, uint8_t *base)
+{
+	t->past_node = (void *)base;
+	base += (t->limit + 1ull) * FSD_PAST_NODE_BYTES;
+	t->past = (void *)base;
+	t->past_handle = (void *)(base + (t->limit + 1ull) * FSD_PAST_ENTRY_BYTES);
+	t->changed = map((t->limit + 1ull) * sizeof(t->changed[0]), -1);
+	t->is_changed = map(t->limit / 8 + 1ull, -1);
+	return t->changed && t->is_changed;
+}
+
+int nodes_make(struct nodes *t, uint32_t limit, bool checkpoint, uint32_t generation, int fd)
 {
 	uint8_t *base;
 
@@ -61,7 +75,7 @@ int nodes_make(struct nodes *t, uint32_t limit, uint32_t generation, int fd)
 	t->first_count = generation * COUNTS_PER_PROCESS;
 	t->bucket = map(t->most_buckets * sizeof(t->bucket[0]), -1);
 	t->claimed = map(places_bitmap_bytes(limit), -1);
-	base = map(fs_tables_bytes(limit), fd);
+	base = map(fs_tables_bytes(limit, checkpoint), fd);
 	if (!t->bucket || !t->claimed || !base)
 		return -1;
 	t->kept = (void *)base;
@@ -71,8 +85,13 @@ int nodes_make(struct nodes *t, uint32_t limit, uint32_t generation, int fd)
 	base += (FSD_HANDLES + 1ull) * FSD_HANDLE_BYTES;
 	t->node = (void *)base;
 	t->names = base + (limit + 1ull) * FSD_NODE_BYTES;
+	t->all_changed = true;
+	if (checkpoint && !make_past(t, t->names + (limit + 1ull) * FSD_NAME_BYTES))
+		return -1;
 	if (!generation || t->kept->made_for != limit)
 		make_empty(t);
+	if (!checkpoint)
+		t->kept->past.fresh = t->kept->past.handles_fresh = 0;
 	return 0;
 }
 
@@ -86,6 +105,17 @@ static uint32_t *bucket_of(const struct nodes *t, uint64_t dev, uint64_t ino)
 static uint32_t index_of(const struct nodes *t, const struct node *n)
 {
 	return (uint32_t)(n - t->node);
+}
+
+/* What past.h has to know of @n changes. */
+static void touch(struct nodes *t, const struct node *n)
+{
+	uint32_t i = index_of(t, n);
+
+	if (t->all_changed || i == NODE_ROOT || t->is_changed[i / 8] & 1u << i % 8)
+		return;
+	t->is_changed[i / 8] |= (uint8_t)(1u << i % 8);
+	t->changed[t->changes++] = i;
 }
 
 static void put_into_bucket(struct nodes *t, struct node *n)
@@ -140,7 +170,8 @@ uint64_t node_id(const struct nodes *t, const struct node *n)
 struct node *node_get(struct nodes *t, uint64_t id)
 {
 	uint32_t index = (uint32_t)id;
-	struct node *n = &t->node[index <= t->limit ? index : 0];
+	/* Entries behind those in use may be an earlier guest's. */
+	struct node *n = &t->node[index < t->kept->fresh ? index : 0];
 
 	return n->type && n->count == id >> 32 ? n : NULL;
 }
@@ -175,6 +206,7 @@ static struct node *take_entry(struct nodes *t)
 		t->kept->fresh++;
 	}
 	t->used++;
+	touch(t, n);
 	return n;
 }
 
@@ -222,13 +254,16 @@ static struct node *free_entry(struct nodes *t, struct node *n)
 {
 	struct node *parent = &t->node[n->parent];
 
-	if (n->lookups || n->uses || index_of(t, n) == NODE_ROOT || !n->type)
+	if (n->lookups || n->uses || index_of(t, n) == NODE_ROOT || !n->type || node_is_past(t, index_of(t, n)))
 		return NULL;
+	touch(t, n);
 	unlink_node(t, n);
 	count_freed(t, n);
 	drop_fd(t, n);
 	node_lose(t, n);
 	t->used--;
+	/* If this was the last use of one that the guest has forgotten, the next checkpoint frees it. */
+	touch(t, parent);
 	parent->uses--;
 	return parent;
 }
@@ -318,8 +353,15 @@ uint32_t node_descend(struct nodes *t, uint32_t index, int state)
 
 /* ---- references ---- */
 
+void node_ref(struct nodes *t, struct node *n)
+{
+	touch(t, n);
+	n->lookups++;
+}
+
 void node_put(struct nodes *t, struct node *n, uint64_t count)
 {
+	touch(t, n);
 	n->lookups -= MIN(count, n->lookups);
 	/* The root always keeps its reference. */
 	if (index_of(t, n) == NODE_ROOT)
@@ -353,10 +395,12 @@ bool node_rename(struct nodes *t, struct node *n, const struct node *parent, con
 
 	if (!place)
 		return false;
+	touch(t, n);
 	n->name = place;
 	n->parent = index_of(t, parent);
 	nodes_step();
-	place_drop(t, before);
+	if (!node_is_past(t, index_of(t, n)) || t->past_node[index_of(t, n)].name != before)
+		place_drop(t, before);
 	return true;
 }
 
@@ -400,15 +444,19 @@ uint64_t handle_add(struct nodes *t, struct node *n, int fd, int access)
 struct handle *handle_get(struct nodes *t, uint64_t fh, const struct node *n)
 {
 	uint32_t i = (uint32_t)fh;
-	struct handle *h = &t->handle[i <= FSD_HANDLES ? i : 0];
+	struct handle *h = &t->handle[i < t->kept->handles_fresh ? i : 0];
 
-	return h->node && h->node == index_of(t, n) && h->count == fh >> 32 ? h : NULL;
+	return h->node && !h->closed && h->node == index_of(t, n) && h->count == fh >> 32 ? h : NULL;
 }
 
 void handle_close(struct nodes *t, struct handle *h)
 {
 	struct node *n = &t->node[h->node];
 
+	if (handle_is_past(t, (uint32_t)(h - t->handle))) {
+		h->closed = 1;
+		return;
+	}
 	if (h->fd >= 0)
 		close(h->fd);
 	n->uses--;

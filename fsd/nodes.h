@@ -70,6 +70,28 @@ struct handle {
 	uint32_t next; /* In the list of free entries */
 	off_t at;      /* Directory: offset after the last getdents64() */
 	int access;    /* O_RDONLY, O_WRONLY or O_RDWR */
+	/* Not 0: the guest has closed it, but it was open at the checkpoint (past.h), to which the guest may go back */
+	uint32_t closed;
+};
+
+/* --checkpoint: what an entry of either table was then. */
+struct past_entry {
+	uint32_t used;	/* Not 0: it was in use. It is not freed before the next checkpoint. */
+	uint32_t count; /* As now, if it was in use */
+	uint32_t next;	/* In the list of free entries, if it was free */
+	uint32_t mark;	/* past.c: set while a predecessor's tables are checked */
+};
+
+/* The same, in addition, of a node that was in use. Its file cannot change. */
+struct past_node {
+	uint64_t lookups;
+	uint32_t parent, name;
+};
+
+/* The same of the tables. There is a checkpoint if @fresh is not 0. */
+struct past_tables {
+	uint32_t fresh, free, handles_fresh, handles_free;
+	uint32_t ready; /* Not 0: INIT had been received */
 };
 
 /* The rename that was begun last: the directories by their index, and the names in them. */
@@ -92,6 +114,7 @@ struct nodes_kept {
 	/* For each queue, the same number if that request is a rename which was done; otherwise 0 */
 	uint64_t moved[MAX_QUEUES];
 	struct moving moving;
+	struct past_tables past;
 };
 
 struct nodes {
@@ -115,14 +138,22 @@ struct nodes {
 	struct handle *handle;	   /* FSD_HANDLES + 1 entries; entry 0 is unused */
 	uint32_t held[NODES_HELD]; /* Indices of the nodes of the last uses */
 	unsigned held_next;	   /* Number of uses so far */
+
+	/* With --checkpoint, otherwise NULL: entries as they were, in the memory that outlives the process */
+	struct past_entry *past, *past_handle;
+	struct past_node *past_node;
+	/* Each node that may differ from its past, once; @is_changed has their bits. @all_changed: any may. */
+	uint32_t *changed, changes;
+	uint8_t *is_changed;
+	bool all_changed;
 };
 
 /*
  * Map tables for @limit nodes. @generation: number of processes that served this share before; numbers that they
- * gave out are valid only for entries that restore.h takes over. @fd: memory of fs_tables_bytes() that outlives the
- * process, or -1. Returns 0, or -1 with errno set.
+ * gave out are valid only for entries that restore.h takes over. @checkpoint: for past.h, too. @fd: memory of
+ * fs_tables_bytes() that outlives the process, or -1. Returns 0, or -1 with errno set.
  */
-int nodes_make(struct nodes *t, uint32_t limit, uint32_t generation, int fd);
+int nodes_make(struct nodes *t, uint32_t limit, bool checkpoint, uint32_t generation, int fd);
 /* Set the root directory, whose descriptor the table then owns. */
 void nodes_set_root(struct nodes *t, int fd, uint64_t dev, uint64_t ino);
 /* Forget all nodes but the root, and close all handles. */
@@ -158,6 +189,8 @@ struct node *node_add(struct nodes *t, struct node *parent, const char *name, in
 		      mode_t type);
 /* The file @n was found as @name in @parent; a name that is too long changes nothing. */
 void node_found(struct nodes *t, struct node *n, struct node *parent, const char *name);
+/* The guest has one more reference to @n. */
+void node_ref(struct nodes *t, struct node *n);
 /* Drop @count references of the guest, at most as many as there are. Frees the node if nothing needs it. */
 void node_put(struct nodes *t, struct node *n, uint64_t count);
 
@@ -195,7 +228,20 @@ bool node_rename(struct nodes *t, struct node *n, const struct node *parent, con
 uint64_t handle_add(struct nodes *t, struct node *n, int fd, int access);
 /* The handle with the number @fh, if it belongs to @n; otherwise NULL. */
 struct handle *handle_get(struct nodes *t, uint64_t fh, const struct node *n);
-/* Close a handle. Frees its node if nothing else needs it. */
+/*
+ * Close a handle. Frees its node if nothing else needs it. One that was open at the checkpoint keeps its entry and
+ * descriptor, but the guest cannot use it.
+ */
 void handle_close(struct nodes *t, struct handle *h);
+
+/* True if the node or handle with this index was in use at the checkpoint. */
+static inline bool node_is_past(const struct nodes *t, uint32_t index)
+{
+	return index < t->kept->past.fresh && t->past[index].used;
+}
+static inline bool handle_is_past(const struct nodes *t, uint32_t index)
+{
+	return index < t->kept->past.handles_fresh && t->past_handle[index].used;
+}
 
 #endif

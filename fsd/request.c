@@ -72,7 +72,7 @@ static int do_init(struct fsd *d, struct fs_req *r, struct node *n)
 		return -EPROTO;
 	/* A new mount: the previous one's numbers are not valid any more. */
 	nodes_clear(&d->nodes);
-	d->ready = true;
+	fsd_set_ready(d, true);
 	/* Writes of more than a page. */
 	if (d->cfg.read_write)
 		wanted |= FUSE_BIG_WRITES;
@@ -91,7 +91,7 @@ static int do_destroy(struct fsd *d, struct fs_req *r, struct node *n)
 	(void)r;
 	(void)n;
 	nodes_clear(&d->nodes);
-	d->ready = false;
+	fsd_set_ready(d, false);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "fsd/files.h"
 #include "fsd/idle.h"
+#include "fsd/past.h"
 #include "fsd/places.h"
 #include "fsd/restore.h"
 
@@ -107,6 +108,7 @@ static void restore_nodes(struct fsd *d)
 		if (n->type && !place_claim(t, n))
 			n->name = 0;
 	}
+	past_claim(t);
 	places_free_rest(t);
 	for (uint32_t i = NODE_ROOT + 1; i < t->kept->fresh; i++) {
 		struct node *n = &t->node[i];
@@ -160,6 +162,7 @@ void fsd_restore(struct fsd *d)
 	memcpy(d->replay, k->changing, sizeof(d->replay));
 	restore_nodes(d);
 	restore_handles(d);
+	past_check(t);
 	for (uint32_t i = NODE_ROOT + 1; i < k->fresh; i++)
 		if (t->node[i].type)
 			node_put(t, &t->node[i], 0);

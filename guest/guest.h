@@ -19,6 +19,7 @@ struct instructions {
 	char *env[RUN_WORDS_MAX + 1], *arg[RUN_WORDS_MAX + 1]; /* Environment and command; ended by NULL */
 	unsigned nenv, nargs;
 	const char *cwd;    /* Working directory of the command; NULL: / */
+	bool rounds;	    /* Take a checkpoint right before the command starts */
 	bool busybox;	    /* /bin/busybox exists: create links to it */
 	bool root, in, out; /* --root=DIR, --in=, --out= were given */
 	enum run_disk disk; /* --root=DISK */
@@ -43,6 +44,9 @@ int open_ports(int fd[RUN_PORTS]);
  * was written to the ports. Fills in @r.
  */
 void run_command(const struct instructions *in, const int port[RUN_PORTS], struct run_result *r);
+
+/* With rounds: have the host take the whole guest back to its checkpoint. Returns if there is none. */
+void go_back(void);
 
 /* Write "lguest-sep-guest: WHATWHICH" to the guest's console, with the text of the errno @error if it is not 0. */
 void say(const char *what, const char *which, int error);

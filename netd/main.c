@@ -27,6 +27,7 @@ static int serve_supervised(void)
 	log_to_ctl(HFD_CTL, rc.name, (enum log_level)rc.log_level);
 	if (!rc.net.queue_pairs || rc.net.queue_pairs > NETD_MAX_PAIRS)
 		die("%u queue pairs: expected 1 to %u", rc.net.queue_pairs, NETD_MAX_PAIRS);
+	netd_make(&rc);
 	/* exit() would make system calls, in libc or a sanitizer, that the filter forbids. */
 	status = netd_run(&rc, true);
 	syscall(SYS_exit_group, status);

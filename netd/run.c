@@ -4,11 +4,13 @@
  * and the descriptors are in place already. Once confined, it opens nothing and reads no
  * untrusted data but rings, frames and vhost-user messages.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 
 #include "common/role.h"
 #include "common/sandbox.h"
+#include "netd/batch.h"
 #include "netd/device.h"
 #include "netd/netd.h"
 #include "netd/run.h"
@@ -68,12 +70,27 @@ static uint32_t confine(const struct role_config *rc)
 	uint32_t missing = sandbox_enter(&none);
 	char text[LOG_LINE_MAX];
 
+	batch_mseal();
 	if (sandbox_filter(&policy_netd_foreign, &missing) != 0)
 		die("cannot install the seccomp filter: %m");
 	sandbox_missing_text(missing, text, sizeof(text));
 	if (missing && rc->strict)
 		die("this host lacks: %s", text);
 	return missing;
+}
+
+void netd_make(void *device)
+{
+	const struct net_config *c = &((const struct role_config *)device)->net;
+	int err;
+
+	if (c->user.on || c->capture_max || c->rate_packets || c->rate_bytes)
+		return;
+	err = batch_open(c->queue_pairs);
+	if (!err)
+		return;
+	errno = -err;
+	log_line(LOG_INFO, "io_uring is not available (%m): each frame is sent by itself, which is slower");
 }
 
 int netd_run(const struct role_config *rc, bool supervised)

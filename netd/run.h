@@ -6,6 +6,13 @@
 #include "common/ctl.h"
 
 /*
+ * Create the io_uring (netd/batch.h) for the NIC of @device, a struct role_config, unless each
+ * of its frames has to be sent by itself. If the host has none, netd works without it. Before
+ * the resource limits of a role are set.
+ */
+void netd_make(void *device);
+
+/*
  * Confine this process, then serve one front-end until it disconnects: the one connected at
  * HFD_FRONT or, if that is closed, the first to connect at HFD_LISTEN. @supervised: send
  * CTL_READY to the supervisor. Returns the exit status; on an error of the host before

@@ -65,6 +65,7 @@ int netd_standalone(struct netd_options *o)
 		.first = HFD_TAP0,
 		.device = &rc,
 		.file_bytes = FILE_BYTES,
+		.make = netd_make,
 		.serve = serve,
 	};
 

@@ -2,8 +2,9 @@
 /*
  * Moves frames from the guest to the tap. Runs in netd, confined, on rings in guest memory.
  * The header and the first bytes of each frame are copied once. The copy is checked, and
- * the tap gets the copy, so the guest cannot change it after the check. The kernel reads
- * the rest of the frame directly from guest memory. An invalid frame is dropped and
+ * the tap gets the copy, so the guest cannot change it after the check. Frames that are
+ * copied whole wait until many can be sent with one system call (batch.h). The kernel reads
+ * the rest of a larger frame directly from guest memory. An invalid frame is dropped and
  * counted; an invalid chain is a ring fault (guest_fault()).
  */
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/iov.h"
+#include "netd/batch.h"
 #include "netd/claims.h"
 #include "netd/dhcp.h"
 #include "netd/netd.h"
@@ -22,19 +24,15 @@
 
 /* Bytes of a large frame that are copied and checked. */
 #define TX_PEEK 128
-/* Frames up to this many bytes are copied whole, because write() costs less than writev(). */
-#define TX_WHOLE 1600
 /* Chains after which finished ones are published: the driver can then reuse them during the rest. */
-#define TX_FLUSH 32
+#define TX_FLUSH BATCH_MAX
 
 /* Buffers of a chain, after one entry for the copy. */
 static struct iovec tx_iov[1 + VQ_MAX_SIZE];
-static struct {
-	struct virtio_net_hdr_mrg_rxbuf hdr;
-	uint8_t frame[TX_WHOLE];
-} tx_copy;
+/* The copy of the frame that is being dealt with: up to TX_WHOLE bytes, because write() costs less than writev(). */
+static struct frame_copy *tx_copy;
 _Static_assert(TX_PEEK >= DHCP_PEEK && TX_PEEK >= RA_PEEK, "the copy must show that netd answers a frame itself");
-_Static_assert(sizeof(tx_copy) == TAP_HDR_LEN + TX_WHOLE, "header and frame must be adjacent");
+_Static_assert(sizeof(*tx_copy) == TAP_HDR_LEN + TX_WHOLE, "header and frame must be adjacent");
 /* Private copy of a frame that is captured, or has more pieces than writev() accepts. */
 static uint8_t tx_flat[FRAME_MAX];
 
@@ -46,12 +44,12 @@ static size_t copy_front(const struct netd *n, const struct iovec *iov, unsigned
 	size_t peek = len <= TX_WHOLE ? (size_t)len : TX_PEEK;
 
 	if (n->hdr_len == TAP_HDR_LEN) {
-		iov_to_buf(iov, niov, 0, &tx_copy, TAP_HDR_LEN + peek);
+		iov_to_buf(iov, niov, 0, tx_copy, TAP_HDR_LEN + peek);
 		return peek;
 	}
-	memset(&tx_copy.hdr, 0, sizeof(tx_copy.hdr));
-	iov_to_buf(iov, niov, 0, &tx_copy.hdr, n->hdr_len);
-	return iov_to_buf(iov, niov, n->hdr_len, tx_copy.frame, peek);
+	memset(&tx_copy->hdr, 0, sizeof(tx_copy->hdr));
+	iov_to_buf(iov, niov, 0, &tx_copy->hdr, n->hdr_len);
+	return iov_to_buf(iov, niov, n->hdr_len, tx_copy->frame, peek);
 }
 
 /* What goes before the frame, and @peeked bytes of it: the tap's header, or room for the length that passt wants. */
@@ -60,7 +58,7 @@ static struct iovec front_of_frame(const struct netd *n, size_t peeked)
 	size_t front = n->c.user.on ? STREAM_PREFIX : n->tap_hdr;
 
 	/* Both are at most as long as the header before the frame. */
-	return (struct iovec){ (uint8_t *)&tx_copy + TAP_HDR_LEN - front, front + peeked };
+	return (struct iovec){ (uint8_t *)tx_copy + TAP_HDR_LEN - front, front + peeked };
 }
 
 /*
@@ -96,7 +94,7 @@ static struct iovec *copy_all(const struct netd *n, struct iovec *iov, unsigned 
 {
 	size_t all = (size_t)MIN(len, sizeof(tx_flat));
 
-	memcpy(tx_flat, tx_copy.frame, peeked);
+	memcpy(tx_flat, tx_copy->frame, peeked);
 	all = peeked + iov_to_buf(iov, niov, n->hdr_len + peeked, tx_flat + peeked, all - peeked);
 	tx_iov[0] = front_of_frame(n, 0);
 	tx_iov[1] = (struct iovec){ tx_flat, all };
@@ -163,14 +161,14 @@ static void count_drop(struct backend *be, enum frame_verdict v)
 static enum frame_verdict judge(struct netd *n, uint64_t len, size_t have, const char **why)
 {
 	enum frame_verdict v =
-		frame_judge_tx(&tx_copy.hdr, tx_copy.frame, len, n->features, n->c.spoof_check ? n->c.mac : NULL);
+		frame_judge_tx(&tx_copy->hdr, tx_copy->frame, len, n->features, n->c.spoof_check ? n->c.mac : NULL);
 
-	if (v == FRAME_OK && claims_limited(&n->c) && !claims_allowed(&n->c, tx_copy.frame, have))
+	if (v == FRAME_OK && claims_limited(&n->c) && !claims_allowed(&n->c, tx_copy->frame, have))
 		v = FRAME_CLAIM;
 	*why = v == FRAME_OK ? NULL : frame_drop_text(v);
 	if (v != FRAME_OK || !n->c.user.on)
 		return v;
-	*why = user_judge(&n->user, &n->c.user, tx_copy.frame, have, len, now_ms());
+	*why = user_judge(&n->user, &n->c.user, tx_copy->frame, have, len, now_ms());
 	return *why ? FRAME_REACH : FRAME_OK;
 }
 
@@ -243,9 +241,9 @@ void tx_advertise(struct backend *be)
 static __attribute__((noinline)) bool served(struct backend *be, uint64_t len, size_t have, const char **why)
 {
 	struct netd *n = netd_of(be);
-	bool dhcp = n->c.dhcp.on && dhcp_is_request(&n->c.dhcp, tx_copy.frame, have);
+	bool dhcp = n->c.dhcp.on && dhcp_is_request(&n->c.dhcp, tx_copy->frame, have);
 
-	if (!dhcp && !(n->c.ra.on && ra_is_solicitation(&n->c.ra, tx_copy.frame, have)))
+	if (!dhcp && !(n->c.ra.on && ra_is_solicitation(&n->c.ra, tx_copy->frame, have)))
 		return false;
 	be->stats.frames_out++;
 	be->stats.bytes_written += len;
@@ -258,8 +256,21 @@ static __attribute__((noinline)) bool served(struct backend *be, uint64_t len, s
 	if (!bucket_open(&n->dhcp, now_us()))
 		return true;
 	bucket_take(&n->dhcp, 1);
-	*why = dhcp ? dhcp_reply(be, tx_copy.frame, have) : ra_reply(be, tx_copy.frame, have);
+	*why = dhcp ? dhcp_reply(be, tx_copy->frame, have) : ra_reply(be, tx_copy->frame, have);
 	return true;
+}
+
+/* Rate limits count each frame when it is sent; a capture and passt need each by itself. */
+static bool batches(const struct netd *n)
+{
+	return batch_works() && !n->limited && !n->capture.on && !n->c.user.on;
+}
+
+static void add_to_batch(const struct netd *n, uint16_t head, size_t len)
+{
+	struct iovec all = front_of_frame(n, len);
+
+	batch_add(head, all.iov_base, all.iov_len);
 }
 
 static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *vq)
@@ -271,7 +282,8 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 	enum frame_verdict v;
 	uint64_t len;
 	size_t peeked;
-	int count;
+	int count = 0;
+	bool small;
 
 	switch (vq_pop(vq, iov, VQ_MAX_SIZE, &ch)) {
 	case VQ_POP_EMPTY:
@@ -287,12 +299,21 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 		return TX_FAULT;
 	}
 	len = ch.out_len - n->hdr_len;
+	tx_copy = batch_next();
 	peeked = copy_front(n, iov, ch.nout, len);
 	first = n->capture.on ? copy_all(n, iov, ch.nout, peeked, len, &count) : NULL;
 	v = judge(n, len, peeked, &why);
+	small = v == FRAME_OK && peeked == len && batches(n);
+	/* Every other chain ends the batch, because only the chains that were popped last can be given back. */
+	if (!small && !batch_send(be, p, vq, 1))
+		return TX_WAIT;
 	if (v != FRAME_OK) {
 		count_drop(be, v);
 	} else if (!(n->c.dhcp.on || n->c.ra.on) || !served(be, len, peeked, &why)) {
+		if (small) {
+			add_to_batch(n, ch.head, peeked);
+			return TX_SENT;
+		}
 		if (!first)
 			first = join(n, iov, ch.nout, n->hdr_len + peeked, peeked, len - peeked, &count);
 		if (tx_write(be, p, vq, first, count, len, &why) == TX_WAIT)
@@ -304,6 +325,9 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 	}
 	if (n->capture.on)
 		capture_frame(&n->capture, CAPTURE_FROM_GUEST, tx_flat, sizeof(tx_flat), len, why);
+	/* A small frame that was for netd itself; if it is given back, netd answers it once more. */
+	if (!batch_send(be, p, vq, 1))
+		return TX_WAIT;
 	vq_push(vq, ch.head, 0);
 	return TX_SENT;
 }
@@ -334,9 +358,10 @@ bool tx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 		if (r != TX_SENT)
 			break;
 		finish_frame(n, p);
-		if (++done % TX_FLUSH == 0)
+		if (++done % TX_FLUSH == 0 && batch_send(be, p, vq, 0))
 			backend_flush(be, vq);
 	}
+	(void)batch_send(be, p, vq, 0);
 	if (done && r != TX_FAULT)
 		backend_flush(be, vq);
 	return done == budget;

@@ -20,6 +20,7 @@
 #include "parent/run/run.h"
 #include "parent/setup/answers.h"
 #include "parent/setup/inherited.h"
+#include "parent/setup/kernel.h"
 #include "parent/setup/mac.h"
 #include "parent/setup/notify.h"
 #include "parent/setup/result.h"
@@ -63,6 +64,15 @@ static void warn_about_preload(void)
 			set, n > 1 ? "run" : "runs", unset);
 }
 
+/* This host cannot run any guest: report that as the end of this one. Returns @status. */
+static int refused(int status)
+{
+	if (result_open(&config) == 0)
+		result_host_failed(&config, status);
+	notify_status(notify_open(), complaint_last());
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t began = now_us();
@@ -93,6 +103,8 @@ int main(int argc, char **argv)
 	mac_name_nics(&config, MACHINE_ID, getuid());
 	status = config.run.on ? EXIT_RUN_FAILED : EXIT_HOST;
 	(void)signal(SIGXFSZ, SIG_IGN); /* With ulimit -f, write() must fail with EFBIG instead of killing us. */
+	if (kernel_check() < 0)
+		return refused(status);
 	if (inherited_note() < 0)
 		return status;
 	if (config.detach) {

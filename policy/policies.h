@@ -17,9 +17,13 @@ extern const struct policy policy_start_checkpoint; /* the same for the spawner 
 extern const struct policy policy_supervisor;
 extern const struct policy policy_blkd;		/* tight: rings run, front-end is ours */
 extern const struct policy policy_blkd_foreign; /* memory and eventfds may still come (QEMU) */
-extern const struct policy policy_blkd_nbd;	/* QEMU shows the disk as IDE and speaks NBD */
+extern const struct policy policy_blkd_saved;	/* a snapshot of a guest with --save or --from */
+extern const struct policy policy_blkd_saved_foreign;
+extern const struct policy policy_blkd_nbd; /* QEMU shows the disk as IDE and speaks NBD */
 extern const struct policy policy_fsd;
 extern const struct policy policy_fsd_foreign;
+extern const struct policy policy_fsd_saved; /* its part of the file of --save or --from */
+extern const struct policy policy_fsd_saved_foreign;
 extern const struct policy policy_fsd_rw; /* the guest may write to the share */
 extern const struct policy policy_fsd_rw_foreign;
 extern const struct policy policy_controld;

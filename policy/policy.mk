@@ -14,7 +14,11 @@ policy-counts: $(B)/policy/counts
 
 # Rebuild a policy when one that it includes changes.
 $(B)/policy/blkd-foreign.policy.c: policy/blkd.policy policy/handover.policy
+$(B)/policy/blkd-saved.policy.c: policy/blkd.policy
+$(B)/policy/blkd-saved-foreign.policy.c: policy/blkd.policy policy/blkd-saved.policy policy/handover.policy
 $(B)/policy/fsd-foreign.policy.c: policy/fsd.policy policy/handover.policy
+$(B)/policy/fsd-saved.policy.c: policy/fsd.policy
+$(B)/policy/fsd-saved-foreign.policy.c: policy/fsd.policy policy/fsd-saved.policy policy/handover.policy
 $(B)/policy/fsd-rw-foreign.policy.c: policy/fsd-rw.policy policy/handover.policy
 $(B)/policy/netd-foreign.policy.c: policy/netd.policy policy/handover.policy
 $(B)/policy/vcpu-kvm-load.policy.c: policy/vcpu-kvm.policy policy/vcpu-load.policy

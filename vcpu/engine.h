@@ -25,6 +25,7 @@ struct vm {
 	struct guest_mem mem; /* Guest memory; empty with the qemu engine, because QEMU maps it */
 	uint32_t missing;     /* LAYER_BIT()s of layers that this host lacks */
 	struct stats stats;
+	struct reset_stats resets;
 	/* Why the guest ended; 0: it has not. The supervisor shows the text to the user. */
 	enum guest_end end;
 	char end_text[LOG_LINE_MAX];

@@ -169,6 +169,7 @@ static const struct config *read_config(struct audit_guest *g)
 	g->uid = c.uid;
 	g->controls = c.control;
 	g->machine = c.machine;
+	g->from_bytes = c.from ? c.mem_bytes : 0;
 	for (unsigned i = 0; i < c.ndisks; i++)
 		g->disks += !c.disk[i].vhost_user;
 	for (unsigned i = 0; i < c.nshares; i++)

@@ -303,12 +303,14 @@ static void check_limits(const struct audit_guest *g, struct audit_process *p)
 	if (helper)
 		check_limit(p, LIM_NPROC, "process limit", 0);
 	/* The file size limit does not apply to a block device, which cannot grow. */
-	if ((p->part == PART_NETD && audit_has_capture(&p->f)) || (p->part == PART_VCPU && audit_has_save(&p->f)) ||
+	if ((helper && audit_has_output(&p->f)) || (p->part == PART_VCPU && audit_has_save(&p->f)) ||
 	    (p->part == PART_FSD && audit_is_writable_share(&p->f)))
 		check_limit(p, LIM_FSIZE, "file size limit", LIM_INFINITY - 1);
 	else if (p->part != PART_BLKD)
 		check_limit(p, LIM_FSIZE, "file size limit",
-			    p->part == PART_VCPU && audit_has_lguest(&p->f) ? 4096 : 0);
+			    p->part != PART_VCPU      ? 0
+			    : audit_has_lguest(&p->f) ? 4096
+						      : g->from_bytes);
 	else if (p->f.disk_size || !p->f.disk_block)
 		check_limit(p, LIM_FSIZE, "file size limit", p->f.have_fds ? p->f.disk_size : LIM_INFINITY - 1);
 	if (BOUNDED_SPACE && p->part != PART_QEMU)

@@ -29,7 +29,7 @@ static const struct slot table[] = {
 	{ HFD_DISK, 1, P(BLKD), FD_FILE | FD_BLOCK },
 	{ HFD_DELTA, 1, P(BLKD), FD_FILE | FD_MEMFD },
 	{ HFD_EPOLL, 1, P(BLKD) | P(NETD) | P(FSD), FD_EPOLL },
-	{ HFD_RING, 1, P(BLKD), FD_URING },
+	{ HFD_RING, 1, P(BLKD) | P(NETD), FD_URING },
 	{ HFD_RINGEV, 1, P(BLKD), FD_EVENTFD },
 	{ HFD_TIMER, 1, P(BLKD) | P(NETD), FD_TIMERFD },
 	{ HFD_INFLIGHT, 1, P(BLKD) | P(NETD) | P(FSD), FD_MEMFD },
@@ -42,6 +42,9 @@ static const struct slot table[] = {
 	{ HFD_TAP0, MAX_QUEUES, P(NETD), FD_TAP },
 	{ HFD_TAP0, 1, P(NETD), FD_SOCKET }, /* --net=user: to passt. */
 	{ HFD_CAPTURE, 1, P(NETD), FD_FILE },
+	{ HFD_SAVE, 1, P(BLKD) | P(FSD), FD_FILE },
+	{ HFD_FROM, 1, P(BLKD) | P(FSD), FD_FILE },
+	{ HFD_LOWER, 1, P(BLKD), FD_FILE | FD_MEMFD },
 	/* The share's root, at every number that is not used otherwise; and its files. */
 	{ HFD_NULL_IN, FSD_FD_LIMIT, P(FSD), FD_DIRECTORY },
 	{ FSD_FD0, FSD_FD_LIMIT - FSD_FD0, P(FSD), FD_FILE | FD_PIPE | FD_SOCKET | FD_BLOCK | FD_CHAR | FD_OTHER },
@@ -157,10 +160,11 @@ bool audit_runs(const struct audit_guest *g, const struct audit_process *p, cons
 	return stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-bool audit_has_capture(const struct facts *f)
+bool audit_has_output(const struct facts *f)
 {
+	_Static_assert(HFD_SAVE == HFD_CAPTURE, "one number");
 	for (unsigned i = 0; i < f->nfds; i++)
-		if (f->fd[i].number == HFD_CAPTURE)
+		if (f->fd[i].number == HFD_CAPTURE && f->fd[i].kind == FD_FILE)
 			return true;
 	return false;
 }

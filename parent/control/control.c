@@ -119,14 +119,6 @@ static void fill_use(struct shown_guest *s)
 	s->have_use = procs_guest(s->guest->pid, &s->use);
 }
 
-/* Names are labels in Prometheus' format. */
-static void clean_name(char *name)
-{
-	for (; *name; name++)
-		if (!strchr(GUEST_NAME_CHARS, *name))
-			*name = '_';
-}
-
 /* Milliseconds until @until: a whole list has to come within the time of one answer. */
 static int ms_left(uint64_t until)
 {
@@ -151,7 +143,7 @@ static void fill_parts(struct guest *g, struct shown_parts *p)
 			p->n = 0;
 			return;
 		}
-		clean_name(m.part.name);
+		guest_clean_name(m.part.name);
 		p->part[p->n++] = m.part;
 	} while (m.queue + 1 < m.count);
 	p->known = true;
@@ -308,10 +300,16 @@ static int run_stats(const struct words *w)
 		got = guest_recv(&g, &m, ms_left(until));
 		if (got <= 0)
 			return no_answer(&g, got);
+		/* Once for each role at most, so that the list comes to an end. */
+		if (n < ARRAY_SIZE(role) && m.type == CTL_ROLE_RESETS && m.resets.reset_span_us &&
+		    !role[n].resets.reset_span_us) {
+			role[n].resets = m.resets;
+			continue;
+		}
 		if (m.type != CTL_ROLE_STATS || n == ARRAY_SIZE(role))
 			return refused(&g, &m);
 		role[n].stats = m.role_stats;
-		clean_name(role[n].stats.name);
+		guest_clean_name(role[n].stats.name);
 		role[n].have_use = procs_role(g.pid, (pid_t)m.role_stats.spawner_pid, &role[n].use);
 		n++;
 	} while (m.queue + 1 < m.count);

@@ -199,3 +199,10 @@ bool guest_wait_gone(const struct guest *g, int ms)
 
 	return g->pidfd < 0 || poll(&p, 1, ms) != 0;
 }
+
+void guest_clean_name(char *name)
+{
+	for (; *name; name++)
+		if (!strchr(GUEST_NAME_CHARS, *name))
+			*name = '_';
+}

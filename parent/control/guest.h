@@ -45,4 +45,7 @@ int guest_recv(struct guest *g, struct ctl_msg *m, int ms);
  */
 bool guest_wait_gone(const struct guest *g, int ms);
 
+/* Names are labels in Prometheus' format. */
+void guest_clean_name(char *name);
+
 #endif

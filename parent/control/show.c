@@ -269,8 +269,11 @@ static const struct {
 	const char *name, *text;
 	size_t at;
 } counters[] = {
-#define X(name, text) { #name, text, offsetof(struct stats, name) },
+#define X(name, text) { #name, text, offsetof(struct shown_role, stats.stats.name) },
 	STATS(X)
+#undef X
+#define X(name, text) { #name, text, offsetof(struct shown_role, resets.name) },
+		RESET_STATS(X)
 #undef X
 };
 
@@ -278,12 +281,14 @@ static uint64_t counter(const struct shown_role *r, unsigned i)
 {
 	uint64_t value;
 
-	memcpy(&value, (const uint8_t *)&r->stats.stats + counters[i].at, sizeof(value));
+	memcpy(&value, (const uint8_t *)r + counters[i].at, sizeof(value));
 	return value;
 }
 
 static void stats_text(const struct shown_role *r)
 {
+	uint64_t rate = resets_a_second(r->stats.stats.resets, r->resets.reset_span_us);
+
 	if (r->have_use)
 		printf("%-7s %14llu  ms of processor time\n%-7s %14llu  KiB resident\n", r->stats.name,
 		       (unsigned long long)(r->use.cpu_us / 1000), r->stats.name,
@@ -291,6 +296,8 @@ static void stats_text(const struct shown_role *r)
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
 		if (*counters[i].text && counter(r, i))
 			printf("%-7s %14llu  %s\n", r->stats.name, (unsigned long long)counter(r, i), counters[i].text);
+	if (rate)
+		printf("%-7s %14llu  resets a second\n", r->stats.name, (unsigned long long)rate);
 }
 
 static void stats_json(const struct shown_role *r)

@@ -17,7 +17,8 @@ struct shown_guest {
 /* One role that has answered. */
 struct shown_role {
 	struct role_stats stats; /* Counters, as the role itself reports them. */
-	bool have_use;		 /* @use could be read. */
+	struct reset_stats resets;
+	bool have_use; /* @use could be read. */
 	struct proc_use use;
 };
 

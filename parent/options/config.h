@@ -23,6 +23,7 @@ struct disk_option {
 	const char *path;
 	bool read_only, snapshot, no_lock, direct;
 	bool levels;	 /* --checkpoint: a snapshot that can return to an earlier state of its own */
+	bool fresh;	 /* Instead, with --reset=fresh: a snapshot of which another process keeps an earlier state */
 	bool format_raw; /* Serve it as a raw image, whatever its first bytes are. */
 	char serial[21];
 	enum blk_cache cache;
@@ -141,6 +142,13 @@ struct console_option {
 /* Most bytes of the console to write, if it goes to no terminal and max= is not given. */
 #define CONSOLE_MAX (UINT64_C(64) << 20)
 
+/* --shmem: a file that the guest sees as the memory of a PCI device. */
+struct shmem_option {
+	const char *path; /* NULL: none. */
+	uint64_t size;	  /* size=, in bytes; 0: that of the file, which must exist. */
+	bool read_only;
+};
+
 struct copy_option {
 	const char *path; /* Path on the host. */
 	char to[200];	  /* Path in the guest, without the leading slash. */
@@ -157,6 +165,7 @@ struct limit_option {
 /* lguest-sep run: a command in a guest that is started for it. */
 struct run_option {
 	bool on, raw_status;
+	bool rounds;	/* --checkpoint-at=command: run the command again after each reset. */
 	char **command; /* The command and its arguments, ended by NULL. */
 	const char *modules, *cwd;
 	const char *root, *in, *out; /* --root=, --in=, --out=; NULL: not given. */
@@ -192,6 +201,7 @@ struct config {
 	const char *result; /* --result; NULL: none. */
 	int result_fd;	    /* Opened by main(); 0: none. */
 	struct exit_port_option exit_port;
+	struct shmem_option shmem;
 	unsigned nports;
 	struct port_option port[MAX_PORTS]; /* With run, its own RUN_PORTS ports come first. */
 	struct run_option run;
@@ -223,10 +233,16 @@ struct config {
 	enum firmware firmware;	   /* --firmware */
 	const char *firmware_path; /* FIRMWARE_OVMF and after it: the file. */
 	unsigned smp;
-	bool detach;	 /* --detach */
-	bool control;	 /* The guest has a control socket: --control, and the options that imply it. */
-	bool checkpoint; /* --checkpoint */
-	unsigned resets; /* --resets; 0: no limit. */
+	bool detach;			/* --detach */
+	bool control;			/* The guest has a control socket: --control, and the options that imply it. */
+	bool checkpoint;		/* --checkpoint */
+	unsigned resets;		/* --resets; 0: no limit. */
+	bool fresh, fresh_set;		/* --reset */
+	bool vmgenid_same, vmgenid_set; /* --vmgenid */
+	struct reset_on_option {
+		bool on[RESET_ONS]; /* By enum reset_on */
+		uint64_t timeout_ms;
+	} reset_on; /* --reset-on */
 	bool rng, verbose, quiet, no_reboot, strict, stats, kill_on_fault;
 	uint64_t timeout_ms;	 /* --timeout; 0: none. */
 	uint64_t cpu_timeout_ms; /* Processor time of all roles together; 0: none. */

@@ -8,6 +8,7 @@
 #include "parent/options/boot.h"
 #include "parent/options/machine.h"
 #include "parent/options/saved.h"
+#include "parent/options/shmem.h"
 #include "parent/options/util.h"
 
 const char *parse_machine(struct opt_parser *p, void *to, const char *value)
@@ -105,6 +106,20 @@ static int check_firmware(struct config *c, const struct machine *m)
 	return -1;
 }
 
+/* Can the share @o be taken back? Returns -1, or the exit status after reporting why not. */
+static int check_share_taken_back(const struct share_option *o)
+{
+	if (o->vhost_user)
+		return complain(EXIT_USAGE,
+				"--checkpoint: not with %s%s, because another program's share cannot be taken back",
+				o->option, o->path);
+	if (o->read_write)
+		return complain(EXIT_USAGE,
+				"--checkpoint: a directory that the guest writes to cannot be taken back; leave %s",
+				strcmp(o->option, "--out=") ? "rw out, and the share is read-only" : "--out= out");
+	return -1;
+}
+
 /* Can device @i be taken back? Returns -1, or the exit status after reporting why not. */
 static int check_taken_back(struct config *c, unsigned i)
 {
@@ -112,9 +127,7 @@ static int check_taken_back(struct config *c, unsigned i)
 	const struct net_option *n = &c->net[c->device[i].index];
 
 	if (c->device[i].kind == DEV_FS)
-		return complain(
-			EXIT_USAGE,
-			"--checkpoint: not with --share yet, whose device is not taken back; leave one of them out");
+		return check_share_taken_back(&c->share[c->device[i].index]);
 	if (c->device[i].kind == DEV_NET && n->kind == NET_VHOST_USER)
 		return complain(
 			EXIT_USAGE,
@@ -131,15 +144,44 @@ static int check_taken_back(struct config *c, unsigned i)
 			EXIT_USAGE,
 			"--checkpoint: a file that the guest writes cannot be taken back; use %s%s,snapshot or ,ro",
 			disk_how(o), o->path);
-	o->levels = o->snapshot;
+	o->levels = o->snapshot && !c->fresh;
+	o->fresh = o->snapshot && c->fresh;
+	return -1;
+}
+
+/* Can another process take the place of device @i's? Returns -1, or the exit status after reporting why not. */
+static int check_fresh(const struct config *c, unsigned i)
+{
+	const struct disk_option *o = &c->disk[c->device[i].index];
+	const struct share_option *share = &c->share[c->device[i].index];
+
+	if (c->device[i].kind == DEV_FS && c->from)
+		return complain(EXIT_USAGE,
+				"--reset=fresh: not with --from and %s%s, because its process could change what the "
+				"saved guest had open; leave --reset out",
+				share->option, share->path);
+	if (c->device[i].kind == DEV_BLK && o->snapshot && c->from)
+		return complain(
+			EXIT_USAGE,
+			"--reset=fresh: not with --from and %s%s,snapshot, because its process could change what "
+			"the saved guest wrote; leave --reset out",
+			disk_how(o), o->path);
 	return -1;
 }
 
 /* Only the kvm engine can take a guest back, and only state that its processes can return to. */
 static int check_checkpoint(struct config *c)
 {
+	bool reset_on = false;
+
+	for (unsigned i = 0; i < RESET_ONS; i++)
+		reset_on |= c->reset_on.on[i];
+	if (!c->checkpoint && (c->resets || reset_on))
+		return complain(EXIT_USAGE, "%s: only with --checkpoint", c->resets ? "--resets" : "--reset-on");
+	if (!c->checkpoint && c->fresh_set)
+		return complain(EXIT_USAGE, "--reset: only with --checkpoint");
 	if (!c->checkpoint)
-		return c->resets ? complain(EXIT_USAGE, "--resets: only with --checkpoint") : -1;
+		return -1;
 	if (c->engine != ENGINE_AUTO && c->engine != ENGINE_KVM)
 		return complain(EXIT_USAGE, "--checkpoint: only the kvm engine can take a guest back; leave %s out",
 				c->machine_set ? "--machine"
@@ -148,10 +190,14 @@ static int check_checkpoint(struct config *c)
 	for (unsigned i = 0; i < c->ndevices; i++)
 		if (check_taken_back(c, i) >= 0)
 			return EXIT_USAGE;
-	if (c->run.on)
-		return complain(
-			EXIT_USAGE,
-			"--checkpoint: not with run, whose report counts all output of the command, also of before a reset");
+	for (unsigned i = 0; c->fresh && i < c->ndevices; i++)
+		if (check_fresh(c, i) >= 0)
+			return EXIT_USAGE;
+	if (c->run.on && !c->run.rounds)
+		return complain(EXIT_USAGE, "--checkpoint: with run give --checkpoint-at=command instead");
+	if (c->run.on && !c->resets)
+		return complain(EXIT_USAGE, "--checkpoint-at: give --resets=N, and COMMAND runs N times more");
+	c->reset_on.on[RESET_ON_POWEROFF] |= c->run.on;
 	if (!c->exit_port.kind)
 		c->exit_port = (struct exit_port_option){ .kind = EXIT_PORT_BYTE };
 	c->engine = ENGINE_KVM;
@@ -185,8 +231,10 @@ int machine_check(struct config *c)
 			EXIT_USAGE,
 			"run: the program that it adds to the guest is for x86_64 only; leave --machine=%s out, or start the guest without run",
 			m->name);
-	if (saved_check(c) >= 0 || check_checkpoint(c) >= 0)
+	if (saved_check(c) >= 0 || check_checkpoint(c) >= 0 || shmem_check(c) >= 0)
 		return EXIT_USAGE;
+	if (c->vmgenid_set && !c->checkpoint && !c->from)
+		return complain(EXIT_USAGE, "--vmgenid: only with --checkpoint, --save or --from");
 	if (m->mem_max && c->mem_bytes > m->mem_max)
 		return complain(EXIT_USAGE, "MEM-MB: a machine %s has at most %llu MiB of memory", m->name,
 				(unsigned long long)(m->mem_max >> 20));

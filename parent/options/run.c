@@ -131,6 +131,16 @@ const char *parse_out(struct opt_parser *p, void *to, const char *value)
 	return share_add_out(p, c, value);
 }
 
+const char *parse_checkpoint_at(struct opt_parser *p, void *to, const char *value)
+{
+	struct config *c = to;
+
+	(void)p;
+	only_run(c, "--checkpoint-at");
+	c->checkpoint = c->run.rounds = true;
+	return strcmp(value, "command") ? "the only moment to choose is command, right before COMMAND starts" : NULL;
+}
+
 /* Insert the ports that lguest-sep run itself uses before the user's. */
 static void add_run_ports(struct config *c)
 {

@@ -15,6 +15,7 @@ const char *parse_env(struct opt_parser *p, void *to, const char *value);
 const char *parse_root(struct opt_parser *p, void *to, const char *value);
 const char *parse_in(struct opt_parser *p, void *to, const char *value);
 const char *parse_out(struct opt_parser *p, void *to, const char *value);
+const char *parse_checkpoint_at(struct opt_parser *p, void *to, const char *value);
 const char *parse_cwd(struct opt_parser *p, void *to, const char *value);
 
 /*

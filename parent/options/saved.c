@@ -22,20 +22,48 @@ int saved_words(struct config *c, int n, char **words)
 	return -1;
 }
 
+static int check_disk(const struct disk_option *o, const char *option)
+{
+	if (o->vhost_user)
+		return complain(
+			EXIT_USAGE,
+			"%s: not with %s%s, because the file cannot contain the state of another program's disk",
+			option, disk_how(o), o->path);
+	if (!o->read_only && !o->snapshot)
+		return complain(EXIT_USAGE, "%s: not with a file that guests write; use %s%s,snapshot or ,ro", option,
+				disk_how(o), o->path);
+	return -1;
+}
+
+static int check_share(const struct share_option *o, const char *option)
+{
+	if (o->vhost_user)
+		return complain(
+			EXIT_USAGE,
+			"%s: not with %s%s, because the file cannot contain the state of another program's share",
+			option, o->option, o->path);
+	if (o->read_write)
+		return complain(EXIT_USAGE, "%s: not with a directory that the guest writes to; leave rw out of %s%s",
+				option, o->option, o->path);
+	return -1;
+}
+
 /* A device whose state no file of ours contains. */
 static int check_devices(const struct config *c, const char *option)
 {
-	static const char *const options[] = { [DEV_NET] = "--net", [DEV_FS] = "--share" };
-	const struct disk_option *disk = c->ndisks ? &c->disk[0] : NULL;
+	for (unsigned i = 0; i < c->ndevices; i++) {
+		const struct net_option *n = &c->net[c->device[i].index];
 
-	if (c->ndevices)
-		return complain(EXIT_USAGE,
-				"%s: not with %s%s yet, whose state is not in the file; leave one of them out", option,
-				disk ? disk_how(disk) : options[c->device[0].kind], disk ? disk->path : "");
-	if (c->nports)
-		return complain(EXIT_USAGE,
-				"%s: not with %s yet, whose ports are not in the file; leave one of them out", option,
-				c->run.on ? "run" : "--port");
+		if (c->device[i].kind == DEV_BLK && check_disk(&c->disk[c->device[i].index], option) >= 0)
+			return EXIT_USAGE;
+		if (c->device[i].kind == DEV_NET && n->kind == NET_VHOST_USER)
+			return complain(
+				EXIT_USAGE,
+				"%s: not with --vhost-user-net=%s, because the file cannot contain the state of another program's NIC",
+				option, n->path);
+		if (c->device[i].kind == DEV_FS && check_share(&c->share[c->device[i].index], option) >= 0)
+			return EXIT_USAGE;
+	}
 	return -1;
 }
 

@@ -8,11 +8,13 @@
 #include <strings.h>
 
 #include "parent/options/disk.h"
+#include "parent/options/limits.h"
 #include "parent/options/machine.h"
 #include "parent/options/net.h"
 #include "parent/options/output.h"
 #include "parent/options/run.h"
 #include "parent/options/share.h"
+#include "parent/options/shmem.h"
 #include "parent/options/table.h"
 #include "parent/terminal/console.h"
 
@@ -30,65 +32,6 @@ static const char *parse_name(struct opt_parser *p, void *to, const char *value)
 
 #define INTO(member) OPT_TO(struct config, member)
 #define SEEN(member) OPT_SEEN(struct config, member)
-
-#define MAX_TIMEOUT_S 100000000
-
-/* Parse seconds with up to three decimals, such as 0.5, into milliseconds. */
-static const char *seconds_to_ms(const char *value, uint64_t *to)
-{
-	static const char why[] = "give a number of seconds, 0.001 to 100000000";
-	uint64_t seconds, thousandths = 0, ms;
-	const char *dot = strchr(value, '.');
-	char whole[16] = "", part[] = "000";
-	size_t len = dot ? (size_t)(dot - value) : strlen(value), digits = dot ? strlen(dot + 1) : 0;
-
-	if (len >= sizeof(whole) || (dot && (!digits || digits > 3)))
-		return why;
-	fmt_line(whole, sizeof(whole), "%.*s", (int)len, value);
-	if (dot)
-		for (size_t i = 0; i < digits; i++)
-			part[i] = dot[1 + i];
-	if (!parse_number(whole, 0, MAX_TIMEOUT_S, &seconds) || !parse_number(part, 0, 999, &thousandths))
-		return why;
-	ms = seconds * 1000 + thousandths;
-	if (!ms || ms > MAX_TIMEOUT_S * 1000ull)
-		return why;
-	*to = ms;
-	return NULL;
-}
-
-static const char *parse_timeout(struct opt_parser *p, void *to, const char *value)
-{
-	(void)p;
-	return seconds_to_ms(value, &((struct config *)to)->timeout_ms);
-}
-
-static const char *parse_cpu_timeout(struct opt_parser *p, void *to, const char *value)
-{
-	(void)p;
-	return seconds_to_ms(value, &((struct config *)to)->cpu_timeout_ms);
-}
-
-/* Parse a number of processors, such as 1.5, into thousandths. One hundredth is the least that the kernel accepts. */
-static const char *parse_cpus(struct opt_parser *p, void *to, const char *value)
-{
-	struct config *c = to;
-
-	(void)p;
-	if (seconds_to_ms(value, &c->limit.cpus) || c->limit.cpus < 10 || c->limit.cpus > 4096 * 1000)
-		return "give processor time as a number of processors, 0.01 to 4096, such as 1.5 (the guest's number of "
-		       "virtual CPUs is --smp=N)";
-	return NULL;
-}
-
-static const char *parse_cgroup_parent(struct opt_parser *p, void *to, const char *value)
-{
-	(void)p;
-	if (value[0] != '/')
-		return "give the path of a cgroup's directory, such as /sys/fs/cgroup/guests";
-	((struct config *)to)->limit.parent = value;
-	return NULL;
-}
 
 /* Parse "off" or a control key, written "^X", "ctrl-X" or only "X". X is a letter or one of [ \ ] ^ _. */
 static const char *parse_escape(struct opt_parser *p, void *to, const char *value)
@@ -258,9 +201,14 @@ const struct opt_row option_table[] = {
 	{ .name = "checkpoint",
 	  .kind = OPT_FLAG,
 	  INTO(checkpoint),
-	  .help = "let the guest go back to an earlier state of its own (kvm engine; guests without NICs, shares and "
-		  "ports; disks with ro or snapshot): it writes C to its exit port to take a checkpoint, and R to return to it. So do lguest-sep "
-		  "checkpoint and reset. Doubles the guest's memory; implies --exit-port" },
+	  .help = "let the guest go back to an earlier state of its own (kvm engine): C at its exit port takes a checkpoint, "
+		  "R returns to it; so do lguest-sep checkpoint and reset. Doubles its memory; implies --exit-port" },
+	{ .name = "checkpoint-at",
+	  .kind = OPT_CUSTOM,
+	  .arg = "command",
+	  .help = "run: take the checkpoint right before COMMAND starts, and with --resets=N run COMMAND N times more, each time "
+		  "from that state (kvm engine). A round's status is COMMAND's; that of all is the first one that is not 0",
+	  .parse = parse_checkpoint_at },
 	{ .name = "resets",
 	  .kind = OPT_NUMBER,
 	  .arg = "N",
@@ -268,20 +216,47 @@ const struct opt_row option_table[] = {
 	  .max = 1000000000,
 	  INTO(resets),
 	  .help = "with --checkpoint: after N resets the next one ends the guest, with status 0 (default: no limit)" },
+	{ .name = "reset-on",
+	  .kind = OPT_CUSTOM,
+	  .arg = "EVENT[,EVENT...]",
+	  .help = "with --checkpoint: return to the checkpoint, if one was taken, instead of ending. Events: poweroff, reboot, "
+		  "panic, crash, exit-port (the guest writes to it), timeout=SECONDS (since the checkpoint or the last reset)",
+	  .parse = parse_reset_on,
+	  .settings = reset_on_settings },
+	{ .name = "reset",
+	  .kind = OPT_CHOICE,
+	  .arg = "keep|fresh",
+	  INTO(fresh),
+	  SEEN(fresh_set),
+	  .help = "with --checkpoint: what a reset does with the guest's helper processes: take their state back (default), or "
+		  "start other ones, in case the guest has taken one over" },
+	{ .name = "vmgenid",
+	  .kind = OPT_CHOICE,
+	  .arg = "new|same",
+	  INTO(vmgenid_same),
+	  SEEN(vmgenid_set),
+	  .help = "whether the guest's kernel makes its random numbers new after a reset and --from (default), or not" },
 	{ .name = "save",
 	  .kind = OPT_TEXT,
 	  .arg = "FILE",
 	  INTO(save),
-	  .help = "write the guest's first checkpoint to FILE, which must not exist; implies --checkpoint (kvm engine; "
-		  "guests without disks, NICs, shares and ports)",
+	  .help = "write the guest's first checkpoint to FILE, which must not exist; implies --checkpoint",
 	  .reason = "the name of a file is missing" },
 	{ .name = "from",
 	  .kind = OPT_TEXT,
 	  .arg = "FILE",
 	  INTO(from),
-	  .help = "start from FILE, which --save has written, instead of a KERNEL; with the same MEM-MB, --smp and --rng. "
-		  "Any number of guests can",
+	  .help = "start from FILE, which --save has written, instead of a KERNEL; with the same MEM-MB and "
+		  "options of devices. Any number of guests can",
 	  .reason = "the name of a file is missing" },
+	{ .name = "shmem",
+	  .kind = OPT_CUSTOM,
+	  .arg = "FILE[,SETTING...]",
+	  .help = "show the guest FILE as the memory of a PCI device, which no reset takes back (kvm engine). Other programs "
+		  "of the host map FILE, too. Settings: size=SIZE (create it; a power of two from 4k to 256M), ro (the guest "
+		  "only reads); a comma in FILE is written ,,",
+	  .parse = parse_shmem,
+	  .settings = shmem_settings },
 	{ .name = "name",
 	  .kind = OPT_CUSTOM,
 	  .arg = "NAME",

@@ -85,7 +85,7 @@ static int limits(const struct room *r, bool privileged, bool *partly)
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 
 	/* Before Linux 5.12, the memory of all io_urings of a user counts against RLIMIT_MEMLOCK. */
-	if (privileged && r->role == ROLE_BLKD)
+	if (privileged && (r->role == ROLE_BLKD || r->role == ROLE_NETD))
 		(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (getrlimit(RLIMIT_NOFILE, &old) < 0)
 		return -1;

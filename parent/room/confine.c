@@ -34,25 +34,19 @@ static bool bounds_empty(void)
 	return present < 0 && errno == EINVAL && cap > 1;
 }
 
-/* Prepare capng_apply(). libcap-ng caches the process ID: in a cloned child it is the parent's. */
-static void clear_sets(capng_select_t sets)
-{
-	capng_setpid(getpid());
-	capng_clear(sets);
-}
-
 /*
- * Empty the bounding and ambient sets; the caller has CAP_SETPCAP. libcap-ng asks the kernel for each capability
- * several times, so it is only called if the set is not empty.
+ * Empty the bounding and ambient sets; the caller has CAP_SETPCAP. Does not use libcap-ng, which would read
+ * /proc/self/status three times and take five times as long.
  */
 static int drop_bounds(void)
 {
+	unsigned cap = 0;
+
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* EINVAL before Linux 4.3 */
 	if (bounds_empty())
 		return 0;
-	clear_sets(CAPNG_SELECT_ALL);
-	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
-		return -1;
+	while (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+		cap++;
 	if (bounds_empty())
 		return 0;
 	errno = EPERM;
@@ -138,7 +132,8 @@ static int drop_caps(void)
 	static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
 	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3];
 
-	clear_sets(CAPNG_SELECT_BOTH);
+	capng_setpid(getpid()); /* libcap-ng caches the process ID: in a cloned child it is the parent's. */
+	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || read_caps(have) < 0)
 		return -1;
 	if (memcmp(have, none, sizeof(none)) != 0) {

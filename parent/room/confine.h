@@ -7,16 +7,16 @@
 
 /*
  * Give up every privilege permanently: groups, user and group ID, capabilities and the
- * bounding set (libcap-ng), no_new_privs, dumpable 0. @uid -1: keep user, group and
- * groups. Returns 0, or -1 after logging the reason.
+ * bounding set, no_new_privs, dumpable 0. @uid -1: keep user, group and groups. Returns 0,
+ * or -1 after logging the reason.
  */
 int confine_self(uid_t uid, gid_t gid);
 
 /*
- * Empty the bounding and ambient sets of this process (libcap-ng). Spawners inherit the empty sets, so that they need
- * not drop each capability themselves; a new user namespace begins with a full bounding set, which confine_self() then
- * empties. Does nothing without CAP_SETPCAP. The capabilities that the process has stay until confine_self(). A program
- * that it executes meanwhile gets none. Returns 0, or -1 after logging the reason.
+ * Empty the bounding and ambient sets of this process. Spawners inherit the empty sets, so that they need not drop each
+ * capability themselves; a new user namespace begins with a full bounding set, which confine_self() then empties. Does
+ * nothing without CAP_SETPCAP. The capabilities that the process has stay until confine_self(). A program that it
+ * executes meanwhile gets none. Returns 0, or -1 after logging the reason.
  */
 int confine_bounds(void);
 

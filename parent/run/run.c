@@ -189,6 +189,8 @@ static int add_command(struct cpio *a, const struct config *c)
 		r |= instruct("in=", "");
 	if (c->run.out)
 		r |= instruct("out=", "");
+	if (c->run.rounds)
+		r |= instruct("rounds=", "");
 	if (c->run.cwd)
 		r |= instruct("cwd=", c->run.cwd);
 	for (char **w = c->run.command; *w; w++, words++)

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Checks that the file systems of the files to open respond: see answers.h. Runs in the parent before the window. */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/closefds.h"
+#include "common/fmt.h"
 #include "parent/options/util.h"
 #include "parent/setup/answers.h"
 #include "parent/setup/inherited.h"
 #include "parent/setup/local.h"
 
-/* What was open at the start, kernel, initrd, firmware, the file of --save, disks, shares, and the files for output. */
-#define PATHS_MAX (5 + MAX_DEVICES + 2 + MAX_DEVICES + MAX_DEVICES + MAX_PORTS)
+/* What was open at the start, kernel, initrd, firmware, --save, --shmem, disks, shares, and the files for output. */
+#define PATHS_MAX (6 + MAX_DEVICES + 2 + MAX_DEVICES + MAX_DEVICES + MAX_PORTS)
 /* Descriptors that are closed one by one where the host has no close_range(2). */
 #define HIGHEST 4096
 
@@ -31,6 +36,8 @@ static unsigned collect(const struct config *c, struct named_path list[PATHS_MAX
 		list[n++] = (struct named_path){ c->from ? "--from=" : "", c->kernel };
 	if (c->initrd)
 		list[n++] = (struct named_path){ "--initrd=", c->initrd };
+	if (c->shmem.path)
+		list[n++] = (struct named_path){ "--shmem=", c->shmem.path };
 	if (c->save)
 		list[n++] = (struct named_path){ "--save=", c->save };
 	if (c->firmware_path)
@@ -56,8 +63,25 @@ static unsigned collect(const struct config *c, struct named_path list[PATHS_MAX
 	return n;
 }
 
-/* In the child: stat each file, and send the parent one byte after each answer. */
-static NORETURN void ask_all(const struct named_path *list, unsigned n, int to)
+/* In the child: ask for the kind of the file system of @path, or of its directory if there is no such file yet. */
+static void ask_kind(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX] = ".";
+	struct statfs f;
+
+	if (statfs(path, &f) == 0 || errno != ENOENT)
+		return;
+	if (slash)
+		fmt_line(dir, sizeof(dir), "%.*s", (int)(slash + 1 - path), path);
+	(void)!statfs(dir, &f);
+}
+
+/*
+ * In the child: stat each file, and send the parent one byte after each answer. @kind_of: one of the paths, where the
+ * kind of the file system is asked for as well; or NULL.
+ */
+static NORETURN void ask_all(const struct named_path *list, unsigned n, const char *kind_of, int to)
 {
 	struct stat st;
 
@@ -68,6 +92,8 @@ static NORETURN void ask_all(const struct named_path *list, unsigned n, int to)
 	for (unsigned i = 0; i < n; i++) {
 		if (i) /* The first one is the closing above. */
 			(void)!stat(list[i].path, &st);
+		if (list[i].path == kind_of)
+			ask_kind(kind_of);
 		if (write(STDIN_FILENO, "", 1) != 1)
 			break;
 	}
@@ -98,7 +124,7 @@ int files_answer(const struct config *c, unsigned wait_ms)
 	if (pid < 0)
 		return complain(-1, "cannot make a process: %m");
 	if (!pid)
-		ask_all(list, n, fd[1]);
+		ask_all(list, n, c->shmem.path, fd[1]);
 	close(fd[1]);
 	while (done < n) {
 		struct pollfd p = { .fd = fd[0], .events = POLLIN };

@@ -259,6 +259,20 @@ static int open_delta(const struct disk_option *o, const struct stat *st, uint64
 		disk_how(o), o->path, dir[n - 1]);
 }
 
+/* --reset=fresh: open what blkd needs after the checkpoint. Returns 0, or -1 after logging the reason. */
+static int open_levels(const struct disk_option *o, struct disk_host *d, const struct stat *st, uint64_t capacity)
+{
+	char self[40];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", d->delta);
+	d->lower = open(self, O_RDONLY | O_CLOEXEC);
+	if (d->lower < 0)
+		return complain(-1, "%s%s: cannot open the snapshot's temporary file a second time: %m", disk_how(o),
+				o->path);
+	d->upper = open_delta(o, st, capacity);
+	return d->upper < 0 ? -1 : 0;
+}
+
 static int fill(const struct disk_option *o, struct disk_host *d, const struct stat *st)
 {
 	struct blk_config *b = &d->config;
@@ -271,6 +285,7 @@ static int fill(const struct disk_option *o, struct disk_host *d, const struct s
 	b->snapshot = o->snapshot;
 	b->direct = o->direct;
 	b->cache = (uint8_t)o->cache;
+	d->written_at = S_ISREG(st->st_mode) ? (uint64_t)st->st_mtime : 0;
 	b->queues = (uint8_t)o->queues;
 	b->nbd = o->bus == BUS_IDE;
 	b->io = b->nbd ? BLK_IO_SYNC : (uint8_t)o->io;
@@ -282,7 +297,10 @@ static int fill(const struct disk_option *o, struct disk_host *d, const struct s
 	d->delta = open_delta(o, st, snapmap_delta_bytes(b->capacity, b->levels));
 	if (d->delta < 0)
 		return -1;
-	d->map = shm_create_named("snapshot", snapmap_map(b->capacity), &sealed);
+	if (o->fresh && open_levels(o, d, st, b->capacity) < 0)
+		return -1;
+	d->map = o->fresh ? shm_create_to_freeze("snapshot", snapmap_map(b->capacity))
+			  : shm_create_named("snapshot", snapmap_map(b->capacity), &sealed);
 	if (d->map >= 0 && b->levels)
 		d->levels = shm_create_named("snapshot", snapmap_levels_bytes(b->capacity), &sealed);
 	if (d->map < 0 || (b->levels && d->levels < 0))
@@ -322,6 +340,13 @@ static int disk_same(const struct disk_host *disk, unsigned i)
 	return -1;
 }
 
+void disk_clear(struct disk_host *d)
+{
+	*d = (struct disk_host){
+		.fd = -1, .delta = -1, .map = -1, .levels = -1, .lower = -1, .upper = -1, .low_map = -1, .listener = -1
+	};
+}
+
 int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned i)
 {
 	const struct disk_option *o = &option[i];
@@ -329,7 +354,7 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 	struct stat st = { 0 };
 	int look, same, saved;
 
-	*d = (struct disk_host){ .fd = -1, .delta = -1, .map = -1, .levels = -1, .listener = -1 };
+	disk_clear(d);
 	look = look_at(o, &st);
 	if (look < 0)
 		return -1;
@@ -355,7 +380,7 @@ int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned
 
 void disk_close(struct disk_host *d)
 {
-	int *fd[] = { &d->fd, &d->delta, &d->map, &d->levels, &d->listener };
+	int *fd[] = { &d->fd, &d->delta, &d->map, &d->levels, &d->lower, &d->upper, &d->low_map, &d->listener };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
 		if (*fd[i] >= 0)

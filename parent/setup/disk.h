@@ -11,5 +11,7 @@
  */
 int disk_open(const struct disk_option *option, struct disk_host *disk, unsigned i);
 void disk_close(struct disk_host *d);
+/* No descriptor of @d is open. */
+void disk_clear(struct disk_host *d);
 
 #endif

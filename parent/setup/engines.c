@@ -124,10 +124,11 @@ static int try_lguest(struct host *h, char *why)
 	return 0;
 }
 
-/* True if the CPU's flags have VMX or SVM. */
-static bool cpu_has_virtualization(void)
+/* True if the CPU's flags have @flag. */
+static bool cpu_has(const char *flag)
 {
 	static char text[16384];
+	char word[16];
 	int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
 	size_t have = 0;
 	ssize_t n;
@@ -138,7 +139,37 @@ static bool cpu_has_virtualization(void)
 		have += (size_t)n;
 	close(fd);
 	text[have] = '\0';
-	return strstr(text, " vmx ") || strstr(text, " svm ") || strstr(text, " vmx\n") || strstr(text, " svm\n");
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(word, sizeof(word), " %s%c", flag, " \n"[i]);
+		if (strstr(text, word))
+			return true;
+	}
+	return false;
+}
+
+static bool cpu_has_virtualization(void)
+{
+	return cpu_has("vmx") || cpu_has("svm");
+}
+
+/* True if the module's parameter at @path is known to be on. */
+static bool parameter_is_on(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c = 'N';
+
+	if (fd < 0)
+		return false;
+	(void)!read(fd, &c, 1);
+	close(fd);
+	return c == 'Y' || c == '1';
+}
+
+/* A module that is part of the kernel has its parameter on every processor, so the flags choose. */
+static bool kvm_has_nested_paging(void)
+{
+	return (cpu_has("vmx") && parameter_is_on("/sys/module/kvm_intel/parameters/ept")) ||
+	       (cpu_has("svm") && parameter_is_on("/sys/module/kvm_amd/parameters/npt"));
 }
 
 /* Write advice that fits the permissions of /dev/kvm to @why. */
@@ -193,6 +224,7 @@ static int try_kvm(struct host *h, char *why)
 		snprintf(why, WHY_MAX, "this CPU does not offer VT-x or AMD-V; force it with --engine=kvm");
 	} else if (alloc_fds(h, 1, why) == 0) {
 		h->engine_fd[h->nengine++] = fd;
+		h->shadow_paging = h->c->checkpoint && !kvm_has_nested_paging();
 		return 0;
 	}
 	close(fd);

@@ -32,7 +32,7 @@
 #define START_MS 10000
 #define STEP_MS	 50
 
-static bool has_server(int fd)
+bool file_has_server(int fd)
 {
 	static const uint32_t magic[] = { MAGIC_FUSE, NFS_SUPER_MAGIC,	SMB_SUPER_MAGIC, MAGIC_CIFS,  MAGIC_SMB2,
 					  MAGIC_CEPH, CODA_SUPER_MAGIC, V9FS_MAGIC,	 AFS_FS_MAGIC };
@@ -93,13 +93,14 @@ static bool is_file(int fd)
 
 static struct answer ask(const struct host *h)
 {
-	struct answer a = { .served = outputs_that(h, has_server) };
+	struct answer a = { .served = outputs_that(h, file_has_server) };
 
-	a.any = a.served || has_server(h->kernel) || has_server(h->initrd) || has_server(h->save);
+	a.any = a.served || file_has_server(h->kernel) || file_has_server(h->initrd) || file_has_server(h->save);
 	for (unsigned i = 0; i < h->c->ndisks; i++)
-		a.any |= has_server(h->disk[i].fd) || has_server(h->disk[i].delta);
+		a.any |= file_has_server(h->disk[i].fd) || file_has_server(h->disk[i].delta) ||
+			 file_has_server(h->disk[i].upper);
 	for (unsigned i = 0; i < h->c->nnets; i++)
-		a.any |= has_server(h->net[i].capture);
+		a.any |= file_has_server(h->net[i].capture);
 	return a;
 }
 
@@ -115,7 +116,8 @@ static bool all_local(const struct host *h)
 		     is_open_and_not_local(h->initrd) || is_open_and_not_local(h->save);
 
 	for (unsigned i = 0; i < h->c->ndisks; i++)
-		other |= is_open_and_not_local(h->disk[i].fd) || is_open_and_not_local(h->disk[i].delta);
+		other |= is_open_and_not_local(h->disk[i].fd) || is_open_and_not_local(h->disk[i].delta) ||
+			 is_open_and_not_local(h->disk[i].upper);
 	for (unsigned i = 0; i < h->c->nnets; i++)
 		other |= is_open_and_not_local(h->net[i].capture);
 	return !other;

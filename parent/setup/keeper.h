@@ -16,6 +16,12 @@ enum output {
 };
 
 /*
+ * True if the open file @fd lies on a file system with a server behind it, as far as its kind is known. Asks that server:
+ * call it only after files_answer() has done the same. @fd may be an O_PATH descriptor.
+ */
+bool file_has_server(int fd);
+
+/*
  * Find the files of @h that lie on a file system with a server behind it (FUSE, NFS, SMB, 9P, Ceph, AFS, Coda), or
  * of which that could not be found out in time: h->served gets a bit (1 << enum output) for each file that the
  * supervisor reads or writes. Returns true if there is any such file, also among those that the user named

@@ -32,6 +32,7 @@
 #include "parent/setup/rules.h"
 #include "parent/setup/setup.h"
 #include "parent/setup/share.h"
+#include "parent/setup/shmem.h"
 #include "parent/setup/user.h"
 
 static void close_fd(int *fd)
@@ -378,7 +379,7 @@ static int window(struct host *h)
 		h->run_tty = h->term.in_tty;
 		h->term.in_tty = false;
 	}
-	if (open_nics(h) < 0 || make_memory(h) < 0 || finish_rooms(h) < 0 || rules_confirm(h) < 0)
+	if (open_nics(h) < 0 || shmem_open(h) < 0 || make_memory(h) < 0 || finish_rooms(h) < 0 || rules_confirm(h) < 0)
 		return -1;
 	return confine_self(h->c->change_user ? h->c->uid : (uid_t)-1, h->c->change_user ? h->c->gid : (gid_t)-1);
 }
@@ -405,7 +406,7 @@ int host_open(struct host *h, const struct config *c)
 	clear_object(h, sizeof(*h));
 	h->c = c;
 	h->kernel = h->initrd = h->firmware = h->mem = h->init_exe = h->null = h->rules = h->console_file = -1;
-	h->control = h->tell_ready = h->notify = h->save = -1;
+	h->control = h->tell_ready = h->notify = h->save = h->shmem = -1;
 	h->limits = (struct limits_host){ .procs = -1, .peak = -1, .refused = -1, .alive = -1 };
 	for (unsigned i = 0; i < ARRAY_SIZE(h->limits.events); i++)
 		h->limits.events[i] = -1;
@@ -415,11 +416,11 @@ int host_open(struct host *h, const struct config *c)
 		h->port_file[i] = -1;
 	/* Only those that the guest has: the others take no memory. */
 	for (unsigned i = 0; i < c->ndisks; i++)
-		h->disk[i].fd = h->disk[i].delta = h->disk[i].map = h->disk[i].levels = h->disk[i].listener = -1;
+		disk_clear(&h->disk[i]);
 	for (unsigned i = 0; i < c->nnets; i++)
 		h->net[i].listener = h->net[i].capture = -1;
 	for (unsigned i = 0; i < c->nshares; i++)
-		h->share[i].root = h->share[i].userns = h->share[i].added = h->share[i].nodes = -1;
+		share_clear(&h->share[i]);
 	if (check_memory(c) < 0 || check_user(c) < 0 || raise_descriptor_limit() < 0 || open_programs(h) < 0)
 		return -1;
 	from = now_us();
@@ -447,6 +448,7 @@ static void close_users_files(struct host *h)
 	close_fd(&h->kernel);
 	close_fd(&h->initrd);
 	close_fd(&h->save);
+	close_fd(&h->shmem);
 	for (unsigned i = 0; i < h->c->ndisks; i++)
 		disk_close(&h->disk[i]);
 	for (unsigned i = 0; i < h->c->nshares; i++)

@@ -14,13 +14,17 @@
 #include "parent/terminal/terminal.h"
 
 struct disk_host {
-	int fd;	      /* The image. */
-	int delta;    /* snapshot: an unlinked file for the guest's writes. */
-	int map;      /* snapshot: a memory file with the map of clusters in @delta (common/snapmap.h). */
-	int levels;   /* The same with --checkpoint: a memory file with the other maps. */
-	int listener; /* qemu engine: the socket where QEMU connects to blkd. */
-	dev_t dev;    /* With @ino, identifies the disk: the file's device, or the block device itself. */
-	ino_t ino;    /* The file's inode; 0: a block device. */
+	int fd;	    /* The image. */
+	int delta;  /* snapshot: an unlinked file for the guest's writes. */
+	int map;    /* snapshot: a memory file with the map of clusters in @delta (common/snapmap.h). */
+	int levels; /* The same with --checkpoint: a memory file with the other maps. */
+	/* --reset=fresh, a snapshot: @delta, opened for reading only; and another file for the guest's writes after the checkpoint. */
+	int lower, upper;
+	int low_map;	     /* From the checkpoint on: what @map was then, with the clusters in @lower. */
+	int listener;	     /* qemu engine: the socket where QEMU connects to blkd. */
+	dev_t dev;	     /* With @ino, identifies the disk: the file's device, or the block device itself. */
+	ino_t ino;	     /* The file's inode; 0: a block device. */
+	uint64_t written_at; /* A file: when it was written last, in seconds since 1970. */
 	struct blk_config config;
 };
 
@@ -42,6 +46,7 @@ struct share_host {
 	int userns;	     /* Maps its owner to the user of fsd (config.mapped); closed after the rooms are made. */
 	int added;	     /* rw: memory with the bytes that the guest has added, which outlives fsd. */
 	int nodes;	     /* Memory for fsd's tables of files, which outlives it. */
+	int kept_nodes;	     /* --reset=fresh, from the checkpoint on: what @nodes was then. */
 	/* rw: the memory of @added, mapped for reading; NULL: not known, because this host cannot seal its size. */
 	const volatile uint64_t *added_now;
 	struct fs_config config;
@@ -83,8 +88,11 @@ struct host {
 	unsigned nengine;
 	int *engine_fd;	     /* @nengine descriptors; lguest: one per start of the guest. */
 	bool engine_is_file; /* In tests: a file stands in for /dev/lguest. */
+	bool shadow_paging;  /* KVM may lack nested paging (EPT, NPT). */
 	int kernel, initrd;
 	int save;		  /* --save: the file. */
+	int shmem;		  /* --shmem: the file. */
+	uint64_t shmem_bytes;	  /* Its size; 0: there is none. */
 	int firmware;		  /* Sealed copy of the firmware; -1: QEMU's own. */
 	int port_file[MAX_PORTS]; /* --port: the files. */
 	int console_file;	  /* --console: the file. */

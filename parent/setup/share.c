@@ -133,6 +133,7 @@ static int open_share(struct host *h, unsigned i)
 	const struct share_option *o = &h->c->share[i];
 	struct share_host *s = &h->share[i];
 	struct stat st;
+	uint64_t bytes;
 	bool sealed;
 
 	if (h->engine == ENGINE_LGUEST)
@@ -152,7 +153,11 @@ static int open_share(struct host *h, unsigned i)
 	if (choose_inodes(o, &s->config) < 0)
 		return -1;
 	s->config.tables_lent = true;
-	s->nodes = shm_create_named("files", fs_tables_bytes(s->config.inodes), &sealed);
+	s->config.checkpoint = h->c->checkpoint && !h->c->fresh;
+	s->config.fresh = h->c->fresh;
+	s->config.saved = h->c->save || h->c->from;
+	bytes = fs_tables_bytes(s->config.inodes, s->config.checkpoint);
+	s->nodes = h->c->fresh ? shm_create_to_freeze("files", bytes) : shm_create_named("files", bytes, &sealed);
 	return s->nodes < 0 ? complain(-1, "%s%s: cannot make memory for its tables: %m", o->option, o->path) : 0;
 }
 
@@ -177,11 +182,17 @@ void share_take(struct host *h, unsigned i, struct spawner *s)
 	close_fd(&h->share[i].userns);
 }
 
+void share_clear(struct share_host *s)
+{
+	s->root = s->userns = s->added = s->nodes = s->kept_nodes = -1;
+}
+
 void share_close(struct share_host *s)
 {
 	close_fd(&s->root);
 	close_fd(&s->userns);
 	close_fd(&s->added);
 	close_fd(&s->nodes);
+	close_fd(&s->kept_nodes);
 	/* @added_now stays mapped until the supervisor exits, which may not call munmap(2). */
 }

@@ -13,5 +13,7 @@ int shares_open(struct host *h);
 /* Take the clone of the directory from the room of share @i. */
 void share_take(struct host *h, unsigned i, struct spawner *s);
 void share_close(struct share_host *s);
+/* No descriptor of @s is open. */
+void share_clear(struct share_host *s);
 
 #endif

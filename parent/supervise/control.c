@@ -128,6 +128,18 @@ static void ask_counters(struct supervisor *s)
 	}
 }
 
+/*
+ * Send what resets took, if there were any, before message @n of the list, and as one that is not the last. An older
+ * client refuses it.
+ */
+static void send_resets(struct supervisor *s, const struct sup_role *r, unsigned n)
+{
+	struct ctl_msg m = { .type = CTL_ROLE_RESETS, .queue = n, .count = n + 2, .resets = r->resets };
+
+	if (r->have_stats && r->resets.reset_span_us)
+		(void)ctl_send(sup_control(s)->ctl, &m);
+}
+
 /* Send one message for each role, devices first; also for roles that have no counters. */
 static void send_counters(struct supervisor *s)
 {
@@ -146,7 +158,7 @@ static void send_counters(struct supervisor *s)
 		m.role_stats.counted = r->have_stats;
 		if (r->have_stats)
 			m.role_stats.stats = r->stats;
-		n++;
+		send_resets(s, r, n++);
 		(void)ctl_send(sup_control(s)->ctl, &m);
 	}
 }

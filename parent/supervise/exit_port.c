@@ -24,9 +24,18 @@ void sup_exit_port_config(const struct supervisor *s, struct vcpu_config *v)
 	v->exit_port = (uint8_t)s->c->exit_port.kind;
 	v->exit_base = s->c->exit_port.at_qemu ? EXIT_PORT_QEMU : EXIT_PORT;
 	v->checkpoint = s->c->checkpoint;
+	v->shadow_paging = s->h->shadow_paging;
 	v->resets = s->c->resets;
+	v->rounds = s->c->run.rounds;
+	v->fresh = s->c->fresh;
+	v->run_ms = s->c->reset_on.timeout_ms;
+	for (unsigned i = 0; i < RESET_ONS; i++)
+		v->reset_on |= (uint8_t)(s->c->reset_on.on[i] << i);
+	v->vmgenid_same = s->c->vmgenid_same;
 	v->save = s->c->save != NULL;
 	v->from = s->c->from != NULL;
+	v->shmem_bytes = (uint32_t)s->h->shmem_bytes;
+	v->shmem_ro = s->c->shmem.read_only;
 }
 
 void sup_reported(struct supervisor *s, uint8_t byte)

@@ -6,6 +6,7 @@
 #include "common/fdstat.h"
 #include "common/inflight.h"
 #include "common/shm.h"
+#include "common/snapmap.h"
 #include "parent/supervise/lines.h"
 #include "parent/supervise/memory.h"
 
@@ -34,7 +35,7 @@ uint64_t sup_space_limit(const struct supervisor *s, uint64_t disk)
 	return 0;
 #else
 	/* A snapshot's maps have a bit for each 4096 bytes of the disk, at most; --checkpoint copies guest memory. */
-	return (s->c->checkpoint ? 2 : 1) * s->c->mem_bytes + ROLE_SPACE + disk / 4096 / 8 * 5;
+	return (s->c->checkpoint ? 2 : 1) * s->c->mem_bytes + s->h->shmem_bytes + ROLE_SPACE + disk / 4096 / 8 * 5;
 #endif
 }
 
@@ -42,7 +43,33 @@ uint64_t sup_vcpu_file_size(const struct supervisor *s)
 {
 	if (s->h->save >= 0)
 		return SAVE_FILE_MAX(s->c->mem_bytes);
+	/* It writes guest memory as a file. */
+	if (s->c->from)
+		return s->c->mem_bytes;
 	return s->h->engine == ENGINE_QEMU ? UINT64_MAX : s->h->engine_is_file ? 4096 : 0;
+}
+
+uint64_t sup_save_file_size(const struct supervisor *s)
+{
+	uint64_t file = SAVE_FILE_MAX(s->c->mem_bytes);
+
+	/* At most 24 bytes in front of each 4096 of a disk, and up to a page between the parts of devices. */
+	for (unsigned i = 0; i < s->c->ndisks; i++)
+		file += s->h->disk[i].config.capacity / 4096 * (4096 + 24) + 3 * 4096;
+	for (unsigned i = 0; i < s->c->nshares; i++)
+		file += fs_saved_bytes(s->h->share[i].config.inodes);
+	return file;
+}
+
+uint64_t sup_disk_file_size(const struct supervisor *s, const struct disk_host *d)
+{
+	uint64_t own = snapmap_delta_bytes(d->config.capacity, d->config.levels);
+
+	if (d->delta < 0)
+		return d->config.is_block_device ? 0 : own;
+	if (s->h->save < 0)
+		return own;
+	return MAX(own, sup_save_file_size(s));
 }
 
 int sup_fresh_log(struct supervisor *s, unsigned d)

@@ -20,7 +20,9 @@
 #include "parent/supervise/monitor.h"
 #include "parent/supervise/msg.h"
 #include "parent/supervise/passt.h"
+#include "parent/supervise/renew.h"
 #include "parent/supervise/restart.h"
+#include "parent/supervise/rounds.h"
 #include "parent/supervise/state.h"
 #include "parent/supervise/steer.h"
 #include "parent/supervise/usage.h"
@@ -53,6 +55,12 @@ static void print_stats(struct supervisor *s, const struct sup_role *r)
 #define X(name, label) { label, st->name + before->name },
 		STATS(X)
 #undef X
+#define X(name, label) { label, r->resets.name + r->resets_before.name },
+			RESET_STATS(X)
+#undef X
+				{ "resets a second",
+				  resets_a_second(st->resets + before->resets,
+						  r->resets.reset_span_us + r->resets_before.reset_span_us) },
 	};
 	bool any = false;
 
@@ -86,12 +94,34 @@ static void role_fault(struct supervisor *s, struct sup_role *r, const struct ct
 	}
 }
 
+/*
+ * Print how long each part of the first start took, when the guest runs and all processes are ready, whichever comes
+ * last; bench/run reads this line. The vCPU process waits for helpers only, so the guest may run before controld or
+ * passt is ready: then all of the time until it runs was for starting processes.
+ */
+static void report_phases(struct supervisor *s)
+{
+	const struct config *c = s->c;
+	uint64_t closed = s->h->window_from_us + s->h->window_us, spawned = MIN(s->ready_us, s->running_us);
+
+	if (s->starts != 1 || !spawned)
+		return;
+	sup_verbose(
+		s,
+		"start-up: parse %llu us, programs %llu us, privileged %llu us, spawn and confine %llu us, load %llu us: first instruction after %llu us",
+		(unsigned long long)(c->parsed_us - c->began_us),
+		(unsigned long long)(s->h->window_from_us - c->parsed_us), (unsigned long long)s->h->window_us,
+		(unsigned long long)(spawned - closed), (unsigned long long)(s->running_us - spawned),
+		(unsigned long long)(s->running_us - c->began_us));
+}
+
 /* A role has confined itself. Once the last one has, the phase changes to PHASE_RUNNING. */
 static void role_ready(struct supervisor *s, struct sup_role *r, uint32_t missing)
 {
 	if (r->ready)
 		return;
 	r->ready = true;
+	r->begins = false;
 	r->missing = (missing | r->host->spawner.missing) & (LAYER_BIT(LAYER_COUNT) - 1);
 	if (r->missing && s->c->strict && s->starts == 1 && !r->generation) {
 		sup_lacks(s, r->host->name, r->missing);
@@ -109,22 +139,7 @@ static void role_ready(struct supervisor *s, struct sup_role *r, uint32_t missin
 	if (s->starts == 1 && !s->c->strict)
 		sup_sum_lacks(s);
 	sup_verbose(s, "all processes confined and running after %llu ms", (unsigned long long)(now_ms() - s->started));
-}
-
-/* Print how long each part of the first start took; bench/run reads this line. */
-static void report_phases(struct supervisor *s)
-{
-	const struct config *c = s->c;
-	uint64_t now = now_us(), closed = s->h->window_from_us + s->h->window_us;
-
-	if (s->starts == 1)
-		sup_verbose(
-			s,
-			"start-up: parse %llu us, programs %llu us, privileged %llu us, spawn and confine %llu us, load %llu us: first instruction after %llu us",
-			(unsigned long long)(c->parsed_us - c->began_us),
-			(unsigned long long)(s->h->window_from_us - c->parsed_us), (unsigned long long)s->h->window_us,
-			(unsigned long long)(s->ready_us - closed), (unsigned long long)(now - s->ready_us),
-			(unsigned long long)(now - c->began_us));
+	report_phases(s);
 }
 
 static void role_message(struct supervisor *s, struct sup_role *r, const struct ctl_msg *m)
@@ -147,6 +162,19 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 			print_stats(s, r);
 		r->stats_asked = false;
 		break;
+	case CTL_RESETS:
+		if (sup_vcpu(s) == r)
+			r->resets = m->resets;
+		break;
+	case CTL_ROUND:
+		if (r == sup_vcpu(s))
+			sup_round_over(s, m->value);
+		break;
+	case CTL_END_HELPERS:
+	case CTL_START_HELPERS:
+		if (r == sup_vcpu(s))
+			sup_renew_asked(s, m->type == CTL_START_HELPERS, m->value);
+		break;
 	case CTL_GUEST_END:
 		if (r == sup_vcpu(s) && m->value == GUEST_REPORTED)
 			sup_reported(s, (uint8_t)m->detail);
@@ -157,6 +185,7 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 		if (r != sup_vcpu(s) || s->guest_running)
 			break;
 		s->guest_running = true;
+		s->running_us = now_us();
 		s->greet_by = now_ms() + GREET_MS;
 		if (s->starts == 1 && s->h->engine == ENGINE_QEMU)
 			sup_note(s, "vcpu: QEMU emulates the CPU; an emulator is not a security boundary: "

@@ -19,6 +19,8 @@
  * O_NONBLOCK, so a longer write could block although poll() reported room.
  */
 #define SMALL_WRITE 64
+/* Most reads of one sup_ports_drained(): a vCPU process that was taken over may write without end. */
+#define DRAIN_READS 64
 /* How long a reader may take nothing, after the guest was ended from outside, before its output is dropped. */
 #define LEAVE_MS 10000
 
@@ -26,6 +28,7 @@ struct port {
 	int fd;			  /* Socket to the vCPU process; -1: closed. */
 	size_t head, len;	  /* Bytes waiting in @buf, in bytes: first one, count. */
 	uint64_t got;		  /* Bytes received from the guest. */
+	uint64_t before;	  /* Those of earlier rounds. */
 	uint64_t written;	  /* Bytes written to the file. */
 	uint64_t dropped;	  /* Bytes from the guest that were not written. */
 	int error;		  /* errno of the failed write to the file; 0: none. */
@@ -66,7 +69,8 @@ void sup_ports_prepare(struct supervisor *s)
 	clear_object(&ports, sizeof(ports));
 	for (unsigned i = 0; i < MAX_PORTS; i++)
 		ports.port[i].fd = -1;
-	ports.in_open = s->c->run.on;
+	/* Input of one round would be missing in the next. */
+	ports.in_open = s->c->run.on && !s->c->run.rounds;
 }
 
 int sup_ports_start(struct supervisor *s, int far[MAX_PORTS])
@@ -159,7 +163,7 @@ bool sup_run_signal(struct supervisor *s, int sig)
 {
 	struct port *p = &ports.port[RUN_STDIN];
 
-	if (!s->c->run.on || p->fd < 0 || ports.result_ok)
+	if (!s->c->run.on || s->c->run.rounds || p->fd < 0 || ports.result_ok)
 		return false;
 	put_frame(p, RUN_SIGNAL, (unsigned)sig);
 	return true;
@@ -199,8 +203,10 @@ const struct run_result *sup_run_result(const struct supervisor *s)
 
 bool sup_run_complete(const struct supervisor *s, const struct run_result *r)
 {
+	const struct port *out = &ports.port[RUN_STDOUT], *err = &ports.port[RUN_STDERR];
+
 	(void)s;
-	return ports.port[RUN_STDOUT].got >= r->out_bytes && ports.port[RUN_STDERR].got >= r->err_bytes;
+	return out->got - out->before >= r->out_bytes && err->got - err->before >= r->err_bytes;
 }
 
 /* Once the report and all of the output have arrived, tell the guest's init that it may power off. */
@@ -233,16 +239,17 @@ static void drop(struct port *p)
 	p->len = 0;
 }
 
-static void read_guest(struct supervisor *s, unsigned i)
+/* Returns false if there was nothing to read. */
+static bool read_guest(struct supervisor *s, unsigned i)
 {
 	struct port *p = &ports.port[i];
 	ssize_t n = read(p->fd, p->buf, sizeof(p->buf));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		sup_port_close(s, i);
-		return;
+		return false;
 	}
 	p->head = 0;
 	p->len = (size_t)n;
@@ -256,6 +263,7 @@ static void read_guest(struct supervisor *s, unsigned i)
 		cut_at_max(s, i, p);
 	if (s->c->run.on)
 		confirm(s);
+	return true;
 }
 
 void sup_port_ready(struct supervisor *s, unsigned i, short revents)
@@ -267,7 +275,7 @@ void sup_port_ready(struct supervisor *s, unsigned i, short revents)
 	if (p->fd < 0)
 		return;
 	if (!is_input(s, i)) {
-		read_guest(s, i);
+		(void)read_guest(s, i);
 		return;
 	}
 	if (revents & POLLOUT && p->len)
@@ -317,6 +325,30 @@ bool sup_ports_busy(const struct supervisor *s)
 		if (ports.port[i].fd >= 0 || ports.port[i].len)
 			return true;
 	return false;
+}
+
+bool sup_ports_drained(struct supervisor *s)
+{
+	unsigned budget = DRAIN_READS;
+
+	for (unsigned i = 0; i < s->c->nports; i++) {
+		struct port *p = &ports.port[i];
+
+		while (!is_input(s, i) && p->fd >= 0 && !p->len && budget && read_guest(s, i))
+			budget--;
+		if (p->len || !budget)
+			return false;
+	}
+	return true;
+}
+
+void sup_ports_next_round(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->c->nports; i++)
+		ports.port[i].before = ports.port[i].got;
+	clear_object(&ports.result, sizeof(ports.result));
+	ports.result_len = 0;
+	ports.result_ok = ports.taken_sent = false;
 }
 
 uint64_t sup_ports_deadline(struct supervisor *s, uint64_t now)

@@ -46,12 +46,20 @@ uint64_t sup_ports_deadline(struct supervisor *s, uint64_t now);
 /* With run: send @signal to the command. Returns false if no command runs (without run; before; after its end). */
 bool sup_run_signal(struct supervisor *s, int signal);
 
+/*
+ * With rounds, when the guest stands still: reads what it has sent so far. Returns true if all of it was read and
+ * written; otherwise call it again when a port or its file is ready.
+ */
+bool sup_ports_drained(struct supervisor *s);
+/* Forget the report, and let no byte so far count for the next one: the guest goes back to its checkpoint. */
+void sup_ports_next_round(struct supervisor *s);
+
 /* Print one line for each port of which bytes were dropped. */
 void sup_ports_report(struct supervisor *s);
 
 /* Returns the report of the guest's init, or NULL if no well-formed one has arrived. Owned by this file. */
 const struct run_result *sup_run_result(const struct supervisor *s);
-/* True if all bytes of standard output and standard error that @r names have been received. */
+/* True if all bytes of standard output and standard error that @r names have been received (in this round). */
 bool sup_run_complete(const struct supervisor *s, const struct run_result *r);
 
 /* What the guest wrote to port @i in this run of lguest-sep, and how much of it was dropped. */

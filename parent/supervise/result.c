@@ -11,6 +11,7 @@
 #include "parent/supervise/lines.h"
 #include "parent/supervise/ports.h"
 #include "parent/supervise/result.h"
+#include "parent/supervise/rounds.h"
 #include "parent/supervise/usage.h"
 
 static char buf[131072];
@@ -188,6 +189,7 @@ void sup_result_write(struct supervisor *s, int status)
 	result_begin(&j, buf, sizeof(buf), s->c, end_word(s, s->end_status));
 	json_number(&j, "status", (uint64_t)status);
 	json_text(&j, "engine", engine[s->h->engine]);
+	sup_rounds_result(s, &j);
 	add_supervisor(s, &j);
 	add_claims_of_roles(s, &j);
 	add_claims_of_guest(s, &j);

@@ -67,27 +67,38 @@ static void show_console(struct supervisor *s)
 	s->quoting = false;
 }
 
-/* The guest powered off. Returns the command's status, or EXIT_RUN_FAILED after logging the reason. */
-static int claimed_status(struct supervisor *s)
+int sup_run_claim(struct supervisor *s, char *text, size_t size)
 {
 	const struct run_result *r = sup_run_result(s);
 	int status;
 
+	*text = '\0';
 	if (!r) {
-		sup_line(s, "run: the guest powered off and did not report how the command ended");
+		fmt_line(text, size, "the guest powered off and did not report how the command ended");
 		return EXIT_RUN_FAILED;
 	}
 	if (!sup_run_complete(s, r)) {
-		sup_line(s, "run: the guest powered off before all of the command's output had arrived");
+		fmt_line(text, size, "the guest powered off before all of the command's output had arrived");
 		return EXIT_RUN_FAILED;
 	}
 	status = run_result_status(r, s->c->run.raw_status);
 	if (status < 0) {
-		sup_line(s, "run: the guest could not start the command: %s", r->text);
+		fmt_line(text, size, "the guest could not start the command: %s", r->text);
 		return EXIT_RUN_FAILED;
 	}
-	if (r->end == RUN_SIGNALED)
-		sup_verbose(s, "run: the guest reports that signal %u ended the command", r->value);
+	return status;
+}
+
+/* The guest powered off. Returns the command's status, or EXIT_RUN_FAILED after logging the reason. */
+static int claimed_status(struct supervisor *s)
+{
+	char text[LOG_LINE_MAX];
+	int status = sup_run_claim(s, text, sizeof(text));
+
+	if (*text)
+		sup_line(s, "run: %s", text);
+	else if (sup_run_result(s)->end == RUN_SIGNALED)
+		sup_verbose(s, "run: the guest reports that signal %u ended the command", sup_run_result(s)->value);
 	return status;
 }
 

@@ -16,6 +16,12 @@ bool run_result_ok(struct run_result *r);
  */
 int run_result_status(const struct run_result *r, bool raw);
 
+/*
+ * The guest powered off, or its round ended so. Returns the command's status with "" in @text, or EXIT_RUN_FAILED with
+ * the reason.
+ */
+int sup_run_claim(struct supervisor *s, char *text, size_t size);
+
 /* Keep the end of the guest's console output. */
 void sup_run_console(const uint8_t *buf, size_t n);
 /*

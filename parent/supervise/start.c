@@ -13,10 +13,10 @@
 
 #include "common/fdstat.h"
 #include "common/fmt.h"
-#include "common/snapmap.h"
 #include "parent/setup/rules.h"
 #include "parent/supervise/consoles.h"
 #include "parent/supervise/control_io.h"
+#include "parent/supervise/disks.h"
 #include "parent/supervise/exit_port.h"
 #include "parent/supervise/lines.h"
 #include "parent/supervise/memory.h"
@@ -74,7 +74,8 @@ static void common_config(const struct supervisor *s, const struct sup_role *r, 
 	rc->strict = s->c->strict;
 	rc->own_front = s->h->engine != ENGINE_QEMU;
 	rc->kill_on_fault = s->c->kill_on_fault;
-	rc->checkpoint = s->c->checkpoint;
+	/* A guest from a file begins with rings in use, for which helpers need the same messages. */
+	rc->checkpoint = s->c->checkpoint || s->c->from;
 	rc->mem_unsealed = !s->h->mem_sealed;
 	rc->poll_us = s->c->poll_us;
 	rc->mem_dev = mem->st_dev;
@@ -94,11 +95,16 @@ static void device_config(const struct supervisor *s, unsigned d, struct vcpu_de
 	if (v->kind == DEV_FS) {
 		v->queues = v->foreign ? FS_QUEUES : FS_ALL_QUEUES(&s->h->share[i].config);
 		memcpy(v->tag, s->c->share[i].tag, sizeof(v->tag));
+		v->cache = (uint8_t)s->h->share[i].config.cache;
+		v->others_are_root = s->h->share[i].config.others_are_root;
+		v->inodes = s->h->share[i].config.inodes;
 		return;
 	}
 	if (v->kind == DEV_BLK) {
 		v->queues = s->h->disk[i].config.queues;
 		v->read_only = s->h->disk[i].config.read_only;
+		v->snapshot = s->h->disk[i].config.snapshot;
+		v->image_time = s->h->disk[i].written_at;
 		v->listening = s->h->disk[i].listener >= 0;
 		v->boot = (uint8_t)s->c->disk[i].boot;
 		v->bus = (uint8_t)s->c->disk[i].bus;
@@ -179,19 +185,12 @@ static int start_disk(struct supervisor *s, struct sup_role *r, const struct rol
 {
 	struct disk_host *d = &s->h->disk[s->c->device[r->device].index];
 	struct role_fds f = *common;
-	uint64_t file_size;
 
 	rc->blk = d->config;
 	add_front(&f, rc, r->front, d->listener);
-	role_fds_add(&f, d->fd, HFD_DISK);
 	role_fds_add_open(&f, r->inflight, HFD_INFLIGHT);
-	role_fds_add_open(&f, d->delta, HFD_DELTA);
-	role_fds_add_open(&f, d->map, HFD_SNAPMAP);
-	role_fds_add_open(&f, d->levels, HFD_SNAPMAP2);
-	file_size = d->config.is_block_device && d->delta < 0
-			    ? 0
-			    : snapmap_delta_bytes(d->config.capacity, d->config.levels);
-	return launch(s, r, &f, rc, file_size, sup_space_limit(s, d->config.capacity));
+	sup_disk_files(s, r, d, &f, rc);
+	return launch(s, r, &f, rc, sup_disk_file_size(s, d), sup_space_limit(s, d->config.capacity));
 }
 
 static int start_nic(struct supervisor *s, struct sup_role *r, const struct role_fds *common, struct role_config *rc,
@@ -226,11 +225,10 @@ static int start_share(struct supervisor *s, struct sup_role *r, const struct ro
 	rc->fs = h->config;
 	add_front(&f, rc, r->front, -1);
 	role_fds_add(&f, h->root, HFD_ROOT);
-	role_fds_add_open(&f, h->added, HFD_ADDED);
-	role_fds_add(&f, h->nodes, HFD_NODES);
 	role_fds_add_open(&f, r->inflight, HFD_INFLIGHT);
+	sup_share_files(s, r, h, &f, rc);
 	f.more = (uint32_t)fs_descriptors(h->config.open) - FSD_FD0;
-	return launch(s, r, &f, rc, h->config.max, sup_space_limit(s, 0));
+	return launch(s, r, &f, rc, s->h->save >= 0 ? sup_save_file_size(s) : h->config.max, sup_space_limit(s, 0));
 }
 
 /* Start controld, the first one or a successor. Returns 0, or -1 after logging the reason. */
@@ -379,6 +377,7 @@ static int start_vcpu(struct supervisor *s, const struct stat *mem, struct far_e
 	role_fds_add_open(&f, s->h->initrd, VFD_INITRD);
 	role_fds_add_open(&f, s->h->firmware, VFD_FIRMWARE);
 	role_fds_add_open(&f, s->h->save, VFD_SAVE);
+	role_fds_add_open(&f, s->h->shmem, VFD_SHMEM);
 	role_fds_add_open(&f, engine, VFD_ENGINE);
 	if (s->h->random > 0)
 		role_fds_add(&f, s->h->random, VFD_RANDOM);
@@ -457,9 +456,8 @@ int sup_start(struct supervisor *s)
 	memset(&s->panic, 0, sizeof(s->panic));
 	memset(&s->panic_serial, 0, sizeof(s->panic_serial));
 	s->panic_at = s->ended_at = 0;
-	s->guest_running = s->qmp_ready = s->told_ready = s->qemu_ended_itself = false;
+	s->guest_running = s->qmp_ready = s->told_ready = s->qemu_ended_itself = s->have_end = false;
 	sup_consoles_start(s);
-	s->have_end = false;
 	s->end_text[0] = '\0';
 	s->blamed = NULL;
 	s->stop_by = s->nics_stop_by = s->button_until = s->blame_at = s->let_go_at = 0;

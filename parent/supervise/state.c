@@ -158,7 +158,11 @@ static void sum_stats(struct sup_role *r)
 #define X(name, text) r->before.name += r->stats.name;
 	STATS(X)
 #undef X
+#define X(name, text) r->resets_before.name += r->resets.name;
+	RESET_STATS(X)
+#undef X
 	memset(&r->stats, 0, sizeof(r->stats));
+	memset(&r->resets, 0, sizeof(r->resets));
 }
 
 void sup_role_fresh(struct sup_role *r)

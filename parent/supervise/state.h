@@ -47,6 +47,15 @@ enum hold {
 	HOLD_DONE,    /* The guest is paused. */
 };
 
+/* A reset that starts all helpers again (renew.c), in the order of its steps. */
+enum renew {
+	RENEW_NONE,
+	RENEW_ENDING,	/* All helpers were asked to end. */
+	RENEW_GONE,	/* CTL_HELPERS_GONE was sent. */
+	RENEW_WANTED,	/* CTL_START_HELPERS was received. */
+	RENEW_STARTING, /* Until all helpers are ready. */
+};
+
 struct sup_role {
 	struct role_host *host;
 	int device; /* Index into config.device[], or -1: the vCPU process. */
@@ -54,29 +63,31 @@ struct sup_role {
 	bool live;  /* Started, and not yet ended. */
 	bool ready; /* CTL_READY received. */
 	/* Descriptors that a helper's successor gets; -1: none. */
-	int front;		 /* The helper's end of the connection with our own front-end. */
-	int inflight;		 /* blkd: requests begun and not finished (common/inflight.h). */
-	uint32_t generation;	 /* Number of restarts since the guest's start. */
-	uint64_t down_since;	 /* When the helper ended (ms); 0: not down. */
-	uint64_t restart_at;	 /* When to restart it (ms); 0: not scheduled. */
-	uint64_t killed_at;	 /* When SIGKILL was sent (ms); 0: not killed. */
-	uint32_t missing;	 /* Confinement layers that it lacks (LAYER_BIT()). */
-	struct spawn_msg end;	 /* The spawner's report of its end. */
-	bool end_told;		 /* The user has seen why it ended. */
-	struct log_limit limit;	 /* Rate limit of its lines. */
-	uint64_t cpu_ended_us;	 /* Processor time of its earlier processes. */
-	uint64_t cpu_now_us;	 /* That of the present one, when its spawner was last asked. */
-	uint64_t peak_rss_kib;	 /* Most resident memory of any of its processes that have ended. */
-	uint64_t faults;	 /* Ring faults of the guest that it reported (CTL_FAULT). */
-	struct stats stats;	 /* The last counters that it sent. */
-	struct stats before;	 /* The sum of those of its earlier processes. */
-	bool have_stats;	 /* It has sent counters. */
-	bool stats_asked;	 /* The user asked for its counters (SIGUSR1). */
-	bool hold_asked;	 /* Its spawner was asked to stop it, and has not answered yet. */
-	bool hold_unsent;	 /* Its spawner could not be asked to stop it. */
-	bool control_asked;	 /* A client of controld did, and it has not answered yet. */
-	char diag[LOG_LINE_MAX]; /* An incomplete line of its standard error. */
-	size_t diag_len;	 /* Bytes in @diag. */
+	int front;		/* The helper's end of the connection with our own front-end. */
+	int inflight;		/* blkd: requests begun and not finished (common/inflight.h). */
+	uint32_t generation;	/* Number of restarts since the guest's start. */
+	uint64_t down_since;	/* When the helper ended (ms); 0: not down. */
+	uint64_t restart_at;	/* When to restart it (ms); 0: not scheduled. */
+	bool begins;		/* Its process is the first one after a reset (renew.c), and not yet ready. */
+	uint64_t killed_at;	/* When SIGKILL was sent (ms); 0: not killed. */
+	uint32_t missing;	/* Confinement layers that it lacks (LAYER_BIT()). */
+	struct spawn_msg end;	/* The spawner's report of its end. */
+	bool end_told;		/* The user has seen why it ended. */
+	struct log_limit limit; /* Rate limit of its lines. */
+	uint64_t cpu_ended_us;	/* Processor time of its earlier processes. */
+	uint64_t cpu_now_us;	/* That of the present one, when its spawner was last asked. */
+	uint64_t peak_rss_kib;	/* Most resident memory of any of its processes that have ended. */
+	uint64_t faults;	/* Ring faults of the guest that it reported (CTL_FAULT). */
+	struct stats stats;	/* The last counters that it sent. */
+	struct stats before;	/* The sum of those of its earlier processes. */
+	struct reset_stats resets, resets_before; /* vCPU process: the same for what resets took. */
+	bool have_stats;			  /* It has sent counters. */
+	bool stats_asked;			  /* The user asked for its counters (SIGUSR1). */
+	bool hold_asked;			  /* Its spawner was asked to stop it, and has not answered yet. */
+	bool hold_unsent;			  /* Its spawner could not be asked to stop it. */
+	bool control_asked;			  /* A client of controld did, and it has not answered yet. */
+	char diag[LOG_LINE_MAX];		  /* An incomplete line of its standard error. */
+	size_t diag_len;			  /* Bytes in @diag. */
 	char said[LOG_LINE_MAX]; /* The last complete line, held back: it may be the reason of its end. */
 	uint64_t said_at;	 /* When @said was read (ms); 0: no line is held back. */
 };
@@ -112,6 +123,7 @@ struct supervisor {
 	uint64_t blame_at;     /* Report the helper @blamed as the reason of the end. */
 	uint64_t let_go_at;    /* Stop waiting for the last I/O of dead helpers. */
 	uint64_t ready_us;     /* When all processes were confined and running (us); 0: not yet. */
+	uint64_t running_us;   /* When the guest last began to run (us); 0: not yet. */
 
 	/* The guest's console and QEMU's channels; -1: closed. */
 	int con_in, con_out, serial, monitor, exit_port;
@@ -189,12 +201,16 @@ struct supervisor {
 	uint64_t hold_until;  /* Latest end of the present step (ms). */
 	uint64_t held_at;     /* When the pause began (ms). */
 	uint64_t held_ms;     /* Duration of all earlier pauses. */
-	bool over;	      /* Controld knows the exit status. */
-	pid_t pid;	      /* Our own process ID. */
-	int sigfd;	      /* signalfd. */
-	int mem;	      /* Guest memory of this start. */
-	uint32_t copied;      /* Files that a copier reads or writes for us: bits as in host.served. */
-	int result_fd;	      /* Where the result is written (--result); 0: nowhere. */
+	enum renew renew;
+	bool renew_keeps;	/* It is that of a checkpoint, which keeps what was written to snapshots. */
+	uint64_t renew_kill_at; /* RENEW_ENDING: when to kill the helpers that are left (ms). */
+	uint64_t renew_until;	/* Latest end of the step (ms). */
+	bool over;		/* Controld knows the exit status. */
+	pid_t pid;		/* Our own process ID. */
+	int sigfd;		/* signalfd. */
+	int mem;		/* Guest memory of this start. */
+	uint32_t copied;	/* Files that a copier reads or writes for us: bits as in host.served. */
+	int result_fd;		/* Where the result is written (--result); 0: nowhere. */
 };
 
 static inline bool sup_is_control(const struct sup_role *r)

@@ -67,6 +67,8 @@ const char *sup_checkpoint(struct supervisor *s, bool reset)
 		return "it was started without --checkpoint";
 	if (reason)
 		return reason;
+	if (s->c->run.rounds && !reset)
+		return "it takes its only checkpoint itself (run --checkpoint-at)";
 	return sup_vcpu(s)->ctl >= 0 && ctl_send(sup_vcpu(s)->ctl, &m) == 0 ? NULL : NO_ROOM;
 }
 

@@ -28,7 +28,9 @@
 #include "parent/supervise/lines.h"
 #include "parent/supervise/msg.h"
 #include "parent/supervise/ports.h"
+#include "parent/supervise/renew.h"
 #include "parent/supervise/result.h"
+#include "parent/supervise/rounds.h"
 #include "parent/supervise/run_result.h"
 #include "parent/supervise/signals.h"
 #include "parent/supervise/start.h"
@@ -161,7 +163,7 @@ static void dispatch(struct supervisor *s, const struct poll_set *p, unsigned i)
 		sup_read_exit_port(s);
 		break;
 	case SRC_SPAWNER:
-		if (sup_role_spawner(s, r))
+		if (sup_role_spawner(s, r) && !sup_renew_ends(s, r))
 			sup_role_ended(s, r);
 		break;
 	case SRC_CTL:
@@ -264,6 +266,8 @@ static void turn(struct supervisor *s)
 
 	sup_tell_ready(s);
 	sup_control_turn(s);
+	sup_rounds_turn(s);
+	sup_renew_turn(s);
 	sup_deadlines(s);
 	/* sup_deadlines() may have given up what kept the guest from being over. */
 	if (!done && is_over(s))
@@ -285,7 +289,7 @@ static void turn(struct supervisor *s)
 		sup_flush(s, false, true, false);
 	fill(s, &p);
 	last = s->phase >= PHASE_ENDING && !sup_vcpu(s)->live && any_of_vcpu(s, &p);
-	ms = last ? 0 : sup_timeout_ms(s, sup_control_deadline(s, sup_output_deadline(s, done)));
+	ms = last ? 0 : sup_timeout_ms(s, sup_renew_deadline(s, sup_control_deadline(s, sup_output_deadline(s, done))));
 	wait.tv_sec = ms / 1000;
 	wait.tv_nsec = (long)(ms % 1000) * 1000000;
 	ready = ppoll(p.fd, p.n, ms < 0 ? NULL : &wait, NULL);
@@ -299,6 +303,7 @@ static void turn(struct supervisor *s)
 /* One start of the guest, from the first process to the last. */
 static void run_once(struct supervisor *s)
 {
+	s->renew = RENEW_NONE;
 	while (!is_over(s))
 		turn(s);
 	/* The guest may have begun and ended in the last turn. */
@@ -343,6 +348,7 @@ static void prepare(struct supervisor *s, struct host *h)
 		s->role[i].limit = (struct log_limit)LOG_LIMIT_INIT(40, 200);
 	}
 	sup_ports_prepare(s);
+	sup_rounds_prepare(s);
 }
 
 /*
@@ -429,7 +435,7 @@ int supervise(struct host *h)
 	} while (status < 0);
 	end_status = status;
 	if (s->c->run.on)
-		status = sup_run_status(s, status);
+		status = s->c->run.rounds ? sup_rounds_status(s, status) : sup_run_status(s, status);
 	notify_status(h->notify, end_status == EXIT_POWEROFF || !*s->message ? "The guest has ended" : s->message);
 	sup_result_conclude(s, end_status);
 	sup_ports_report(s);

@@ -47,7 +47,7 @@ static void message(int fd)
 	int got = ctl_recv(fd, &m);
 
 	PROMISE(got != 0);
-	if (got != 1 || m.type == CTL_STATS)
+	if (got != 1 || m.type == CTL_STATS || m.type == CTL_RESETS || m.type == CTL_ROLE_RESETS)
 		return;
 	if (m.type == CTL_STATE) {
 		printable(m.state.name, sizeof(m.state.name));

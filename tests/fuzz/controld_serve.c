@@ -58,7 +58,7 @@ static void drain(int fd)
 
 	while (fd >= 0 && ctl_recv(fd, &m) == 1)
 		PROMISE(m.type == CTL_STATE || m.type == CTL_ANSWER || m.type == CTL_ROLE_STATS || m.type == CTL_OVER ||
-			m.type == CTL_CONSOLE || m.type == CTL_PART);
+			m.type == CTL_CONSOLE || m.type == CTL_PART || m.type == CTL_ROLE_RESETS);
 }
 
 /* Check the messages that the supervisor gets. */
@@ -78,7 +78,7 @@ static void hear(void)
 
 static void step(struct input *in)
 {
-	static const uint32_t types[] = { CTL_STATE, CTL_ANSWER, CTL_ROLE_STATS, CTL_OVER, CTL_PART };
+	static const uint32_t types[] = { CTL_STATE, CTL_ANSWER, CTL_ROLE_STATS, CTL_OVER, CTL_PART, CTL_ROLE_RESETS };
 	uint8_t op = take8(in), i = take8(in) % CLIENTS, noise[600];
 	struct ctl_msg m;
 

@@ -57,6 +57,10 @@ static void answers(struct guest *g)
 			if (n < ARRAY_SIZE(role))
 				role[n++].stats = m.role_stats;
 			break;
+		case CTL_ROLE_RESETS:
+			if (n < ARRAY_SIZE(role))
+				role[n].resets = m.resets;
+			break;
 		case CTL_PART:
 			printable(m.part.name, sizeof(m.part.name));
 			printable(m.part.what, sizeof(m.part.what));
@@ -93,7 +97,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint32_t types[] = { CTL_STATE, CTL_ANSWER, CTL_ROLE_STATS, CTL_OVER, CTL_CONSOLE, CTL_PART, 0 };
+	static const uint32_t types[] = { CTL_STATE,   CTL_ANSWER, CTL_ROLE_STATS,  CTL_OVER,
+					  CTL_CONSOLE, CTL_PART,   CTL_ROLE_RESETS, 0 };
 	struct guest g = { .name = "one", .fd = -1, .pidfd = -1 };
 	struct input in = { data, data + size };
 	uint8_t how = take8(&in);

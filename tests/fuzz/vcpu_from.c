@@ -36,13 +36,19 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	symbolizer_first();
+	log_to_fd(fcntl(open("/dev/null", O_WRONLY), F_DUPFD_CLOEXEC, 700), "fuzz", LOG_ERROR);
 	config = (struct vcpu_config){ .mem_bytes = LOW + HIGH,
 				       .smp = 1,
 				       .rng = true,
+				       .ndevices = 1,
+				       .dev[0].kind = DEV_NET,
+				       .nports = 1,
+				       .port[0] = "p",
 				       .exit_port = EXIT_PORT_BYTE,
 				       .exit_base = EXIT_PORT,
 				       .checkpoint = true,
 				       .save = true,
+				       .vmgenid_same = true,
 				       .kernel_name = "file" };
 	tsc_khz = 2000000;
 	PROMISE(place_file(VFD_SAVE));

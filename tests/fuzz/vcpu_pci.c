@@ -2,19 +2,25 @@
 /*
  * Fuzz: any sequence of accesses to the PCI bus and a virtio device on it: ports,
  * configuration space and BARs, of every size at every address, with interrupts and
- * configuration changes in between.
+ * configuration changes in between; beside it the device of --shmem, whose memory stays where it is.
  */
 #include <linux/virtio_config.h>
 
+#include <linux/pci_regs.h>
+
 #include "tests/fuzz/fuzz.h"
+#include "vcpu/devices/shmem.h"
 #include "vcpu/devices/vpci.h"
 
 #define QUEUES	   3
 #define QUEUE_MAX  256
 #define BAR_WINDOW 0xd0000000u
+#define SHMEM	   0xe0000000u
+#define SHMEM_LEN  0x10000u
 
 static struct pci_bus bus;
 static struct vpci v;
+static struct shmem_dev shmem;
 static bool running, raised;
 static bool queue_on[QUEUES];
 static uint8_t config[24];
@@ -149,10 +155,13 @@ static void step(struct input *in)
 	uint8_t what = take8(in);
 	unsigned len = 1u << (what >> 4 & 3);
 	uint64_t value;
+	uint8_t at;
 
 	switch (what & 7) {
 	case 0:
-		pci_port_out(&bus, PCI_PORT_ADDRESS, 4, 0x80000000u | 8u << 8 | (take8(in) & 0xfc));
+		/* Slot 1, or with bit 0 slot 2 */
+		at = take8(in);
+		pci_port_out(&bus, PCI_PORT_ADDRESS, 4, 0x80000000u | (at & 1 ? 16u : 8u) << 8 | (at & 0xfc));
 		break;
 	case 1:
 		pci_port_out(&bus, (uint16_t)(PCI_PORT_ADDRESS + take8(in) % 8), len > 4 ? 4 : len, take32(in));
@@ -181,6 +190,16 @@ static void step(struct input *in)
 	}
 }
 
+/* BAR2 names its only place, or shows its size, and is none that the bus decodes. */
+static void check_shmem(void)
+{
+	uint32_t low = pci_get32(&shmem.pci, PCI_BASE_ADDRESS_2), high = pci_get32(&shmem.pci, PCI_BASE_ADDRESS_3);
+
+	PROMISE(low == (SHMEM | 0xc) || low == (~(SHMEM_LEN - 1) | 0xc));
+	PROMISE(high == 0 || high == UINT32_MAX);
+	PROMISE(!shmem.pci.bar_size[2] && !shmem.pci.bar_size[3]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, data + size };
@@ -194,6 +213,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	answer = 0xff;
 	vpci_init(&v, &device, how & 1 ? &compact : &wide, 11, 1, &next);
 	pci_attach(&bus, PCI_DEVFN(1, 0), &v.pci);
+	shmem_init(&shmem, SHMEM - 4096, SHMEM, SHMEM_LEN);
+	pci_attach(&bus, PCI_DEVFN(2, 0), &shmem.pci);
 	if (how & 2)
 		pci_port_out(&bus, PCI_PORT_ADDRESS, 4, 0x80000804u);
 	if (how & 2)
@@ -201,6 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (left(&in)) {
 		step(&in);
 		PROMISE(v.running == running || !running);
+		check_shmem();
 		PROMISE(!raised || v.isr || v.intx_level);
 	}
 	return 0;

@@ -412,6 +412,23 @@ void test_checkpoint_rings(void)
 	fail("no reset");
 }
 
+/* The generation ID, and its interrupt, which waits because interrupts are off. */
+void test_checkpoint_id(void)
+{
+	__asm__ volatile("cli");
+	MMIO(uint32_t, LAPIC + 0xf0) = 0x1ff;
+	MMIO(uint32_t, 0xfec00000) = 0x10 + 2 * 5;
+	MMIO(uint32_t, 0xfec00010) = 0x65;
+	ask('C', 0);
+	say_num("id ", MMIO(uint64_t, 0xe2000) ^ MMIO(uint64_t, 0xe2008));
+	outb(0x20, 0x0a);
+	if (inb(0x20) & 0x20)
+		fail("the old controller has the interrupt, too");
+	say_num("interrupt ", MMIO(uint32_t, LAPIC + 0x200 + 0x65 / 32 * 16) >> 0x65 % 32 & 1);
+	ask('R', 1);
+	fail("no reset");
+}
+
 /* A reset without a checkpoint. */
 void test_reset_first(void)
 {

@@ -12,7 +12,7 @@
 #define VECTOR	   0x51u
 #define NEXT	   1
 #define WRITE	   2
-#define BUFFERS	   0x1000000u /* Memory that only these tests use */
+#define BUFFERS	   0x1100000u /* Memory that only these tests use, behind that of checkpoint_net.c */
 #define BUFFER	   0x10000u
 #define BUFFERS_NR 5
 #define SECTOR	   512u
@@ -251,4 +251,82 @@ void test_dirty_disk(unsigned pages, bool net)
 		net_use();
 	outb(EXIT_PORT, 'R');
 	fail("no reset");
+}
+
+/* ---- for a live migration ---- */
+
+#define BLOCKS	      61u /* A prime number, so that the blocks of a round differ */
+#define SCRATCH	      0x2000000u
+#define SCRATCH_PAGES 1024u
+
+/* What each sector of block @i has: which block it is, and the round that wrote it. */
+static uint64_t sector_word(unsigned i, uint32_t round)
+{
+	return round ? (uint64_t)i << 32 | round : 0;
+}
+
+/* The first three requests write. Only the device writes to the buffers of the others. */
+static void offer_round(uint64_t seed, uint32_t round, uint32_t *version)
+{
+	for (unsigned i = 0; i < BUFFERS_NR; i++) {
+		unsigned block = (unsigned)((seed + 7ull * i) % BLOCKS);
+		bool write = i < 3;
+
+		if (write)
+			version[block] = round;
+		for (uint32_t at = 0; write && at < BUFFER; at += SECTOR)
+			MMIO(uint64_t, buffer(i) + at) = sector_word(block, round);
+		offer(&ring, i, write, block * (BUFFER / SECTOR), BUFFER);
+	}
+	vq_kick(&ring);
+}
+
+static void expect_round(uint64_t seed, const uint32_t *version)
+{
+	uint32_t len;
+
+	for (unsigned i = 0; i < BUFFERS_NR; i++)
+		for (unsigned tries = 0; !vq_wait(&ring, &len); tries++)
+			if (tries == 100)
+				fail("the disk does not answer");
+	for (unsigned i = 0; i < BUFFERS_NR; i++) {
+		unsigned block = (unsigned)((seed + 7ull * i) % BLOCKS);
+
+		if (status[i])
+			fail("the disk has an error");
+		for (uint32_t at = 0; at < BUFFER; at += SECTOR)
+			if (MMIO(uint64_t, buffer(i) + at) != sector_word(block, version[block]))
+				fail("a block has other data");
+	}
+}
+
+/*
+ * Reads and writes a disk of zeros with several requests in flight, sends and receives, and writes memory, until its
+ * machine ends. A word of each page of memory says in which round it was written last.
+ */
+void test_migrate(void)
+{
+	static uint32_t version[BLOCKS], written[SCRATCH_PAGES];
+	uint64_t seed = 1;
+
+	__asm__ volatile("cli");
+	if (!vdev_find(&disk, BLK))
+		fail("no disk");
+	setup(&ring, VECTOR);
+	net_begin();
+	for (uint32_t round = 1;; round++) {
+		uint32_t page;
+
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		page = (uint32_t)(seed >> 40) % SCRATCH_PAGES;
+		offer_round(seed >> 7, round, version);
+		if (MMIO(uint32_t, SCRATCH + page * 4096) != written[page])
+			fail("a page has other data");
+		written[page] = round;
+		MMIO(uint32_t, SCRATCH + page * 4096) = round;
+		net_use();
+		expect_round(seed >> 7, version);
+		if (round % 16 == 0)
+			say_num("round ", round);
+	}
 }

@@ -84,6 +84,7 @@ struct desc {
 struct vqueue {
 	struct vdev *d;
 	unsigned index;
+	uint16_t seen;
 	struct desc desc[QSIZE] __attribute__((aligned(4096)));
 	struct {
 		uint16_t flags, idx, ring[QSIZE], event;
@@ -94,8 +95,7 @@ struct vqueue {
 			uint32_t id, len;
 		} ring[QSIZE];
 		uint16_t event;
-	} used __attribute__((aligned(64)));
-	uint16_t seen;
+	} used __attribute__((aligned(4096))); /* Only the device writes to this page. */
 };
 bool vdev_find(struct vdev *d, uint32_t id);
 /* Reset, negotiate VERSION_1 and @features, up to FEATURES_OK. */
@@ -132,6 +132,8 @@ void test_rng(void);
 void test_typed(void);
 void test_steer(void);
 void test_run(void);
+enum rounds_test { ROUNDS_GOOD, ROUNDS_SEVEN, ROUNDS_HALF, ROUNDS_EARLIER, ROUNDS_DEAF, ROUNDS_RESET, ROUNDS_SPIN };
+void test_rounds(enum rounds_test how);
 enum share_test { SHARE_READ, SHARE_KILLED, SHARE_WRITE };
 void test_share(enum share_test test);
 /* checkpoint.c: fail if one of the @n values of @size bytes at @a, each a @what, is another one at @b */
@@ -139,10 +141,20 @@ void expect_same(const char *what, const void *a, const void *b, unsigned size, 
 void test_checkpoint(bool look_at);
 void test_checkpoint_rings(void);
 void test_checkpoint_host(void);
+void test_checkpoint_id(void);
 void test_checkpoint_disk(bool ro, bool restarts);
 void test_dirty_disk(unsigned pages, bool net);
+void test_migrate(void);
 void test_checkpoint_net(bool pairs, bool late);
 void test_checkpoint_port(void);
+void test_checkpoint_paging(void);
+void test_shmem(void);
+void test_shmem_ro(void);
+void test_shmem_reset(void);
+void test_shmem_cut(void);
+void test_shmem_fuzz(void);
+void test_checkpoint_share(void);
+void test_checkpoint_reader(void);
 /* checkpoint_net.c: set up the NIC; send a request to the host and wait for the answer */
 void net_begin(void);
 void net_use(void);

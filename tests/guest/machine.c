@@ -171,10 +171,17 @@ static void triple_fault(void)
 void guest_main(const uint8_t *params);
 void guest_main(const uint8_t *params)
 {
-	char name[16];
+	char name_buf[16], *name = name_buf;
 
 	interrupts_init();
 	test_name(params, name);
+	/* "cp-" and the name of an end: a checkpoint before it */
+	if (is(name, "cp-off") || is(name, "cp-reset") || is(name, "cp-panic") || is(name, "cp-triple") ||
+	    is(name, "cp-spin") || is(name, "cp-exit")) {
+		outb(0xf4, 'C');
+		say("round\n");
+		name += 3;
+	}
 	if (is(name, "block"))
 		test_block(false);
 	else if (is(name, "line"))
@@ -219,6 +226,20 @@ void guest_main(const uint8_t *params)
 		test_steer();
 	else if (is(name, "run"))
 		test_run();
+	else if (is(name, "rounds"))
+		test_rounds(ROUNDS_GOOD);
+	else if (is(name, "rounds-7"))
+		test_rounds(ROUNDS_SEVEN);
+	else if (is(name, "rounds-half"))
+		test_rounds(ROUNDS_HALF);
+	else if (is(name, "rounds-earlier"))
+		test_rounds(ROUNDS_EARLIER);
+	else if (is(name, "rounds-deaf"))
+		test_rounds(ROUNDS_DEAF);
+	else if (is(name, "rounds-spin"))
+		test_rounds(ROUNDS_SPIN);
+	else if (is(name, "rounds-reset"))
+		test_rounds(ROUNDS_RESET);
 	else if (is(name, "share"))
 		test_share(SHARE_READ);
 	else if (is(name, "share-killed"))
@@ -231,6 +252,8 @@ void guest_main(const uint8_t *params)
 		test_checkpoint(true);
 	else if (is(name, "cp-rings"))
 		test_checkpoint_rings();
+	else if (is(name, "cp-id"))
+		test_checkpoint_id();
 	else if (is(name, "cp-host"))
 		test_checkpoint_host();
 	else if (is(name, "cp-disk"))
@@ -239,6 +262,8 @@ void guest_main(const uint8_t *params)
 		test_checkpoint_disk(false, true);
 	else if (is(name, "cp-disk-ro"))
 		test_checkpoint_disk(true, false);
+	else if (is(name, "migrate"))
+		test_migrate();
 	else if (is(name, "dirty-disk"))
 		test_dirty_disk(50, false);
 	else if (is(name, "dirty-both"))
@@ -251,6 +276,22 @@ void guest_main(const uint8_t *params)
 		test_checkpoint_net(false, true);
 	else if (is(name, "cp-port"))
 		test_checkpoint_port();
+	else if (is(name, "cp-paging"))
+		test_checkpoint_paging();
+	else if (is(name, "shmem"))
+		test_shmem();
+	else if (is(name, "shmem-ro"))
+		test_shmem_ro();
+	else if (is(name, "shmem-reset"))
+		test_shmem_reset();
+	else if (is(name, "shmem-cut"))
+		test_shmem_cut();
+	else if (is(name, "shmem-fuzz"))
+		test_shmem_fuzz();
+	else if (is(name, "cp-share"))
+		test_checkpoint_share();
+	else if (is(name, "cp-share-reader"))
+		test_checkpoint_reader();
 	else if (is(name, "dirty-0"))
 		test_dirty(0);
 	else if (is(name, "dirty-50"))
@@ -276,6 +317,10 @@ void guest_main(const uint8_t *params)
 			__asm__ volatile("cli");
 	else if (is(name, "panic"))
 		outb(0x505, 1);
+	else if (is(name, "exit"))
+		outb(0xf4, 3);
+	else if (is(name, "off"))
+		power_off();
 	else if (is(name, "reset"))
 		outb(0x64, 0xfe);
 	else

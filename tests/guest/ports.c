@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Named ports, as a guest of lguest-sep run uses them. It first sends meaningless control
- * messages, then opens its ports and copies standard input to standard output. Runs in
- * ring 0 of a guest; "passed" (machine.c) or fail() ends it.
+ * messages, then opens its ports and copies standard input to standard output. With rounds
+ * (run --checkpoint-at) it takes a checkpoint, and acts as an init that is honest or not, the
+ * same way in each round. Runs in ring 0 of a guest; "passed" (machine.c) or fail() ends it.
  */
 #include "tests/guest/guest.h"
 
@@ -11,6 +12,7 @@
 #define WRITE	  2
 #define PORTS	  4u
 #define QUEUES	  (4 + 2 * PORTS)
+#define EXIT_PORT 0xf4
 
 /* include/uapi/linux/virtio_console.h */
 struct control {
@@ -194,6 +196,69 @@ void test_run(void)
 	vq_offer(&q[10], 0);
 	vq_kick(&q[10]);
 	transmit(11, &r, sizeof(r));
+	if (!vq_wait(&q[10], &len) || taken != 'k')
+		fail("the result is not taken");
+}
+
+static struct result report = { .magic = 0x7075736c, .end = 1, .value = 0 };
+
+/* An acknowledgement from an earlier round must not be there when this one begins. */
+static void no_acknowledgement_yet(uint8_t *taken)
+{
+	q[10].desc[0] = (struct desc){ (uintptr_t)taken, 1, WRITE, 0 };
+	vq_offer(&q[10], 0);
+	vq_kick(&q[10]);
+	/* The device has looked at all queues when these two come back. */
+	transmit(9, "e", 1);
+	transmit(9, "e", 1);
+	report.err_bytes = 2;
+	if (MMIO(uint16_t, &q[10].used.idx))
+		fail("an acknowledgement of an earlier round");
+}
+
+void test_rounds(enum rounds_test how)
+{
+	static uint8_t taken;
+	uint32_t len;
+
+	if (!vdev_find(&con, CONSOLE) || !vdev_begin(&con, MULTIPORT))
+		fail("the console has no ports");
+	for (unsigned i = 0; i < QUEUES; i++)
+		vdev_queue(&con, &q[i], i, 0x41);
+	vdev_ready(&con);
+	open_ports();
+	outb(EXIT_PORT, 'C');
+	/* Only the first request counts; otherwise the next round would begin here, with nothing left to do. */
+	transmit(7, "round\n", report.out_bytes = 6);
+	outb(EXIT_PORT, 'C');
+	no_acknowledgement_yet(&taken);
+	switch (how) {
+	case ROUNDS_HALF: /* The halves of two rounds would be a report. */
+		report.out_bytes = report.err_bytes = 0;
+		transmit(11, &report, sizeof(report) / 2);
+		return;
+	case ROUNDS_EARLIER: /* With the output of the last round it would be complete. */
+		report.out_bytes = 12;
+		transmit(11, &report, sizeof(report));
+		return;
+	case ROUNDS_DEAF: /* The acknowledgement stays on the way. */
+		control(4, PORT_OPEN, 0);
+		transmit(11, &report, sizeof(report));
+		return;
+	case ROUNDS_SPIN:
+		for (;;)
+			__asm__ volatile("pause");
+	case ROUNDS_RESET: /* As our init does. */
+		transmit(11, &report, sizeof(report));
+		outb(EXIT_PORT, 'R');
+		fail("no reset");
+	case ROUNDS_SEVEN:
+		report.value = 7;
+		break;
+	case ROUNDS_GOOD:
+		break;
+	}
+	transmit(11, &report, sizeof(report));
 	if (!vq_wait(&q[10], &len) || taken != 'k')
 		fail("the result is not taken");
 }

@@ -60,10 +60,39 @@ common:
 	add	$16, %rsp
 	iretq
 
+/* user_read(address, code, stack): to ring 3, at code, with address in rdi. user_back: from there; the word is in rax. */
+	.globl	user_read, user_back
+user_read:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%rsp, kernel_rsp(%rip)
+	push	$0x33
+	push	%rdx
+	push	$2
+	push	$0x3b
+	push	%rsi
+	iretq
+user_back:
+	mov	kernel_rsp(%rip), %rsp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+
 	.bss
 	.balign	16
 	.skip	32768
 stack_top:
+	.balign	8
+kernel_rsp:
+	.skip	8
 
 /*
  * Where another processor begins after a SIPI: real mode. The guest copies this to 0x8000

@@ -22,6 +22,8 @@ enum attempt_filter {
 	F_FSD_FOREIGN,
 	F_FSD_RW,
 	F_FSD_RW_FOREIGN,
+	F_BLKD_SAVED,
+	F_BLKD_SAVED_FOREIGN,
 };
 
 /* Ask the role to install a filter (if given) and make a call. It answers with the result or -errno (a long). */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a compromised role can still reach. A real spawner starts a test role
- * (tests/host/hostile_role.c) in real namespaces, which makes forbidden system calls. Under
- * the start filter they must fail; under each role's own filter they must kill the role at
- * once and be named. Needs root, and executables without a sanitizer.
+ * What a compromised role can still reach. A real spawner starts a test role (tests/host/hostile_role.c) in real
+ * namespaces, which makes forbidden system calls. Under the start filter they must fail; under each role's own filter
+ * they must kill the role at once and be named. Needs root, and executables without a sanitizer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -461,6 +460,8 @@ void confinement_group(void)
 		{ "fsd", F_FSD },
 		{ "controld", F_CONTROLD },
 		{ "blkd before its rings run", F_BLKD_FOREIGN },
+		{ "blkd of a saved snapshot", F_BLKD_SAVED },
+		{ "blkd of a saved snapshot before its rings run", F_BLKD_SAVED_FOREIGN },
 		{ "netd before its rings run", F_NETD_FOREIGN },
 		{ "fsd before its rings run", F_FSD_FOREIGN },
 		{ "fsd of a writable share", F_FSD_RW },

@@ -10,20 +10,6 @@ setup_test()
 	need_kvm_guests
 }
 
-# kill_often ROLE TIMES: kills the guest's process ROLE so often, then waits for the guest's end; $out.clean
-kill_often()
-{
-	for ((i = 0; i < $2; i++)); do
-		wait_until eval '[[ -n $(role_pids '"$1"') ]] || ! kill -0 "$pid"'
-		kill -0 "$pid" 2> /dev/null || break
-		sleep 0.2
-		kill -9 "$(role_pids "$1")" 2> /dev/null || true
-	done
-	finish 300
-	tr -d '\r' < "$out" > "$out.clean"
-	tail -n 20 "$out.clean"
-}
-
 # A disk of 1 MiB of zeros
 zero_disk()
 {
@@ -50,6 +36,7 @@ all_done() # N
 	lacks FAILED "$out.clean"
 	grep -q "^lguest-sep: vcpu *$1  resets\$" "$out.clean"
 	grep -q "^lguest-sep: vcpu: $1 resets, [0-9]* a second\$" "$out.clean"
+	grep -q '^lguest-sep: vcpu *[0-9]*  microseconds: CPU state of resets$' "$out.clean"
 }
 
 @test "checkpoint: no nonce in memory, registers, MSRs, timers, controllers or devices outlives a reset" {
@@ -69,6 +56,30 @@ all_done() # N
 	[[ $(grep -c '^through the ring' "$out.clean") == 51 ]]
 }
 
+# ids N INTERRUPTS: the guest has seen N generation IDs, and had so many interrupts of them
+ids()
+{
+	[[ $(grep '^id ' "$out.clean" | sort -u | wc -l) == "$1" && $(grep -c '^interrupt 0*1$' "$out.clean") == "$2" ]]
+}
+
+@test "checkpoint: each reset gives the guest a new generation ID and an interrupt, unless it shall keep it" {
+	resets cp-id 5
+	all_done 5
+	ids 6 5
+	resets cp-id 5 --vmgenid=same
+	all_done 5
+	ids 1 0
+	run "$L" --vmgenid=new 64 "$guests/probe"
+	is_status 2
+	[[ $output == *"--vmgenid: only with --checkpoint, --save or --from"* ]]
+}
+
+@test "checkpoint: no translation of page tables that a reset took back is left, with pages of each kind" {
+	resets cp-paging 100
+	all_done 100
+	[[ $(grep -c '^round' "$out.clean") == 101 ]]
+}
+
 @test "checkpoint: a guest that dirties all of its memory" {
 	resets dirty-all 5
 	all_done 5
@@ -79,6 +90,39 @@ all_done() # N
 	all_done 300
 }
 
+# on_end TEST EVENT NAME: the guest ends in that way 6 times, and goes back 5 times
+on_end()
+{
+	resets "$1" 5 --reset-on="$2"
+	all_done 5
+	[[ $(grep -c '^round' "$out.clean") == 6 ]]
+	grep -q "^lguest-sep: vcpu: 5 of the resets: $3\$" "$out.clean"
+}
+
+@test "checkpoint: --reset-on takes a guest back that powers off, reboots, panics, crashes or reports a number" {
+	on_end cp-off poweroff poweroff
+	on_end cp-reset panic,reboot reboot
+	on_end cp-panic panic panic
+	on_end cp-triple crash crash
+	on_end cp-exit exit-port exit-port
+}
+
+@test "checkpoint: --reset-on takes a guest back that runs for too long, and ends others as ever" {
+	on_end cp-spin timeout=0.2 timeout
+	resets cp-panic 5 --reset-on=poweroff,reboot,crash,exit-port,timeout=100
+	is_status 3
+	[[ $(grep -c '^round' "$out.clean") == 1 ]]
+	# Without a checkpoint
+	resets panic 5 --reset-on=panic
+	is_status 3
+	run "$L" --reset-on=panic 64 "$guests/probe"
+	is_status 2
+	[[ ${#lines[@]} == 1 && $output == *"--reset-on: only with --checkpoint"* ]]
+	run "$L" --checkpoint --reset-on=panics 64 "$guests/probe"
+	is_status 2
+	[[ ${#lines[@]} == 1 && $output == *"--reset-on=panics: panics: there is no such setting"* ]]
+}
+
 @test "checkpoint: a reset without a checkpoint ends the guest" {
 	resets reset-first 1
 	is_status 3
@@ -86,7 +130,7 @@ all_done() # N
 }
 
 @test "checkpoint: lguest-sep checkpoint and reset, while the guest sleeps and its timer runs" {
-	local name=cp-$$ n
+	local name=cp-$$ n i
 	out=$BATS_TEST_TMPDIR/out
 	zero_disk
 	"$L" --engine=kvm --no-reboot --checkpoint --name="$name" --timeout=600 --block="$BATS_TEST_TMPDIR/disk,snapshot" \
@@ -100,14 +144,22 @@ all_done() # N
 	"$L" checkpoint "$name"
 	n=$(tr -d '\r' < "$out" | grep '^tick' | tail -n 1 | cut -d ' ' -f 2)
 	wait_for "tick $((n + 50))"
-	for _ in 1 2 3; do
+	# The same number comes again after each reset.
+	for i in 2 3 4; do
 		"$L" reset "$name"
-		sleep 0.3
+		wait_until eval '(($(tr -d "\r" < "$out" | grep -cx "tick $((n + 3))") == '"$i"'))'
 	done
+	run "$L" stats "$name"
+	for part in 'resets' 'pages that resets took back' 'microseconds: memory of resets' \
+		'microseconds: CPU state of resets' 'microseconds: devices of resets' \
+		'microseconds: waiting for helpers in resets' 'microseconds since the first checkpoint'; do
+		grep -q "^vcpu  *[1-9][0-9]*  $part\$" <<< "$output"
+	done
+	"$L" stats "$name" --json | jq -e '.roles[] | select(.name == "vcpu").counters |
+		.resets == 3 and .reset_cpu_us + .reset_devices_us + .reset_helpers_us == .reset_state_us' > /dev/null
+	"$L" stats "$name" --prometheus | grep -q '^lguest_sep_reset_helpers_us_total{.*role="vcpu".*} [1-9]'
 	"$L" kill "$name"
 	wait "$pid" || true
-	# The same number comes again after each reset.
-	[[ $(tr -d '\r' < "$out" | grep -cx "tick $((n + 3))") == 4 ]]
 }
 
 # disk_resets TEST N WAYS [OPTION…]: the same as resets, with that disk, which does not change
@@ -147,7 +199,6 @@ disk_resets()
 	pid=$!
 	kill_often blkd 8
 	all_done 100
-	grep -q 'it is started again' "$out.clean"
 }
 
 # The tests have a network namespace of their own (tools/run-bats).
@@ -181,18 +232,10 @@ nic=--tunnet=10.99.0.1/24
 	pid=$!
 	kill_often netd 5
 	all_done 60
-	grep -q 'it is started again' "$out.clean"
 }
 
 @test "checkpoint: --net=user, with passt behind the NIC" {
-	command -v passt > /dev/null || skip "no passt (tools/quickstart install)"
-	need_user_namespaces
-	ip link set lo up
-	ip link add cp0 type veth peer name cp1
-	ip addr add 10.99.7.1/24 dev cp0
-	ip link set cp0 up
-	ip link set cp1 up
-	ip route add default via 10.99.7.2
+	network_for_passt
 	resets cp-net-user 10 --net=user
 	ip link del cp0
 	all_done 10
@@ -205,6 +248,47 @@ nic=--tunnet=10.99.0.1/24
 	lacks '^a' "$BATS_TEST_TMPDIR/port"
 }
 
+# share_dir: a directory with the files that the guest's test needs
+share_dir()
+{
+	mkdir -p "$BATS_TEST_TMPDIR/share/dir"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/share" "$BATS_TEST_TMPDIR/share/dir"
+	echo 'shared text' > "$BATS_TEST_TMPDIR/share/file"
+	touch "$BATS_TEST_TMPDIR/share/dir/"{a,b,c,d} "$BATS_TEST_TMPDIR/share/new"
+	chmod 644 "$BATS_TEST_TMPDIR/share/file" "$BATS_TEST_TMPDIR/share/new"
+}
+
+@test "checkpoint: what the guest knows and has open in a share is what it was, and nothing newer is left" {
+	share_dir
+	resets cp-share 40 --share="$BATS_TEST_TMPDIR/share"
+	all_done 40
+	# Numbers do not count the resets.
+	[[ $(grep -c '^number' "$out.clean") == 41 && $(grep '^number\|^handle' "$out.clean" | sort -u | wc -l) == 2 ]]
+	resets cp-share 10 --share="$BATS_TEST_TMPDIR/share,queues=3,cache=none" --block="$(zero_disk; echo "$BATS_TEST_TMPDIR/disk"),ro"
+	all_done 10
+}
+
+@test "checkpoint: fsd is killed again and again; the guest is taken back all the same" {
+	share_dir
+	out=$BATS_TEST_TMPDIR/out
+	"$L" --engine=kvm "${user[@]}" --no-reboot --stats --checkpoint --resets=60 --timeout=600 --max-restarts=1000 \
+		--share="$BATS_TEST_TMPDIR/share" 64 "$guests/probe" console=ttyS0 t=cp-share < /dev/null > "$out" 2>&1 3>&- &
+	pid=$!
+	kill_often fsd 4
+	all_done 60
+}
+
+@test "checkpoint: a directory that the guest writes to cannot be taken back" {
+	local options
+	mkdir "$BATS_TEST_TMPDIR/d"
+	for options in "--share=$BATS_TEST_TMPDIR/d,rw" "--share=$BATS_TEST_TMPDIR/d,rw,max=1M"; do
+		run "$L" "$options" --checkpoint 64 "$guests/probe"
+		echo "$output"
+		is_status 2
+		[[ ${#lines[@]} == 1 && $output == *"a directory that the guest writes to cannot be taken back; leave rw out"* ]]
+	done
+}
+
 @test "checkpoint: a disk that the guest writes cannot be taken back" {
 	zero_disk
 	run "$L" --block="$BATS_TEST_TMPDIR/disk" --checkpoint 64 "$guests/probe"
@@ -215,7 +299,7 @@ nic=--tunnet=10.99.0.1/24
 
 @test "checkpoint: what cannot be combined with it is one line" {
 	local options
-	for options in "--block=x" "--vhost-user-blk=x" "--vhost-user-net=x" "--share=/tmp" "--engine=qemu" "--engine=lguest" \
+	for options in "--block=x" "--vhost-user-blk=x" "--vhost-user-net=x" "--vhost-user-fs=x" "--engine=qemu" "--engine=lguest" \
 		"--machine=riscv64"; do
 		run "$L" "$options" --checkpoint 64 "$guests/probe"
 		echo "$output"
@@ -224,7 +308,7 @@ nic=--tunnet=10.99.0.1/24
 	done
 	run "$L" run --checkpoint 64 "$guests/probe" -- true
 	is_status 125
-	[[ $output == *"--checkpoint: not with run"* ]]
+	[[ $output == *"--checkpoint: with run give --checkpoint-at=command instead"* ]]
 	run "$L" --resets=3 64 "$guests/probe"
 	is_status 2
 	[[ $output == *"--resets: only with --checkpoint"* ]]

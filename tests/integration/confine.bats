@@ -91,7 +91,7 @@ helper_fd() # NUMBER LINK
 		[[ $role == blkd && ($2 == "$BATS_TEST_TMPDIR/disk" || $2 == */disk) ]] ;;
 	7) [[ $role == blkd && ($2 == "$BATS_TEST_TMPDIR/disk" || $2 == */disk) ]] ;;
 	8) [[ $2 == *eventpoll* ]] ;;
-	9) [[ $role == blkd && $2 == *io_uring* ]] ;;
+	9) [[ $2 == *io_uring* ]] ;;
 	10) [[ $role == blkd && $2 == *eventfd* ]] ;;
 	11) [[ $2 == *timerfd* ]] ;;
 	12) [[ $2 == /memfd:* ]] ;;

@@ -175,6 +175,19 @@ sys.exit([suite.get(k) for k in ("tests", "failures", "errors")] != ["6", "3", "
 	section "The same clean machine a thousand times"
 }
 
+# The stock kernel's guest is in tests/long/checkpoint-lab; here a kernel of ours uses the same page.
+@test "cookbook: a fuzzer of the host feeds a guest that is reset after each input" {
+	in_directory
+	[[ -c /dev/kvm ]] || skip "no /dev/kvm"
+	command -v busybox > /dev/null || skip "no busybox"
+	mkdir bin
+	printf '#!/bin/sh\nexec %s "$@" t=shmem-fuzz\n' "$B/lguest-sep" > bin/lguest-sep
+	chmod 755 bin/lguest-sep
+	K=$top/build/tests/guest/probe B=$PWD/bin section "Fuzz a system call of a stock kernel"
+	# About half of the inputs, which are random.
+	[[ $(cut -d ' ' -f 1 accepted) -gt 300 && $(cut -d ' ' -f 1 accepted) -lt 700 ]]
+}
+
 @test "cookbook: boot once, start from the file" {
 	in_directory
 	[[ -c /dev/kvm ]] || skip "no /dev/kvm"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The kvm engine with distribution kernels, in the nested lab: tests/lab/kvm runs once, and
 # each test here evaluates a part of its output. Slow: a hypervisor inside an emulated CPU.
+# alone: two labs use two processors, and their guests have a limit of time
 load lib
 
 setup_file()
@@ -99,6 +100,15 @@ stats_of() # ROLE TEXT: the counter's value each time that they were printed
 	grep -q -- '--port=mine:/tmp/mine: dropped 7 bytes beyond max=5' "$out.clean"
 	grep -qx 'same bytes' "$LAB_OUT"
 	grep -qx 'port by th' "$LAB_OUT"
+}
+
+@test "kvm: run: a command in six rounds, each from the same state and without input" {
+	section rounds
+	is_status 3
+	[[ $(grep -c '^T: round' "$out.clean") == 6 && $(grep -c "open '/tmp/mark'" "$out.clean") == 6 ]]
+	lacks '^lost\|^input' "$out.clean"
+	grep -q 'run: round 6: status 3, as the guest reports' "$out.clean"
+	grep -q 'vcpu: 5 resets, ' "$out.clean"
 }
 
 @test "kvm: a panic has its status and reason" {

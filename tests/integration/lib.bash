@@ -35,6 +35,19 @@ need_user_namespaces()
 		skip "this host (or a chroot) gives no user namespaces"
 }
 
+# Skips a test without passt, and otherwise gives it a network to take over; `ip link del cp0` ends that.
+network_for_passt()
+{
+	command -v passt > /dev/null || skip "no passt (tools/quickstart install)"
+	need_user_namespaces
+	ip link set lo up
+	ip link add cp0 type veth peer name cp1
+	ip addr add 10.99.7.1/24 dev cp0
+	ip link set cp0 up
+	ip link set cp1 up
+	ip route add default via 10.99.7.2
+}
+
 # Mounts a /dev/net/tun that all users may open over the host's; without udev only root may open
 # that. The mount exists only in the tests' mount namespace.
 need_tun_for_everybody()
@@ -178,6 +191,21 @@ role_pids()
 		*/"lguest-sep-$1" | */"$1") echo "${p#/proc/}" ;;
 		esac
 	done
+}
+
+# kill_often ROLE TIMES: kills the process ROLE of the guest $pid so often, each time a little later than it was started, and
+# waits for the guest's end; $out.clean. Fails if no successor was started.
+kill_often()
+{
+	local i
+	for ((i = 0; i < $2; i++)); do
+		wait_until eval '[[ -n $(role_pids '"$1"') ]] || ! kill -0 "$pid"'
+		kill -0 "$pid" 2> /dev/null || break
+		sleep 0.2
+		kill -9 "$(role_pids "$1")" 2> /dev/null || true
+	done
+	finish 300
+	grep -q 'it is started again' "$out.clean"
 }
 
 vcpu_pids()

@@ -167,6 +167,20 @@ stalled_disk()
 	kill -9 "$server"
 }
 
+@test "a file of a server is refused as the guest's memory, and nothing waits for one that does not tell its kind" {
+	local kind said=('a file on a file server' 'its file system does not answer')
+	need_kvm_guests
+	for kind in '' nostatfs; do
+		stalled_disk 4 $kind
+		run timeout -k 1 300 "$L" "${user[@]}" --engine=kvm --shmem="$image" 64 "$guests/probe"
+		is_status 1
+		[[ ${#lines[@]} == 1 && $output == *"--shmem=$image: ${said[${#kind} > 0]}"* ]]
+		kill -9 "$server"
+		umount -l "$mount_point"
+		rmdir "$mount_point"
+	done
+}
+
 @test "errors that nobody reads hold up neither lguest-sep nor a back-end" {
 	local pipe=$BATS_TEST_TMPDIR/pipe program
 	mkfifo "$pipe"

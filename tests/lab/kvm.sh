@@ -26,10 +26,10 @@ disk() {
 	dd if=/dev/zero of="/tmp/disk-$1" bs=1M count="$2" 2>/dev/null
 	chmod 666 "/tmp/disk-$1"
 }
-# says LINE NAME: wait until guest NAME prints LINE
+# says LINE NAME: wait until guest NAME prints LINE or ends
 says() {
 	for _ in $(seq 500); do
-		grep -q "^$1.\?\$" "/tmp/out-$2" && return
+		! grep -q "^$1.\?\$" "/tmp/out-$2" && kill -0 "$guest" 2>/dev/null || return
 		sleep 0.2
 	done
 }
@@ -94,6 +94,18 @@ case_run() {
 	echo "== end run $?"
 	cmp /tmp/in /tmp/run-out && echo "same bytes"
 	echo "port $(cat /tmp/mine)"
+}
+
+# The same command in six rounds, each from a clean state, without input; the status is that of the first one that failed.
+case_rounds() {
+	mkdir -p /tmp/modules
+	tar -xf modules.tar -C /tmp/modules
+	echo "== begin rounds at $(cut -d ' ' -f 1 /proc/uptime)"
+	# shellcheck disable=SC2016
+	echo input | lguest-sep run --engine=kvm --drop-to nobody --timeout=200 --modules=/tmp/modules --checkpoint-at=command \
+		--resets=5 --reset-on=panic,timeout=20 256 cloud.vmlinuz mitigations=off -- sh -c 'cat; cat /tmp/mark; echo lost > /tmp/mark
+		echo "T: round"; exit 3' 2>&1
+	echo "== end rounds $?"
 }
 
 # SIGTERM to the supervisor presses the power button

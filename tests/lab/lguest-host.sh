@@ -5,7 +5,13 @@
 # the kernel cannot unmount "rootfs", and runs the same kernel as guest.
 # shellcheck disable=SC2016,SC2086,SC1091 # sh -c expands; /proc has no odd names; compare is put there
 # Lines with test results begin with "ok" or "not ok".
-if [ ! -e /second ]; then
+# Linux before 3.5 has no seccomp filters: only the refusal of guests is checked there. Before 2.6.39, Debian's busybox
+# cannot read directories, so the tools that are used below it work without.
+old=
+case $(/bin/busybox uname -r) in
+2.6.* | 3.[0-4] | 3.[0-4].*) old=1 ;;
+esac
+if [ ! "$old" ] && [ ! -e /second ]; then
 	/bin/busybox mkdir /second /new
 	/bin/busybox mount -t tmpfs -o size=75% root /new
 	for f in bin lib kernel guest.gz init second classic; do
@@ -16,9 +22,18 @@ if [ ! -e /second ]; then
 fi
 /bin/busybox --install -s /bin
 export PATH=/bin:/bin/sep
+mkdir -p /dev /proc /sys /tmp /etc
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev
+if [ "$old" ]; then # Before 2.6.32 there is no devtmpfs
+	mkdir -p /dev/net
+	mknod /dev/null c 1 3
+	mknod /dev/urandom c 1 9
+	mknod /dev/net/tun c 10 200
+	mknod /dev/lguest c 10 "$(sed -n 's/^ *\([0-9]*\) lguest$/\1/p' /proc/misc)"
+else
+	mount -t devtmpfs dev /dev
+fi
 mkdir -p /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs shm /dev/shm
@@ -60,7 +75,7 @@ guest() {
 	what=$1
 	input=$2
 	shift 2
-	$input | lguest-sep --engine=lguest --drop-to nobody --initrd=/guest.gz "$@" 96 /kernel quiet rdinit=/init \
+	$input | "${program:-lguest-sep}" --engine=lguest --drop-to nobody --initrd=/guest.gz "$@" 96 /kernel quiet rdinit=/init \
 		"case=$what" > /tmp/out 2>&1
 	status=$?
 }
@@ -124,6 +139,48 @@ confined() {
 	done
 }
 
+log_is_clean() {
+	dmesg > /tmp/out
+	check "the host kernel's log has no complaint" sh -c '! dmesg | grep -iE "warning:|bug:|call trace|oops|general protection"'
+}
+
+refused() { # STATUS ARGUMENT...: one line says why no guest can be started
+	expected=$1
+	shift
+	/bin/static/lguest-sep "$@" 96 /kernel quiet -- true > /tmp/out 2>&1
+	status=$?
+	status_is "$expected" && [ "$(wc -l < /tmp/out)" = 1 ] && has "Linux $(uname -r), cannot confine a guest: it lacks seccomp filters"
+}
+tasks() { sed 's,.*/\([0-9]*\) .*,\1,' /proc/loadavg; }
+
+# Every other check needs a running guest.
+old_host() {
+	echo "# Linux $(uname -r) has no seccomp filters: no guest is started, only the refusal by the static program is checked"
+	echo "# the program with shared libraries: $(lguest-sep --version 2>&1 | head -n 1)"
+	before=$(tasks)
+	check "this host has lguest" sh -c '[ -c /dev/lguest ] && dd if=/dev/lguest count=0 2> /tmp/out'
+	check "the static program loads" sh -c '/bin/static/lguest-sep --version > /tmp/out 2>&1'
+	check "a guest is refused, with status 1" refused 1 --engine=lguest --drop-to nobody --tunnet=10.98.0.1/24 --rng
+	sed 's/^/# /' /tmp/out
+	check "what the host lacks is named" has "no_new_privs, .*memfd_create, execveat, getrandom"
+	check "and what to use" has "use Linux 3.5 or later, built with CONFIG_SECCOMP_FILTER; /dev/lguest exists up to 4.13"
+	check "whatever the engine and user" refused 1
+	check "run: status 125" refused 125 run
+	check "--detach: status 1" refused 1 --detach
+	check "--result has the reason" sh -c '/bin/static/lguest-sep --result=/tmp/result 96 /kernel 2> /tmp/out || grep -q "\"end\":\"host\".*lacks seccomp filters" /tmp/result'
+	/bin/static/lguest-sep doctor > /tmp/out 2>&1
+	status=$?
+	check "doctor: guests cannot run here" status_is 1
+	check "and names the filters" has "no  *system call filters"
+	check "no process is left" same "$before" "$(tasks)"
+	check "no tap is left" sh -c '! grep -q tap /proc/net/dev'
+	log_is_clean
+	echo "1..$n"
+	reboot -f
+}
+
+[ ! "$old" ] || old_host
+
 main
 printf '%-512s' 0 > /tmp/disk
 # no hardware address given: hosts before 3.17 have no getrandom
@@ -151,6 +208,8 @@ check "a panic is status 3" status_is 3
 check "with the guest's reason" has "panic\|Attempted to kill init\|SysRq\|sysrq\|NULL pointer"
 guest init "echo"
 check "without devices" status_is 0
+program=/bin/static/lguest-sep guest init "echo"
+check "the static program starts a guest too" status_is 0
 
 : > /tmp/out
 on-pty 'T: idle' '\003\003\003' lguest-sep --engine=lguest --drop-to nobody --initrd=/guest.gz 96 /kernel quiet \
@@ -158,8 +217,7 @@ on-pty 'T: idle' '\003\003\003' lguest-sep --engine=lguest --drop-to nobody --in
 status=$?
 check "three ^C end it" status_is 130
 check "nothing is left" nothing_left
-dmesg > /tmp/out
-check "the host kernel's log has no complaint" sh -c '! dmesg | grep -iE "warning:|bug:|call trace|oops|general protection"'
+log_is_clean
 echo "1..$n"
 [ -e /classic ] && . /bin/compare
 reboot -f

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For tests of --save and --from: a guest with console and rng on a double of KVM's calls, whose state is saved to a
+ * For tests of --save and --from: a guest with console, rng and NIC on a double of KVM's calls, whose state is saved to a
  * memory file and loaded again. Include it once in a program.
  */
 #ifndef TESTS_LIB_SAVED_GUEST_H
@@ -14,8 +14,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -83,6 +86,7 @@ static bool no_xsave;		   /* The host's processor has no XSAVE, and KVM refuses 
 static int tsc_khz;
 static uint32_t cpu_feature; /* A register of CPUID leaf 7 */
 static bool line_level[64];
+static unsigned line_edges[64]; /* From low to high */
 
 static int msr_call(unsigned long request, struct kvm_msrs *m)
 {
@@ -130,6 +134,7 @@ static int other_call(unsigned long request, void *arg)
 		return 0;
 	case KVM_IRQ_LINE:
 		line_level[level->irq % 64] = level->level;
+		line_edges[level->irq % 64] += level->level;
 		return 0;
 	case KVM_GET_DEVICE_ATTR: /* A host that cannot set the offset of the counter */
 		errno = ENXIO;
@@ -222,6 +227,78 @@ static int map_memory(void)
 	return memory[0] == MAP_FAILED || memory[1] == MAP_FAILED ? -1 : 0;
 }
 
+/* ---- a NIC, with config.ndevices = 1 ---- */
+
+#define NIC_QUEUES 4
+static int nic_peer = -1; /* The helper's end of the connection */
+
+static bool nic_reply(uint32_t request, uint32_t size, const void *payload)
+{
+	struct vhu_msg m = { .request = request, .flags = VHU_VERSION | VHU_REPLY, .size = size };
+
+	memcpy(m.bytes, payload, size);
+	return vhu_send(nic_peer, &m) == VHU_OK;
+}
+
+/* The descriptors of its queues, and of the loop. */
+static bool nic_events(void)
+{
+	static bool made;
+	bool ok = true;
+
+	if (made)
+		return true;
+	made = true;
+	for (int i = -2; i < 2 * NIC_QUEUES; i++) {
+		int fd = i == -2 ? epoll_create1(0) : eventfd(0, EFD_NONBLOCK);
+		int to = i == -2	  ? VFD_EPOLL
+			 : i == -1	  ? VFD_QERR0
+			 : i < NIC_QUEUES ? VFD_QKICK0 + i
+					  : VFD_QCALL0 + i - NIC_QUEUES;
+
+		ok = ok && dup2(fd, to) == to;
+		if (fd != to)
+			close(fd);
+	}
+	return ok;
+}
+
+/* Attach a NIC without a helper: all replies are in the socket already. Without VHU_PF_REPLY_ACK there are no others. */
+static bool add_nic(struct devices *ds)
+{
+	const uint64_t features = BIT64(VIRTIO_F_VERSION_1) | BIT64(VHU_F_PROTOCOL_FEATURES);
+	const uint64_t protocol = BIT64(VHU_PF_MQ), queues = NIC_QUEUES;
+	const struct vhu_rings rings = { .nqueues = NIC_QUEUES, .base = { 1, 2, 3, 4 } };
+	struct device *d = &ds->dev[ds->n++];
+	int sv[2];
+
+	if (nic_peer >= 0)
+		close(nic_peer);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv) < 0 || dup2(sv[0], VFD_FRONT0) < 0)
+		return false;
+	nic_peer = fcntl(sv[1], F_DUPFD, 1600);
+	close(sv[0]);
+	close(sv[1]);
+	if (!nic_events())
+		return false;
+	d->all = ds;
+	d->type = DEVICE_BACKED;
+	memcpy(d->name, "net0", 5);
+	d->front = (struct front){ .name = d->name,
+				   .sock = VFD_FRONT0,
+				   .kind = DEV_NET,
+				   .nqueues = NIC_QUEUES,
+				   .err = VFD_QERR0,
+				   .timeout_ms = 1 };
+	for (unsigned q = 0; q < NIC_QUEUES; q++) {
+		d->front.kick[q] = device_kick_fd(d, q);
+		d->front.call[q] = device_call_fd(d, q);
+	}
+	return nic_reply(VHU_GET_FEATURES, sizeof(features), &features) &&
+	       nic_reply(VHU_GET_PROTOCOL_FEATURES, sizeof(protocol), &protocol) &&
+	       nic_reply(VHU_GET_QUEUE_NUM, sizeof(queues), &queues) && nic_reply(VHU_HOLD, sizeof(rings), &rings);
+}
+
 /* Returns 0, or -1. */
 static int new_machine(void)
 {
@@ -231,6 +308,7 @@ static int new_machine(void)
 		char room[sizeof(struct kvm_cpuid2) + 2 * sizeof(struct kvm_cpuid_entry2)];
 	} cpuid;
 	struct devices *ds = &k.devices;
+	unsigned ndevices = config.ndevices;
 
 	if (!memory[0] && map_memory() < 0)
 		return -1;
@@ -252,8 +330,11 @@ static int new_machine(void)
 		k.cpu[i] = (struct kvm_cpu){ .kvm = &k, .id = i, .run = &run, .thread = pthread_self() };
 	cpuid.c.nent = 1;
 	cpuid.c.entries[0] = (struct kvm_cpuid_entry2){ .function = 7, .ebx = cpu_feature };
+	/* The helper of the double writes no memory, so it has no log. */
+	config.ndevices = 0;
 	if (kvm_cpus_init(&k, &cpuid.c) < 0 || kvm_checkpoint_make(&k) < 0)
 		return -1;
+	config.ndevices = ndevices;
 	saved_machine_make(&k);
 	pc_init(&k.pc, &pc_double, &k);
 	ds->vm = &vm;
@@ -268,6 +349,8 @@ static int new_machine(void)
 	own_console_init(&ds->dev[0]);
 	if (config.rng)
 		own_rng_init(&ds->dev[1]);
+	if (config.ndevices && !add_nic(ds))
+		return -1;
 	return devices_attach(ds, &place);
 }
 
@@ -323,6 +406,19 @@ static inline uint16_t used(unsigned ring)
 	return ((struct vring_used *)(void *)(memory[0] + RING(ring) + 0x2000))->idx;
 }
 
+static void use_nic(void)
+{
+	unsigned n = k.devices.n - 1;
+
+	reg(n, VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
+	reg(n, VIRTIO_PCI_COMMON_GF, 4, 1u << VIRTIO_NET_F_CTRL_VQ | 1u << VIRTIO_NET_F_MQ);
+	begin(n);
+	set_up(n, 0, 3);
+	set_up(n, 1, 4);
+	set_up(n, NIC_QUEUES, 5);
+	reg(n, VIRTIO_PCI_COMMON_STATUS, 1, VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
 /* A guest in the middle of its work: no place has its first value. */
 static void use_machine(void)
 {
@@ -342,6 +438,8 @@ static void use_machine(void)
 		offer(1, 0, 2, 16, true);
 		offer(1, 0, 2, 16, true);
 	}
+	if (config.ndevices)
+		use_nic();
 	pc_out(&k.pc, PC_SERIAL_PORT + 7, 1, 0x5a);
 	pc_out(&k.pc, PC_SERIAL_PORT + 4, 1, 0x1a); /* Loopback: what is written is input. */
 	pc_out(&k.pc, PC_SERIAL_PORT + 1, 1, 1);
@@ -392,7 +490,7 @@ static __attribute__((noinline, unused)) void fit_checksums(uint8_t *f, size_t l
 	if (range_ok(bits_at, bits, len))
 		h.bits_crc = (uint32_t)crc32(0, f + bits_at, (uInt)bits);
 	if (h.pages <= PAGES && range_ok(pages_at, h.pages * PAGE, len))
-		h.pages_crc = (uint32_t)crc32(0, f + pages_at, (uInt)(h.pages * PAGE));
+		h.pages_sum = save_pages_sum(0, f + pages_at, h.pages);
 	h.header_crc = 0;
 	h.header_crc = (uint32_t)crc32(0, (const uint8_t *)&h, sizeof(h));
 	memcpy(f, &h, sizeof(h));

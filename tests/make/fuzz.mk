@@ -23,9 +23,11 @@ fuzz-regress: fuzz-build
 # The objects of each target, in addition to common/ and tests/lib.
 FUZZ_WITH_blkd_nbd       := $(filter-out blkd/main.c,$(call src,blkd))
 FUZZ_WITH_blkd_requests  := $(filter-out blkd/main.c,$(call src,blkd))
+FUZZ_WITH_blkd_saved     := $(filter-out blkd/main.c,$(call src,blkd))
 FUZZ_WITH_controld_serve := $(filter-out controld/main.c,$(call src,controld))
 FUZZ_WITH_fsd_requests   := $(filter-out fsd/main.c,$(call src,fsd))
 FUZZ_WITH_fsd_restore    := $(filter-out fsd/main.c,$(call src,fsd))
+FUZZ_WITH_fsd_saved      := $(filter-out fsd/main.c,$(call src,fsd))
 FUZZ_WITH_netd_dhcp      := netd/dhcp.c
 FUZZ_WITH_netd_frames    := netd/frames.c
 FUZZ_WITH_netd_passt     := netd/stream.c netd/user.c
@@ -39,7 +41,7 @@ FUZZ_WITH_vcpu_from      := $(filter-out vcpu/kvm/engine.c vcpu/kvm/acpi.c,$(wil
 FUZZ_WITH_vcpu_insn      := vcpu/lguest/insn.c
 FUZZ_WITH_vcpu_load      := $(wildcard vcpu/load/*.c)
 FUZZ_WITH_vcpu_ports     := vcpu/devices/ports.c vcpu/devices/fill.c vcpu/devices/written.c
-FUZZ_WITH_vcpu_pci       := vcpu/devices/pci.c vcpu/devices/records.c $(wildcard vcpu/devices/vpci_*.c)
+FUZZ_WITH_vcpu_pci       := vcpu/devices/pci.c vcpu/devices/shmem.c vcpu/devices/records.c $(wildcard vcpu/devices/vpci_*.c)
 fuzz_parts = $(call obj,$(FUZZ_WITH_$(1)))
 FUZZ_BIN := $(patsubst %,$(B)/tests/fuzz/%,$(FUZZ_TARGETS))
 fuzz-programs: $(FUZZ_BIN)

@@ -1,4 +1,4 @@
-# The freestanding guests: build/tests/guest/probe (64-bit entry), pvh, entry32, exit
+# The freestanding guests: build/tests/guest/probe (64-bit entry), probe-pvh (the same for QEMU), pvh, entry32, exit
 # and exit32 (PVH; exit32 is for the machine i386).
 # No SSE and nothing newer than x86-64's base: software KVM interprets ring 0.
 GUEST_CC     ?= gcc
@@ -9,16 +9,18 @@ GUEST_OBJ := $(patsubst tests/guest/%.c,$(B)/tests/guest/%.o,$(GUEST_SRC)) $(B)/
 GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack,--no-warn-rwx-segments
 
 .PHONY: guests
-guests: $(B)/tests/guest/probe $(B)/tests/guest/pvh $(B)/tests/guest/entry32 $(B)/tests/guest/exit $(B)/tests/guest/exit32
+guests: $(B)/tests/guest/probe $(B)/tests/guest/probe-pvh $(B)/tests/guest/pvh $(B)/tests/guest/entry32 $(B)/tests/guest/exit $(B)/tests/guest/exit32
 tests: guests
 
 $(B)/tests/guest/%.o: tests/guest/%.c
 	@mkdir -p $(@D)
 	$(call say,GUEST,$<)$(GUEST_CC) $(GUEST_CFLAGS) -c -o $@ $<
-$(B)/tests/guest/start.o: tests/guest/start.S
+$(B)/tests/guest/start.o $(B)/tests/guest/pvh_entry.o: $(B)/tests/guest/%.o: tests/guest/%.S
 	@mkdir -p $(@D)
 	$(call say,GUEST,$<)$(GUEST_CC) -c -o $@ $<
 $(B)/tests/guest/probe: $(GUEST_OBJ)
+	$(call say,LD,$@)$(GUEST_CC) $(GUEST_LDFLAGS) -Wl,-Ttext=0x200000 -o $@ $^
+$(B)/tests/guest/probe-pvh: $(GUEST_OBJ) $(B)/tests/guest/pvh_entry.o
 	$(call say,LD,$@)$(GUEST_CC) $(GUEST_LDFLAGS) -Wl,-Ttext=0x200000 -o $@ $^
 $(B)/tests/guest/pvh: tests/guest/entry.S
 	@mkdir -p $(@D)

@@ -1,13 +1,13 @@
 # The lguest engine on a real lguest host: make check-lguest LGUEST_HOST_KERNEL=bzImage
-# (i386, CONFIG_LGUEST and LGUEST_GUEST with virtio built in; Linux 3.5 to 4.13).
+# (i386, CONFIG_LGUEST and LGUEST_GUEST with virtio built in; Linux 3.5 to 4.13, or an older one that is refused).
 .PHONY: check-lguest
 check-lguest:
 ifeq ($(LGUEST_HOST_KERNEL),)
-	@echo "check-lguest: skipped: no LGUEST_HOST_KERNEL=bzImage (an i386 kernel with lguest, Linux 3.5 to 4.13)"
+	@echo "check-lguest: skipped: no LGUEST_HOST_KERNEL=bzImage (an i386 kernel with lguest, Linux 2.6.24 to 4.13)"
 else ifneq ($(ARCH),i386)
 	+$(Q)$(MAKE) --no-print-directory ARCH=i386 check-lguest
 else
-check-lguest: all $(B)/tests/host/on-pty
+check-lguest: all $(BIN)/lguest-sep $(B)/static/lguest-sep $(B)/tests/host/on-pty
 	$(Q)tests/lab/lguest $(LGUEST_HOST_KERNEL) $(BIN)
 endif
 
@@ -27,6 +27,12 @@ tests: $(B)/tests/host/no-vdso
 endif
 tests: $(B)/tests/host/on-pty
 $(B)/tests/host/no-vdso: tests/host/no_vdso.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(BASE) -o $@ $<
+
+# Runs a command as on a host without seccomp filters, and the program for such hosts (tests/integration/old_host.bats).
+tests: $(B)/tests/host/old-host $(if $(SAN),,$(B)/static/lguest-sep)
+$(B)/tests/host/old-host: tests/host/old_host.c tests/host/old_host.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(BASE) -o $@ $<
 

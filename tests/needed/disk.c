@@ -64,7 +64,9 @@ void describe_disk(bool own_front)
 	rc.blk = (struct blk_config){ .capacity = DISK, .queues = 1, .io = BLK_IO_SYNC };
 }
 
-static void disk(const char *program, enum blk_io io, bool snapshot, uint64_t rate)
+enum base { IMAGE, SNAPSHOT, SAVED_SNAPSHOT };
+
+static void disk(const char *program, enum blk_io io, enum base base, uint64_t rate)
 {
 	uint64_t features = ~0ull & ~(1ull << VIRTIO_F_RING_RESET);
 	struct front_queue *q;
@@ -75,13 +77,17 @@ static void disk(const char *program, enum blk_io io, bool snapshot, uint64_t ra
 				      .queues = 1,
 				      .io = (uint8_t)io,
 				      .discard = true,
-				      .snapshot = snapshot,
+				      .snapshot = base != IMAGE,
+				      .saved = base == SAVED_SNAPSHOT,
 				      .rate_ops = rate };
+	rc.checkpoint = rc.blk.saved;
 	begin(program, features);
 	q = ring(0);
 	MUST(front_queue_enable(q, true));
 	MUST(front_get_config(&f, 0, sizeof(config), config));
 	all_requests(q, true);
+	if (rc.blk.saved)
+		to_file_and_back();
 	for (unsigned i = 0; rate && i < rate / 4; i++)
 		MUST(request(q, VIRTIO_BLK_T_IN, 0, 512, true) == VIRTIO_BLK_S_OK);
 	if (!rate)
@@ -103,6 +109,7 @@ void make_images(void)
 	atexit(remove_image);
 	delta = mkstemp(name);
 	unlink(name);
+	saved = memfd_create("saved", MFD_CLOEXEC);
 	map = shm_create((snapmap_bytes(DISK) + 4095) & ~4095ull, &sealed);
 	MUST(map >= 0 && image >= 0 && delta >= 0 && !ftruncate(image, DISK) && !ftruncate(delta, DISK));
 }
@@ -110,10 +117,17 @@ void make_images(void)
 int blkd(const char *program)
 {
 	make_images();
-	disk(program, BLK_IO_URING, false, 0);
-	disk(program, BLK_IO_SYNC, false, 0);
-	disk(program, BLK_IO_SYNC, true, 0);
-	disk(program, BLK_IO_AUTO, false, 40);
+	disk(program, BLK_IO_URING, IMAGE, 0);
+	disk(program, BLK_IO_SYNC, IMAGE, 0);
+	disk(program, BLK_IO_SYNC, SNAPSHOT, 0);
+	disk(program, BLK_IO_AUTO, IMAGE, 40);
+	return 0;
+}
+
+int blkd_saved(const char *program)
+{
+	make_images();
+	disk(program, BLK_IO_SYNC, SAVED_SNAPSHOT, 0);
 	return 0;
 }
 
@@ -168,21 +182,20 @@ static void foreign(const char *program, bool listening)
 /* Run stand-alone, where errors are printed to the user. */
 static void stand_alone(const char *program)
 {
-	char file[64], said[512] = "";
+	char file[64], fd[16], said[512] = "";
 	int front[2], diag[2];
 	ssize_t got;
 
 	memset(&f, 0, sizeof(f));
 	snprintf(file, sizeof(file), "--blk-file=%s", image_name);
-	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, front) == 0 && pipe(diag) == 0);
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, front) == 0 && pipe2(diag, O_CLOEXEC) == 0);
 	f.sock = front[0];
 	f.pid = fork();
 	if (f.pid == 0) {
-		dup2(front[1], 9);
 		dup2(diag[1], 2);
-		close(diag[0]);
-		close(diag[1]);
-		execl(program, program, "--fd=9", file, NULL);
+		/* A copy without CLOEXEC; no fixed number, which one of these may have. */
+		snprintf(fd, sizeof(fd), "--fd=%d", dup(front[1]));
+		execl(program, program, fd, file, NULL);
 		_exit(127);
 	}
 	close(front[1]);
@@ -200,7 +213,7 @@ int handover(const char *program)
 	make_images();
 	foreign(program, false);
 	foreign(program, true);
-	disk(program, BLK_IO_SYNC, false, 0);
+	disk(program, BLK_IO_SYNC, IMAGE, 0);
 	close(image);
 	stand_alone(program);
 	return 0;

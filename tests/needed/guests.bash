@@ -165,26 +165,35 @@ kvm_work()
 }
 
 # Two processors, so that one has to be interrupted, and each reset needs all calls.
-checkpoint_work() { guest 0 --checkpoint --resets=20 --smp=2 reset-two; }
+checkpoint_work()
+{
+	guest 0 --checkpoint --resets=20 --smp=2 reset-two && from_file 0 --checkpoint --resets=3
+}
 
 save_work()
 {
 	rm -f "$dir/saved"
-	guest 0 --save="$dir/saved" --resets=1 --smp=2 reset-two
+	guest 0 --save="$dir/saved" --resets=1 --smp=2 reset-two || return
+	rm -f "$dir/saved"
+	from_file 0 --save="$dir/saved" --resets=1
 }
 
-# A saved guest goes on. It reports R (82) to its exit port, because it was not started with --checkpoint.
-from_work()
+# from_file STATUS OPTION...: a saved guest goes on
+from_file()
 {
-	local status=0
+	local want=$1 status=0
+	shift
 	if [[ ! -s $dir/from ]]; then
 		"$B/bin/lguest-sep" --engine=kvm --timeout=200 --save="$dir/from" --resets=1 --smp=2 64 "$B/tests/guest/probe" \
 			t=reset-two < /dev/null > "$dir/said" 2>&1 || return
 	fi
-	timeout -k 1 300 "$dir/bin/lguest-sep" "${user[@]}" --timeout=200 --from="$dir/from" --smp=2 64 < /dev/null \
+	timeout -k 1 300 "$dir/bin/lguest-sep" "${user[@]}" --timeout=200 --from="$dir/from" --smp=2 "$@" 64 < /dev/null \
 		> "$dir/said" 2>&1 || status=$?
-	((status == 9)) && unfiltered
+	((status == want)) && unfiltered
 }
+
+# It reports R (82) to its exit port, because it was not started with --checkpoint.
+from_work() { from_file 9; }
 
 # ---- the qemu engine: loading alone, under its own filter ----
 

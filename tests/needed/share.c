@@ -152,7 +152,7 @@ static void changes(struct front_queue *q)
 	MUST(err == 0 || err == -EACCES);
 }
 
-static void serve(const char *program, bool own_front, bool read_write)
+static void serve(const char *program, bool own_front, bool read_write, bool with_file)
 {
 	const struct fuse_init_in init = { .major = 7, .minor = 31 };
 	struct front_queue *urgent, *q;
@@ -164,8 +164,10 @@ static void serve(const char *program, bool own_front, bool read_write)
 	rc.fs = (struct fs_config){ .request_queues = 1,
 				    .inodes = FSD_MIN_INODES,
 				    .open = FSD_MIN_OPEN,
+				    .saved = with_file,
 				    .read_write = read_write,
 				    .max = FSD_MIN_MAX };
+	rc.checkpoint = with_file;
 	begin(program, ~0ull & ~(1ull << VIRTIO_F_RING_RESET));
 	urgent = ring(0);
 	q = ring(1);
@@ -175,6 +177,8 @@ static void serve(const char *program, bool own_front, bool read_write)
 	directories(q);
 	if (read_write)
 		changes(q);
+	if (with_file)
+		to_file_and_back();
 	break_ring(urgent);
 	end();
 }
@@ -187,6 +191,16 @@ int fsd(const char *program, bool own_front, bool read_write)
 	}
 	make_tree();
 	atexit(remove_tree);
-	serve(program, own_front, read_write);
+	serve(program, own_front, read_write, false);
+	return 0;
+}
+
+int fsd_saved(const char *program)
+{
+	saved = memfd_create("saved", MFD_CLOEXEC);
+	MUST(saved >= 0);
+	make_tree();
+	atexit(remove_tree);
+	serve(program, true, false, true);
 	return 0;
 }

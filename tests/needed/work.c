@@ -3,8 +3,8 @@
  * work blkd|netd|fsd PROGRAM: starts PROGRAM as the supervisor does, with our own front-end,
  * and makes it do everything that a guest can ask of it, under its tight filter. work
  * handover PROGRAM: the same with a foreign front-end, which passes memory and eventfds
- * while the rings run, for a PROGRAM that serves disks. work blkd-nbd PROGRAM: a disk
- * for a client of the NBD protocol. Status 0: everything was done.
+ * while the rings run, for a PROGRAM that serves disks. work blkd-saved PROGRAM: a disk
+ * of a guest that is saved. work blkd-nbd PROGRAM: a disk for a client of the NBD protocol. Status 0: everything was done.
  * tests/needed/run removes a line of the filter and expects another status. For tests only.
  */
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 
 struct front f;
 struct role_config rc;
-int image = -1, delta = -1, map = -1, tap = -1, capture = -1, shared = -1;
+int image = -1, delta = -1, map = -1, tap = -1, capture = -1, shared = -1, saved = -1;
 static int ctl;
 
 /* ---- starting and ending ---- */
@@ -37,6 +37,7 @@ static void become(const char *program, int front, int channel)
 	int disk = above(image), changes = above(delta), clusters = map >= 0 ? above(map) : -1,
 	    t = tap >= 0 ? above(tap) : -1;
 	int file = capture >= 0 ? above(capture) : -1, root = shared >= 0 ? above(shared) : -1;
+	int both = saved >= 0 ? above(saved) : -1;
 
 	front = above(front);
 	channel = above(channel);
@@ -50,8 +51,16 @@ static void become(const char *program, int front, int channel)
 		dup2(changes, HFD_DELTA);
 		dup2(clusters, HFD_SNAPMAP);
 	}
+	if (rc.role == ROLE_BLKD && rc.blk.saved) {
+		dup2(both, HFD_SAVE);
+		dup2(both, HFD_FROM);
+	}
 	if (rc.role == ROLE_FSD) {
 		dup2(root, HFD_ROOT);
+		if (rc.fs.saved) {
+			dup2(both, HFD_SAVE);
+			dup2(both, HFD_FROM);
+		}
 		if (rc.fs.read_write)
 			dup2(clusters, HFD_ADDED);
 		umask(0);
@@ -125,6 +134,26 @@ void begin(const char *program, uint64_t features)
 	MUST(front_send_memory(&f));
 }
 
+void to_file_and_back(void)
+{
+	struct vhu_rings rings;
+	struct vhu_msg m;
+
+	MUST(front_send(&f, VHU_HOLD, 0, NULL, 0, NULL, 0) && front_recv(&f, &m, WAIT_MS));
+	rings = m.rings;
+	for (uint32_t request = VHU_SAVE; request <= VHU_LOAD; request++) {
+		struct vhu_saved s = { 0 };
+
+		while (s.state == VHU_SAVED_MORE) {
+			MUST(front_send(&f, request, 0, &s, sizeof(s), NULL, 0) && front_recv(&f, &m, WAIT_MS));
+			s = m.saved;
+		}
+		MUST(s.state == VHU_SAVED_DONE && s.count > 1);
+	}
+	rings.what = VHU_GO_ON;
+	MUST(front_ack(&f, VHU_GO, &rings, sizeof(rings), NULL, 0) == 0);
+}
+
 /* Ask for the counters, receive them, and stop the helper in order. */
 void end(void)
 {
@@ -168,6 +197,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 3 && !strcmp(argv[1], "blkd"))
 		return blkd(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "blkd-saved"))
+		return blkd_saved(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "blkd-nbd"))
 		return blkd_nbd(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "netd"))
@@ -176,11 +207,14 @@ int main(int argc, char **argv)
 		return handover(argv[2]);
 	if (argc == 3 && (!strcmp(argv[1], "fsd") || !strcmp(argv[1], "fsd-foreign")))
 		return fsd(argv[2], !strcmp(argv[1], "fsd"), false);
+	/* Before its rings run, only our own front-end asks for files. */
+	if (argc == 3 && (!strcmp(argv[1], "fsd-saved") || !strcmp(argv[1], "fsd-saved-foreign")))
+		return fsd_saved(argv[2]);
 	if (argc == 3 && (!strcmp(argv[1], "fsd-rw") || !strcmp(argv[1], "fsd-rw-foreign")))
 		return fsd(argv[2], !strcmp(argv[1], "fsd-rw"), true);
 	if (argc == 3 && !strcmp(argv[1], "controld"))
 		return controld(argv[2]);
-	fputs("usage: work blkd|blkd-nbd|netd|fsd|fsd-foreign|fsd-rw|fsd-rw-foreign|handover|controld PROGRAM\n",
+	fputs("usage: work blkd|blkd-saved|blkd-nbd|netd|fsd|fsd-foreign|fsd-saved|fsd-saved-foreign|fsd-rw|fsd-rw-foreign|handover|controld PROGRAM\n",
 	      stderr);
 	return 2;
 }

@@ -30,7 +30,7 @@
 extern struct front f;
 extern struct role_config rc;
 /* Descriptors that the helper gets at their numbers; -1: none. */
-extern int image, delta, map, tap, capture, shared;
+extern int image, delta, map, tap, capture, shared, saved;
 
 /*
  * start_role() starts @program with the configuration @rc; begin() also shares memory and negotiates @features; end() stops
@@ -44,17 +44,22 @@ struct front_queue *ring(unsigned q);
 /* Offer a chain with an invalid address: the queue stops, and the front-end is notified. */
 void break_ring(struct front_queue *q);
 
+/* What the guest has changed, or knows, is written to the file @saved (--save), and read from it (--from). */
+void to_file_and_back(void);
+
 /* For disks: create the files; describe a disk in @rc. */
 void make_images(void);
 void describe_disk(bool own_front);
 
 /* 0: everything was done. */
 int blkd(const char *program);
+int blkd_saved(const char *program);
 int blkd_nbd(const char *program);
 int handover(const char *program);
 int netd(const char *program);
 int controld(const char *program);
 /* @own_front: under the tight filter; otherwise under a foreign front-end. */
 int fsd(const char *program, bool own_front, bool read_write);
+int fsd_saved(const char *program);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tests blkd/image.c, blkd/io_sync.c and blkd/ring.c on real files. */
+/* Tests blkd/image.c, blkd/io_sync.c and common/ring.c on real files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,8 +18,8 @@
 #include "blkd/device.h"
 #include "blkd/image.h"
 #include "blkd/io_sync.h"
-#include "blkd/ring.h"
 #include "common/fdtab.h"
+#include "common/ring.h"
 
 #define SIZE (1u << 20)
 
@@ -247,6 +247,19 @@ static void zeroing(void **state)
 	close(fd);
 }
 
+static int open_ring(struct ring *r, const int *file)
+{
+	const struct ring_setup s = { .at = HFD_RING,
+				      .event = HFD_RINGEV,
+				      .entries = RING_ENTRIES,
+				      .ops = blk_ring_ops,
+				      .nops = BLK_RING_OPS,
+				      .files = file,
+				      .nfiles = 1 };
+
+	return ring_open(r, &s);
+}
+
 /* Close the ring like the end of the process does, because the next test uses the same numbers. */
 static void close_ring(struct ring *r)
 {
@@ -279,7 +292,7 @@ static void ring_does_only_its_work(void **state)
 	struct ring r;
 
 	(void)state;
-	if (ring_open(&r, HFD_RING, HFD_RINGEV, &fd, 1))
+	if (open_ring(&r, &fd))
 		skip();
 	assert_int_equal(one(&r, ring_push(&r, IORING_OP_READ, 0, &r), (uintptr_t)buf, 4096, 8192), 4096);
 	assert_memory_equal(buf, ref + 8192, 4096);
@@ -320,7 +333,7 @@ static void ring_wakes_when_it_is_not_looked_at(void **state)
 	int res;
 
 	(void)state;
-	if (ring_open(&r, HFD_RING, HFD_RINGEV, &fd, 1))
+	if (open_ring(&r, &fd))
 		skip();
 	assert_false(ring_batch_due(&r));
 	for (unsigned i = 0; i < 3; i++)

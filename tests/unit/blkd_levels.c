@@ -15,17 +15,12 @@
 
 #include <cmocka.h>
 
-#include "blkd/io_sync.h"
-#include "blkd/snapshot.h"
 #include "common/shm.h"
+#include "tests/unit/blkd_model.h"
 
-/* Not a whole number of clusters; and a disk whose maps have three pages. */
-#define SIZE  (40 * 4096 + 1536)
+/* A disk whose maps have three pages. */
 #define LARGE (2 * 4096ull * 8 * 4096 + 5 * 4096)
 
-static struct image_file base, delta;
-static struct snapshot s;
-static uint8_t original[SIZE], model[SIZE], kept[SIZE], buf[SIZE];
 static int map, levels;
 
 static void attach(uint64_t size)
@@ -76,39 +71,6 @@ static int end(void **state)
 	close(map);
 	close(levels);
 	return 0;
-}
-
-static void put(uint64_t off, uint64_t len, uint8_t fill)
-{
-	memset(model + off, fill, len);
-	while (len) {
-		uint64_t part = len;
-		struct image_file *f = snapshot_map(&s, true, off, &part);
-		struct iovec v = { model + off, f ? part : len };
-		ssize_t done = f ? io_wait(f, true, &v, 1, off, false) : snapshot_write(&s, &v, 1, off, len);
-
-		assert_ptr_not_equal(f, &base);
-		assert_true(done > 0 && (uint64_t)done <= len);
-		off += (uint64_t)done;
-		len -= (uint64_t)done;
-	}
-}
-
-static void all_as_modelled(void)
-{
-	for (uint64_t off = 0, part; off < SIZE; off += part) {
-		struct iovec v = { buf + off, 0 };
-		struct image_file *f;
-
-		part = SIZE - off;
-		f = snapshot_map(&s, false, off, &part);
-		assert_true(part > 0 && part <= SIZE - off);
-		v.iov_len = part;
-		assert_int_equal(io_wait(f, false, &v, 1, off, false), part);
-	}
-	assert_memory_equal(buf, model, SIZE);
-	assert_int_equal(pread(base.fd, buf, SIZE, 0), SIZE);
-	assert_memory_equal(buf, original, SIZE);
 }
 
 static void checkpoint(bool back)

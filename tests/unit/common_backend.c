@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "common/ctl.h"
+#include "tests/lib/unique.h"
 #include "tests/unit/common_backend_rig.h"
 
 #define Q0    GPA
@@ -272,8 +273,7 @@ static void one_front_end_after_the_other(void **state)
 	pid_t pid;
 
 	(void)state;
-	snprintf(path, sizeof(path), "/tmp/core-echo-%d.sock", (int)getpid());
-	unlink(path);
+	snprintf(path, sizeof(path), "/tmp/core-echo-%016" PRIx64, unique_number());
 	assert_true(echo_start(&f, &(struct echo_options){ .path = path }, NULL));
 	pid = f.pid;
 	for (unsigned i = 0; i < 4; i++) {

@@ -237,6 +237,33 @@ static void the_next_connection_is_not_held(void **state)
 	assert_int_equal(front_close(&f), 0);
 }
 
+/* Of a device that stands still only, and one part after the other. */
+static void files_are_for_a_device_that_stands_still(void **state)
+{
+	struct vhu_saved s = { .at = 5 };
+	struct vhu_rings at;
+	struct vhu_msg m;
+
+	(void)state;
+	begin(false);
+	for (unsigned i = 0; i < 6; i++) {
+		if (i == 2)
+			assert_true(hold(&at));
+		s.state = i >= 4 ? VHU_SAVED_DONE : VHU_SAVED_MORE;
+		assert_true(front_send(&f, i & 1 ? VHU_SAVE : VHU_LOAD, 0, &s, sizeof(s), NULL, 0));
+		assert_true(front_recv(&f, &m, PATIENCE_MS));
+		if (i < 2 || i >= 4) {
+			assert_int_equal(m.size, 0);
+			continue;
+		}
+		assert_int_equal(m.size, sizeof(s));
+		assert_int_equal(m.saved.at, i & 1 ? 6 : 105);
+		assert_int_equal(m.saved.state, VHU_SAVED_DONE);
+	}
+	assert_int_equal(go(at, VHU_GO_ON), 0);
+	assert_int_equal(front_close(&f), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +274,7 @@ int main(void)
 		cmocka_unit_test(bad_messages_are_refused),
 		cmocka_unit_test(it_is_not_accepted_unless_asked_for),
 		cmocka_unit_test(the_next_connection_is_not_held),
+		cmocka_unit_test(files_are_for_a_device_that_stands_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

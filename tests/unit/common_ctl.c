@@ -87,6 +87,8 @@ static void test_hostile_packets(void **state)
 	refused(&m, sizeof(m));
 	m = (struct ctl_msg){ .type = CTL_GUEST_END, .value = GUEST_REPORTED, .detail = 256 };
 	refused(&m, sizeof(m));
+	m = (struct ctl_msg){ .type = CTL_ROUND, .value = RESET_ONS + 1 };
+	refused(&m, sizeof(m));
 	m = (struct ctl_msg){ .type = CTL_LOG };
 	memset(m.text, 'a', sizeof(m.text)); /* without its NUL */
 	refused(&m, sizeof(m));
@@ -293,6 +295,9 @@ static void test_configurations(void **state)
 	WRONG(ROLE_VCPU, rc.vcpu.exit_port = EXIT_PORT_SIFIVE_TEST + 1);
 	WRONG(ROLE_VCPU, rc.vcpu.exit_base = EXIT_PORT_QEMU + 1);
 	WRONG(ROLE_VCPU, rc.vcpu.exit_base = 0);
+	WRONG(ROLE_VCPU, rc.vcpu.shmem_bytes = 2048);
+	WRONG(ROLE_VCPU, rc.vcpu.shmem_bytes = 12288);
+	WRONG(ROLE_VCPU, rc.vcpu.shmem_bytes = 2 * SHMEM_MAX);
 	WRONG(ROLE_VCPU, rc.vcpu.machine = MACHINE_COUNT);
 	WRONG(ROLE_VCPU, rc.vcpu.machine_type = MACHINE_TYPES);
 	WRONG(ROLE_VCPU, (rc.vcpu.machine = MACHINE_ARM, rc.vcpu.machine_type = 1));
@@ -304,6 +309,7 @@ static void test_configurations(void **state)
 	WRONG(ROLE_VCPU, rc.vcpu.smp = MAX_VCPUS + 1);
 	WRONG(ROLE_VCPU, rc.vcpu.dev[0].queues = MAX_QUEUES + 1);
 	WRONG(ROLE_VCPU, rc.vcpu.dev[0].kind = DEV_FS + 1);
+	WRONG(ROLE_VCPU, rc.vcpu.dev[0].cache = FS_CACHE_ALWAYS + 1);
 	WRONG(ROLE_VCPU, memset(rc.vcpu.dev[0].tag, 'x', sizeof(rc.vcpu.dev[0].tag)));
 	WRONG(ROLE_VCPU, memset(rc.vcpu.cmdline, 'x', sizeof(rc.vcpu.cmdline)));
 	WRONG(ROLE_VCPU, memset(rc.vcpu.kernel_name, 'x', sizeof(rc.vcpu.kernel_name)));
@@ -323,11 +329,30 @@ static void test_configurations(void **state)
 	WRONG(ROLE_FSD, rc.fs.cache = FS_CACHE_ALWAYS + 1);
 	WRONG(ROLE_FSD, memset(&rc.fs.tables_lent, 2, 1));
 	WRONG(ROLE_FSD, memset(&rc.fs.others_are_root, 255, 1));
+	WRONG(ROLE_FSD, memset(&rc.fs.checkpoint, 2, 1));
+	WRONG(ROLE_FSD, rc.fs.checkpoint = rc.fs.read_write = true; rc.fs.max = FSD_MIN_MAX);
+	WRONG(ROLE_FSD, memset(&rc.fs.saved, 2, 1));
+	WRONG(ROLE_FSD, rc.fs.saved = rc.fs.read_write = true; rc.fs.max = FSD_MIN_MAX);
+	WRONG(ROLE_FSD, memset(&rc.fs.fresh, 2, 1));
+	WRONG(ROLE_FSD, memset(&rc.fs.begins, 2, 1));
+	WRONG(ROLE_FSD, rc.fs.fresh = rc.fs.checkpoint = true);
+	WRONG(ROLE_FSD, rc.fs.fresh = rc.fs.read_write = true; rc.fs.max = FSD_MIN_MAX);
+	WRONG(ROLE_FSD, rc.fs.begins = rc.fs.tables_lent = true);
+	WRONG(ROLE_FSD, rc.fs.begins = rc.fs.fresh = true; rc.fs.tables_lent = false);
 	WRONG(ROLE_BLKD, rc.blk.queues = 0);
 	WRONG(ROLE_BLKD, rc.blk.capacity = 511);
 	WRONG(ROLE_BLKD, rc.blk.cache = BLK_CACHE_UNSAFE + 1);
 	WRONG(ROLE_BLKD, rc.blk.io = BLK_IO_SYNC + 1);
 	WRONG(ROLE_BLKD, memset(rc.blk.serial, 'x', sizeof(rc.blk.serial)));
+	WRONG(ROLE_BLKD, memset(&rc.blk.nbd, 2, 1));
+	WRONG(ROLE_BLKD, memset(&rc.blk.snapshot, 2, 1));
+	WRONG(ROLE_BLKD, memset(&rc.blk.levels, 3, 1));
+	WRONG(ROLE_BLKD, memset(&rc.blk.saved, 2, 1));
+	WRONG(ROLE_BLKD, memset(&rc.blk.lower, 2, 1));
+	WRONG(ROLE_BLKD, memset(&rc.blk.begins, 2, 1));
+	WRONG(ROLE_BLKD, rc.blk.lower = true);
+	WRONG(ROLE_BLKD, rc.blk.lower = rc.blk.snapshot = rc.blk.levels = true);
+	WRONG(ROLE_BLKD, rc.blk.lower = rc.blk.snapshot = rc.blk.saved = true);
 }
 
 static void test_layers_have_names(void **state)

@@ -69,7 +69,7 @@ static const struct range vcpu[] = {
 	R(VFD_REPLY, 1),
 	R(VFD_RANDOM, 1),
 	R(VFD_BASELINE, 1),
-	R(VFD_SHARED, 1),
+	R(VFD_SHMEM, 1),
 	R(VFD_SAVE, 1),
 	R(VFD_EXIT, 1),
 	R(VFD_FRONT0, MAX_DEVICES),

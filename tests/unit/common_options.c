@@ -235,6 +235,28 @@ static void operands_are_left_to_the_caller(void **state)
 	assert_int_equal(i, 4);
 }
 
+/* The longest table: each option can be given once, whichever others were. */
+static void each_option_of_a_long_table_is_told_apart(void **state)
+{
+	static struct opt_row many[OPT_ROWS_MAX + 1];
+	static char names[OPT_ROWS_MAX][8], words[OPT_ROWS_MAX][16];
+	char *argv[OPT_ROWS_MAX + 3] = { (char *)(uintptr_t) "prog" };
+	int i = 1;
+
+	(void)state;
+	for (unsigned n = 0; n < OPT_ROWS_MAX; n++) {
+		snprintf(names[n], sizeof(names[n]), "o%u", n);
+		snprintf(words[n], sizeof(words[n]), "--o%u", n);
+		many[n] = (struct opt_row){ .name = names[n], .kind = OPT_FLAG, T(flag), .help = "f" };
+		argv[n + 1] = words[n];
+	}
+	argv[OPT_ROWS_MAX + 1] = words[OPT_ROWS_MAX - 1];
+	opt_begin(&p, many, &t);
+	for (unsigned n = 0; n < OPT_ROWS_MAX; n++)
+		assert_int_equal(opt_next(&p, OPT_ROWS_MAX + 2, argv, &i), 0);
+	assert_true(opt_next(&p, OPT_ROWS_MAX + 2, argv, &i) < 0);
+}
+
 /* Returns what @print writes to standard output. */
 static const char *printed(int (*print)(void))
 {
@@ -290,6 +312,7 @@ int main(void)
 		cmocka_unit_test(a_long_value_never_hides_the_reason),
 		cmocka_unit_test(an_act_ends_parsing_at_once),
 		cmocka_unit_test(operands_are_left_to_the_caller),
+		cmocka_unit_test(each_option_of_a_long_table_is_told_apart),
 		cmocka_unit_test(help_and_list_come_from_the_table),
 	};
 

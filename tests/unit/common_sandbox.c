@@ -27,6 +27,7 @@
 
 #include "common/ctl.h"
 #include "policy/policies.h"
+#include "tests/lib/unique.h"
 #include "tests/unit/hide_call.h"
 
 #define SKIPPED 77
@@ -140,7 +141,7 @@ static void siblings_child(void)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int sockets;
 
-	snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "sandbox-%d", getpid());
+	snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "sandbox-%016" PRIx64, unique_number());
 	EXPECT(bind(s, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(s, 1) == 0);
 	enter(LAYER_LANDLOCK);
 	sockets = connect(c, (struct sockaddr *)&a, sizeof(a));

@@ -15,6 +15,7 @@
 
 #include "common/control_name.h"
 #include "controld/serve.h"
+#include "tests/lib/unique.h"
 
 static struct server server;
 static struct sockaddr_un address;
@@ -24,11 +25,9 @@ static int sup_ctl, sup_console; /* the supervisor's ends */
 static inline int begin(void **state)
 {
 	int ctl[2], console[2], fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	char name[32];
 
 	(void)state;
-	snprintf(name, sizeof(name), "test-%d", (int)getpid());
-	address_len = control_address(&address, getuid(), name);
+	address_len = control_address(&address, getuid(), unique_name());
 	if (bind(fd, (struct sockaddr *)&address, address_len) < 0 || listen(fd, 64) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl) < 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, console) < 0)

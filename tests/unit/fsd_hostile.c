@@ -278,7 +278,7 @@ static void names_that_are_too_long_for_the_tables(void **state)
 	char name[1025];
 
 	(void)state;
-	assert_int_equal(nodes_make(&d.nodes, 8, 1, -1), 0);
+	assert_int_equal(nodes_make(&d.nodes, 8, false, 1, -1), 0);
 	nodes_set_root(&d.nodes, open("/", O_PATH), 1, 1);
 	root = &d.nodes.node[NODE_ROOT];
 	n = node_add(&d.nodes, root, "short", -1, 1, 2, S_IFREG);

@@ -325,7 +325,7 @@ static void unused_tables_take_no_memory(void **state)
 	uint8_t in[FSD_HANDLES];
 
 	(void)state;
-	assert_int_equal(nodes_make(&t, FSD_DEFAULT_INODES, 0, -1), 0);
+	assert_int_equal(nodes_make(&t, FSD_DEFAULT_INODES, false, 0, -1), 0);
 	from = (uintptr_t)&t.handle[0] / page * page;
 	end = (uintptr_t)&t.handle[FSD_HANDLES + 1];
 	pages = (end - from + page - 1) / page;

@@ -279,11 +279,12 @@ static void tables_of_a_taken_process(void **state)
 			at = (uint32_t)(at == 0	  ? seed >> 12 & 0xff
 					: at == 1 ? used + (seed >> 12 & 0xff)
 					: at == 2 ? used + (FSD_HANDLES + 1) * FSD_HANDLE_BYTES + (seed >> 12 & 0x1ff)
-						  : fs_tables_bytes(INODES) - 4 - (seed >> 12 & 0xffff) % 20000);
+						  : fs_tables_bytes(INODES, true) - 4 - (seed >> 12 & 0xffff) % 20000);
 			tables[at] = (uint8_t)(seed >> 24);
 		}
 		if (round == 58)
-			memset(tables + sizeof(kept->made_for), 0xff, fs_tables_bytes(INODES) - sizeof(kept->made_for));
+			memset(tables + sizeof(kept->made_for), 0xff,
+			       fs_tables_bytes(INODES, true) - sizeof(kept->made_for));
 		begin();
 		/* Whatever it finds, a name still leads to its file. */
 		if (init() == 0 && is_number((uint64_t)look(1, "file"))) {
@@ -370,6 +371,37 @@ static void free_places_are_used_again(void **state)
 	}
 }
 
+/* The guest starts again, with the same memory for the tables: numbers of the start before lead nowhere. */
+static void nothing_is_left_after_a_reboot(void **state)
+{
+	const struct fuse_getattr_in in = { 0 };
+	uint64_t file, first, fh, dir;
+
+	(void)state;
+	begin_kept();
+	assert_int_equal(init(), 0);
+	dir = (uint64_t)look(1, "dir");
+	file = (uint64_t)look(1, "file");
+	first = (uint64_t)open_node(FUSE_OPEN, file, O_RDONLY);
+	fh = (uint64_t)open_node(FUSE_OPEN, file, O_RDONLY);
+	assert_true(is_number(dir) && is_number(file) && is_number(first) && is_number(fh));
+	end_process();
+	w.generation = 0;
+	begin();
+	assert_int_equal(init(), 0);
+	assert_int_equal(ask(FUSE_GETATTR, file, &in, sizeof(in), sizeof(struct fuse_attr_out)), -ESTALE);
+	assert_int_equal(read_node(FUSE_READ, file, fh, 0, 5), -ESTALE);
+	forget(file, 1);
+	/* The same number is that of a file now, which is not open. */
+	assert_int_equal(look(1, "dir"), (int64_t)dir);
+	assert_int_equal(look(1, "file"), (int64_t)file);
+	/* The next file that is opened gets the descriptor that this handle had. */
+	assert_true(look(1, "link") > 0);
+	assert_int_equal(open_node(FUSE_OPEN, file, O_RDONLY), (int64_t)first);
+	assert_int_equal(read_node(FUSE_READ, file, first, 0, 5), 0);
+	assert_int_equal(read_node(FUSE_READ, file, fh, 0, 5), -EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +416,7 @@ int main(void)
 		T(a_directory_below_itself_is_forgotten),
 		T(names_do_not_overlap),
 		T(free_places_are_used_again),
+		T(nothing_is_left_after_a_reboot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

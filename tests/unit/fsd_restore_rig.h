@@ -12,7 +12,7 @@ static uint8_t *tables;
 /* Make that memory, for the processes that begin() starts from now on. */
 static inline void make_tables(void)
 {
-	uint64_t bytes = fs_tables_bytes(INODES);
+	uint64_t bytes = fs_tables_bytes(INODES, true);
 
 	w.nodes = memfd_create("tables", MFD_CLOEXEC);
 	assert_true(w.nodes > 0 && ftruncate(w.nodes, (off_t)bytes) == 0);

@@ -44,12 +44,16 @@ struct world {
 	char dir[40];
 	uint32_t generation; /* Of the process */
 	bool own_front;
+	bool checkpoint;    /* The guest can go back to an earlier state */
+	bool fresh, begins; /* --reset=fresh */
+	int kept_nodes;	    /* With @begins: the tables of the checkpoint */
 	enum fs_cache cache;
 	unsigned queues; /* Request queues; 0: one */
 	uint32_t open;	 /* Most files with a descriptor; 0: NODE_FDS */
 	unsigned on;	 /* Index of the queue that requests go to; 0: the first request queue */
 	uint64_t max;	 /* Not 0: the guest may write, and add this many bytes */
 	int added;	 /* For that: the count, which outlives the process */
+	int file;	 /* File of --save and --from; 0: none */
 	int nodes;	 /* Memory for the tables, which outlives the process; 0: none */
 	int ctl[2];	 /* Supervisor's end, child's end */
 	uint32_t got;	 /* Length in the used ring */
@@ -74,12 +78,17 @@ static inline void serve(int sock)
 		.open = w.open ? w.open : NODE_FDS,
 		.others_are_root = true,
 		.tables_lent = w.nodes,
+		.checkpoint = w.checkpoint,
+		.fresh = w.fresh,
+		.begins = w.begins,
+		.saved = w.file,
 		.read_write = w.max,
 		.max = w.max,
 	};
-	struct backend_config bc = { .generation = w.generation, .log_pages = true };
+	struct backend_config bc = { .generation = w.generation, .log_pages = true, .checkpoint = w.checkpoint };
 	int root = move_high(open(w.dir, O_PATH)), front = move_high(sock), ctl = move_high(w.ctl[1]);
 	int added = w.max ? move_high(w.added) : -1, nodes = w.nodes ? move_high(w.nodes) : -1;
+	int file = w.file ? move_high(w.file) : -1, kept = w.begins ? move_high(w.kept_nodes) : -1;
 	char why[LOG_LINE_MAX];
 
 	log_to_fd(2, "fsd", LOG_ERROR);
@@ -92,6 +101,12 @@ static inline void serve(int sock)
 		dup2(added, HFD_ADDED);
 	if (w.nodes)
 		dup2(nodes, HFD_NODES);
+	if (w.begins)
+		dup2(kept, HFD_KEPT_NODES);
+	if (w.file) {
+		dup2(file, HFD_SAVE);
+		dup2(file, HFD_FROM);
+	}
 	umask(0);
 	close(root);
 	close(front);

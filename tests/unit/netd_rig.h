@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "netd/batch.h"
 #include "netd/netd.h"
 #include "tests/lib/front.h"
 
@@ -60,6 +61,8 @@ static int rig_tap_type = SOCK_SEQPACKET;
 static bool rig_checkpoint;
 /* A descriptor of 200 or higher that the child takes for its first tap; -1: a socket. */
 static int rig_other_tap = -1;
+/* Whether the child sends many frames at once, if there is an io_uring here. */
+static bool rig_batch;
 /* RLIMIT_FSIZE of the child; NULL: as here. */
 static const struct rlimit *rig_file_limit;
 
@@ -105,6 +108,8 @@ static inline NORETURN void child(const struct net_config *c, int front, int ctl
 	close_range(128, ~0u, 0);
 	if ((c->rate_packets || c->rate_bytes) && rate_timer_open() != 0)
 		_exit(92);
+	if (rig_batch)
+		(void)batch_open(c->queue_pairs);
 	bc.features = netd_init(&netd, c);
 	bc.tick_ms = c->ra.on ? c->ra.interval_ms : 0;
 	if (backend_prepare(&be, &bc) != 0 || netd_watch(&netd, &be) != 0)

@@ -344,6 +344,8 @@ int main(void)
 		cmocka_unit_test(the_rate_is_held),
 		cmocka_unit_test(the_configuration_is_the_nics),
 	};
+	int failed = cmocka_run_group_tests_name("each frame by itself", tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	rig_batch = true;
+	return failed + cmocka_run_group_tests_name("many at once", tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@
 #include "parent/supervise/end.h"
 #include "parent/supervise/msg.h"
 #include "parent/supervise/restart.h"
+#include "tests/lib/unique.h"
 
 enum { BLK, CONTROL, VCPU, ROLES };
 
@@ -404,22 +405,21 @@ static void the_end_is_told(void **state)
 static void a_name_is_one_guests(void **state)
 {
 	static struct host a, b;
-	static struct config c = { .control = true, .kernel = "/x/vmlinuz é" };
+	static char kernel[48], made[GUEST_NAME_MAX + 1];
+	static struct config c = { .control = true, .kernel = kernel };
 	struct guest *list = calloc(MAX_GUESTS, sizeof(*list));
-	char name[40], made[GUEST_NAME_MAX + 1];
+	const char *name = unique_name();
 	bool found = false;
-	int n;
 
 	(void)state;
-	snprintf(name, sizeof(name), "unit-%d", (int)getpid());
+	snprintf(kernel, sizeof(kernel), "/x/%s é", name);
 	a.c = b.c = &c;
 	a.control = b.control = -1;
 	c.name = name;
 	assert_int_equal(control_open(&a), 0);
 	assert_int_equal(control_open(&b), -1);
 	assert_true(b.name_taken);
-	n = guest_list(list, false);
-	for (int i = 0; i < n; i++)
+	for (int i = 0, n = guest_list(list, false); i < n; i++)
 		found |= !strcmp(list[i].name, name) && list[i].uid == getuid();
 	assert_true(found);
 	free(list);
@@ -430,11 +430,11 @@ static void a_name_is_one_guests(void **state)
 	/* Generated names contain the kernel's file name, in the characters of a name; the first free one is used. */
 	c.name = NULL;
 	assert_int_equal(control_open(&a), 0);
-	snprintf(made, sizeof(made), "vmlinuz___-%d", (int)getpid());
+	snprintf(made, sizeof(made), "%s___-%d", name, (int)getpid());
 	assert_string_equal(a.name, made);
 	assert_true(control_name_ok(a.name));
 	assert_int_equal(control_open(&b), 0);
-	snprintf(made, sizeof(made), "vmlinuz___-%d-1", (int)getpid());
+	snprintf(made, sizeof(made), "%s___-%d-1", name, (int)getpid());
 	assert_string_equal(b.name, made);
 	close(a.control);
 	close(b.control);

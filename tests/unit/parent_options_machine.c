@@ -132,8 +132,23 @@ static void devices_of_a_checkpoint(void **state)
 		{ { "--checkpoint", "--block=y,ro", "--block=x", "64", "k" }, "use --block=x,snapshot or ,ro" },
 		{ { "--checkpoint", "--vhost-user-blk=x", "64", "k" }, "another program's disk" },
 		{ { "--checkpoint", "--vhost-user-net=x", "64", "k" }, "another program's NIC" },
-		{ { "--checkpoint", "--share=/tmp", "64", "k" }, "not with --share yet" },
-		{ { "run", "--checkpoint", "64", "k", "--", "c" }, "not with run" },
+		{ { "--checkpoint", "--share=/tmp,rw", "64", "k" }, "a directory that the guest writes to" },
+		{ { "--checkpoint", "--share=/", "--share=/tmp,rw", "64", "k" }, "leave rw out" },
+		{ { "--checkpoint", "--vhost-user-fs=x", "64", "k" }, "another program's share" },
+		{ { "run", "--checkpoint", "64", "k", "--", "c" }, "with run give --checkpoint-at=command" },
+		{ { "run", "--checkpoint-at=command", "64", "k", "--", "c" }, "give --resets=N" },
+		{ { "run", "--checkpoint-at=init", "--resets=1", "64", "k", "--", "c" },
+		  "command, right before COMMAND" },
+		{ { "run", "--checkpoint-at=command", "--resets=1", "--out=/tmp", "64", "k", "--", "c" },
+		  "leave --out= out" },
+		{ { "--reset=fresh", "64", "k" }, "--reset: only with --checkpoint" },
+		{ { "--reset=keep", "64", "k" }, "--reset: only with --checkpoint" },
+		{ { "--checkpoint", "--reset=fresh", "--from=f", "--block=y,ro", "--block=x,snapshot", "64" },
+		  "--reset=fresh: not with --from and --block=x,snapshot" },
+		{ { "--checkpoint", "--reset=fresh", "--from=f", "--share=/", "64" },
+		  "--reset=fresh: not with --from and --share=/" },
+		{ { "run", "--resets=1", "64", "k", "--", "c" }, "--resets: only with --checkpoint" },
+		{ { "--checkpoint-at=command", "--resets=1", "64", "k" }, "only with lguest-sep run" },
 	};
 
 	(void)state;
@@ -145,6 +160,18 @@ static void devices_of_a_checkpoint(void **state)
 	assert_false(c.disk[0].levels);
 	assert_int_equal(WITH("--checkpoint", "--net=bridge=br0", "--net=user", "--tunnet=10.0.0.1"), -1);
 	assert_int_equal(WITH("--checkpoint", "--port=p:x"), -1);
+	assert_int_equal(WITH("--checkpoint", "--reset=fresh", "--block=x,ro", "--net=user", "--share=/tmp"), -1);
+	assert_true(c.fresh);
+	assert_int_equal(WITH("--checkpoint", "--reset=fresh", "--block=x,snapshot", "--save=f"), -1);
+	assert_true(c.disk[0].fresh && !c.disk[0].levels);
+	assert_int_equal(WITH("--checkpoint", "--reset=keep", "--block=x,snapshot", "--share=/tmp"), -1);
+	assert_true(!c.fresh && !c.disk[0].fresh && c.disk[0].levels);
+	assert_int_equal(WITH("--checkpoint", "--share=/tmp", "--share=/,tag=t"), -1);
+	assert_int_equal(
+		PARSE("run", "--checkpoint-at=command", "--resets=2", "--reset-on=panic", "64", "k", "--", "c"), -1);
+	assert_true(c.checkpoint && c.run.rounds && c.engine == ENGINE_KVM && c.exit_port.kind == EXIT_PORT_BYTE);
+	assert_true(c.reset_on.on[RESET_ON_POWEROFF] && c.reset_on.on[RESET_ON_PANIC]);
+	assert_false(c.reset_on.on[RESET_ON_CRASH]);
 }
 
 static void firmware_files(void **state)

@@ -25,6 +25,11 @@ static void what_follows_from_them(void **state)
 	assert_int_equal(c.exit_port.kind, EXIT_PORT_BYTE);
 	assert_int_equal(PARSE("--from=s", "--save=t", "--checkpoint", "--resets=3", "--rng", "--smp=2", "64"), -1);
 	assert_true(c.checkpoint);
+	assert_int_equal(
+		PARSE("--from=s", "--block=x,snapshot", "--net=tap=t,mac=02:00:00:00:00:01", "--port=p:x", "64"), -1);
+	assert_int_equal(
+		WITH("--save=s", "--block=x,snapshot", "--block=y,ro", "--net=tap=t", "--port=p:x", "--share=/tmp"),
+		-1);
 	assert_int_equal(PARSE("64", "vmlinuz"), -1);
 	assert_null(c.from);
 	assert_null(c.save);
@@ -42,18 +47,25 @@ static void mistakes_are_one_line(void **state)
 		{ { "--from=s", "--initrd=i", "64" }, "--initrd: the saved guest has its own" },
 		{ { "--from=s", "--save=s", "64" }, "--save=s: this is the file of --from" },
 		{ { "--from=s", "--resets=3", "64" }, "--resets: only with --checkpoint" },
-		{ { "--save=s", "--block=x,ro", "64", "k" }, "--save: not with --block=x yet" },
-		{ { "--from=s", "--block=x,snapshot", "64" }, "--from: not with --block=x yet" },
-		{ { "--save=s", "--net=bridge=br0", "64", "k" }, "--save: not with --net yet" },
-		{ { "--from=s", "--share=/tmp", "64" }, "--from: not with --share yet" },
-		{ { "--save=s", "--port=p:x", "64", "k" }, "--save: not with --port yet" },
+		{ { "--save=s", "--block=x", "64", "k" },
+		  "--save: not with a file that guests write; use --block=x,snapshot or ,ro" },
+		{ { "--from=s", "--block=y,ro", "--block=x", "64" },
+		  "--from: not with a file that guests write; use --block=x,snapshot or ,ro" },
+		{ { "--save=s", "--vhost-user-blk=x", "64", "k" },
+		  "--save: not with --vhost-user-blk=x, because the file" },
+		{ { "--from=s", "--vhost-user-net=x", "64" }, "--from: not with --vhost-user-net=x, because the file" },
+		{ { "--from=s", "--share=/a", "--share=/tmp,rw", "64" },
+		  "--from: not with a directory that the guest writes to; leave rw out of --share=/tmp" },
+		{ { "--save=s", "--vhost-user-fs=x", "64", "k" },
+		  "--save: not with --vhost-user-fs=x, because the file" },
 		{ { "--save=s", "--engine=qemu", "64", "k" },
 		  "--save: only the kvm engine can do that; leave --engine" },
 		{ { "--from=s", "--engine=lguest", "64" }, "--from: only the kvm engine can do that; leave --engine" },
 		{ { "--from=s", "--machine=riscv64", "64" },
 		  "--from: only the kvm engine can do that; leave --machine" },
 		{ { "--from=s", "--cpu=max", "64" }, "--from: only the kvm engine can do that; leave --cpu" },
-		{ { "--from=s", "--boot-disk=x", "64" }, "--from: not with --boot-disk=x yet" },
+		{ { "--from=s", "--boot-disk=x", "64" },
+		  "--from: not with a file that guests write; use --boot-disk=x,snapshot or ,ro" },
 	};
 
 	(void)state;

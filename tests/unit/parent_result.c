@@ -19,6 +19,7 @@
 #include "parent/supervise/msg.h"
 #include "parent/supervise/ports.h"
 #include "parent/supervise/result.h"
+#include "parent/supervise/rounds.h"
 #include "parent/supervise/usage.h"
 
 static struct host host;
@@ -207,13 +208,33 @@ static void it_is_asked_for_in_time(void **state)
 	assert_int_equal(sup_usage_deadline(&s), 0);
 }
 
+static void rounds_are_counted(void **state)
+{
+	(void)state;
+	sup_result_write(&s, 0);
+	assert_false(has("rounds"));
+	config.run.on = config.run.rounds = true;
+	config.resets = 1;
+	sup_rounds_prepare(&s);
+	sup_round_over(&s, RESET_ON_TIMEOUT);
+	sup_rounds_turn(&s);
+	sup_result_conclude(&s, EXIT_POWEROFF);
+	sup_result_write(&s, EXIT_RUN_TIMEOUT);
+	assert_true(has("\"rounds\":{\"done\":1,\"failed\":1,\"first_failed\":1,\"first_status\":124}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, two_roles, closed)
-		T(strings_of_any_bytes), T(the_file_is_replaced),	  T(as_long_as_it_can_be),
-		T(whose_message_it_is),	 T(time_of_all_processes_counts), T(it_is_asked_for_in_time),
+		T(strings_of_any_bytes),
+		T(the_file_is_replaced),
+		T(as_long_as_it_can_be),
+		T(whose_message_it_is),
+		T(time_of_all_processes_counts),
+		T(it_is_asked_for_in_time),
 #undef T
+		cmocka_unit_test_setup_teardown(rounds_are_counted, two_roles, closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

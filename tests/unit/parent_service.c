@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A service of systemd: options from a file (--config), and reports to the service manager. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "parent/setup/notify.h"
+#include "tests/lib/unique.h"
 #include "tests/unit/parent_options_rig.h"
 
 static char path[] = "/tmp/parent_service.XXXXXX", option[64];
@@ -146,7 +148,7 @@ static void reports_to_the_manager(void **state)
 	size_t len;
 
 	(void)state;
-	len = fmt_line(name, sizeof(name), "@parent_service-%d", (int)getpid());
+	len = (size_t)snprintf(name, sizeof(name), "@parent_service-%016" PRIx64, unique_number());
 	memcpy(a.sun_path, name, len);
 	a.sun_path[0] = '\0';
 	assert_int_equal(

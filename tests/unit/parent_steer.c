@@ -70,6 +70,11 @@ static void checkpoints_only_if_asked_for(void **state)
 	command(CONTROL_RESET, 0);
 	answered(CONTROL_DONE, "");
 	assert_int_equal(hear(VCPU, CTL_RESET).type, CTL_RESET);
+	config.run.rounds = true;
+	command(CONTROL_CHECKPOINT, 0);
+	answered(CONTROL_FAILED, "it takes its only checkpoint itself (run --checkpoint-at)");
+	command(CONTROL_RESET, 0);
+	answered(CONTROL_DONE, "");
 	config.checkpoint = false;
 }
 
@@ -257,6 +262,51 @@ static void parts_come_once_for_all_who_ask(void **state)
 	s.hold = HOLD_NONE;
 }
 
+static void says(unsigned i, struct ctl_msg m)
+{
+	assert_int_equal(ctl_send(far[i], &m), 0);
+	sup_role_ctl(&s, &s.role[i]);
+	turn();
+}
+
+/* The next message for clients, whatever it is, but no state. */
+static struct ctl_msg next_for_clients(void)
+{
+	struct ctl_msg m;
+
+	do
+		assert_int_equal(ctl_recv(far[CONTROL], &m), 1);
+	while (m.type == CTL_STATE);
+	return m;
+}
+
+/* What resets took comes with the counters of the vCPU process, and from no other role; it does not end the list. */
+static void a_client_learns_what_resets_took(void **state)
+{
+	struct ctl_msg m;
+
+	(void)state;
+	command(CONTROL_STATS, 0);
+	says(NET, (struct ctl_msg){ .type = CTL_RESETS, .resets = { .reset_cpu_us = 1, .reset_span_us = 2 } });
+	says(VCPU, (struct ctl_msg){ .type = CTL_RESETS, .resets = { .reset_cpu_us = 56, .reset_span_us = 78 } });
+	for (unsigned i = BLK; i < ROLES; i++)
+		if (i != CONTROL)
+			says(i, (struct ctl_msg){ .type = CTL_STATS });
+	for (unsigned i = 0; i < 2; i++) {
+		m = next_for_clients();
+		assert_int_equal(m.type, CTL_ROLE_STATS);
+		assert_int_equal(m.queue, i);
+	}
+	m = next_for_clients();
+	assert_int_equal(m.type, CTL_ROLE_RESETS);
+	assert_int_equal(m.resets.reset_cpu_us, 56);
+	assert_int_equal(m.resets.reset_span_us, 78);
+	assert_true(m.queue + 1 < m.count);
+	m = next_for_clients();
+	assert_int_equal(m.type, CTL_ROLE_STATS);
+	assert_int_equal(m.queue + 1, m.count);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +320,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(not_while_qemu_is_asked, qemu, done),
 		cmocka_unit_test_setup_teardown(a_reboot_answers_who_waits, qemu, done),
 		cmocka_unit_test_setup_teardown(parts_come_once_for_all_who_ask, kvm, done),
+		cmocka_unit_test_setup_teardown(a_client_learns_what_resets_took, kvm, done),
 		cmocka_unit_test_setup_teardown(an_interrupt_is_done_when_qemu_says_so, qemu, done),
 	};
 

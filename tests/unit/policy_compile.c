@@ -53,6 +53,7 @@ static const struct {
 	{ &policy_vcpu_kvm_load, 0, false, false }, { &policy_vcpu_lguest_load, 0, false, false },
 	{ &policy_vcpu_qemu_load, 0, true, false }, { &policy_start_qemu, 0, true, false },
 	{ &policy_vcpu_qemu, 0, true, false },	    { &policy_blkd_nbd, 11, false, false },
+	{ &policy_blkd_saved, 11, false, true },    { &policy_blkd_saved_foreign, 0, false, false },
 };
 
 /* What is known of a call: its number, and those arguments that known[] says. */
@@ -299,15 +300,18 @@ static void test_arrays_end_where_they_end(void **state)
 {
 	(void)state;
 	for (unsigned fd = 0; fd < HFD_LIMIT + 40; fd++) {
-		bool call = fd >= HFD_CALL0 && fd < HFD_CALL0 + MAX_QUEUES;
-		bool err = fd >= HFD_ERR0 && fd < HFD_ERR0 + MAX_QUEUES;
-		bool tap = fd >= HFD_TAP0 && fd < HFD_TAP0 + 16;
+		bool event = fd - HFD_CALL0 < MAX_QUEUES || fd - HFD_ERR0 < MAX_QUEUES;
+		bool tap = fd >= HFD_TAP0 && fd < HFD_TAP0 + 16, disk = fd == HFD_DISK || fd == HFD_DELTA;
 
 		assert_int_equal(on_fd(&policy_blkd, "read", fd), fd == HFD_TIMER);
-		assert_int_equal(on_fd(&policy_blkd, "write", fd), call || err);
-		assert_int_equal(on_fd(&policy_blkd, "preadv2", fd), fd == HFD_DISK || fd == HFD_DELTA);
+		assert_int_equal(on_fd(&policy_blkd, "write", fd), event);
+		assert_true(on_fd(&policy_blkd, "preadv2", fd) == disk && on_fd(&policy_blkd, "pwritev2", fd) == disk);
+		assert_int_equal(on_fd(&policy_blkd_saved, "preadv2", fd), disk || fd == HFD_FROM);
+		assert_int_equal(on_fd(&policy_blkd_saved, "pwritev2", fd), disk || fd == HFD_SAVE);
+		assert_int_equal(on_fd(&policy_fsd_saved, "pwrite64", fd), fd == HFD_SAVE);
 		assert_int_equal(on_fd(&policy_netd, "writev", fd), tap || fd == HFD_CAPTURE);
 		assert_int_equal(on_fd(&policy_blkd, "io_uring_enter", fd), fd == HFD_RING);
+		assert_int_equal(on_fd(&policy_netd, "io_uring_enter", fd), fd == HFD_RING);
 	}
 }
 

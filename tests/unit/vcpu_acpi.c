@@ -21,7 +21,7 @@ static size_t len;
 
 static int build(void **state)
 {
-	const struct acpi_config c = { .cpus = 32 };
+	const struct acpi_config c = { .cpus = 32, .vmgenid = true };
 
 	(void)state;
 	len = acpi_build(t, BASE, &c);
@@ -70,9 +70,10 @@ static void linked(void **state)
 	sums_to_zero(t, 20);
 	sums_to_zero(t, 36);
 	xsdt = table(get(t + 24, 8), "XSDT");
-	assert_int_equal(get(xsdt + 4, 4), 36 + 16);
+	assert_int_equal(get(xsdt + 4, 4), 36 + 24);
 	fadt = table(get(xsdt + 36, 8), "FACP");
 	table(get(xsdt + 44, 8), "APIC");
+	table(get(xsdt + 52, 8), "SSDT");
 	assert_int_equal(get(fadt + 4, 4), 276);
 	dsdt = table(get(fadt + 140, 8), "DSDT");
 	assert_ptr_equal(dsdt, table(get(fadt + 40, 4), "DSDT"));
@@ -162,6 +163,7 @@ static void disassembles(void **state)
 	agrees(dir, t + (get(fadt + 36, 4) - BASE)); /* FACS */
 	agrees(dir, table(get(xsdt + 44, 8), "APIC"));
 	agrees(dir, table(get(fadt + 140, 8), "DSDT"));
+	agrees(dir, table(get(xsdt + 52, 8), "SSDT"));
 	snprintf(path, sizeof(path), "%s/DSDT.dsl", dir);
 	f = fopen(path, "r");
 	assert_non_null(f);
@@ -172,6 +174,20 @@ static void disassembles(void **state)
 	assert_null(strstr(text, "Unknown"));
 	snprintf(path, sizeof(path), "rm -rf %s", dir);
 	assert_int_equal(system(path), 0);
+}
+
+/* Guests that cannot go back have no generation ID. */
+static void without_id(void **state)
+{
+	const struct acpi_config c = { .cpus = 1 };
+	static uint8_t other[ACPI_MAX];
+	size_t n = acpi_build(other, BASE, &c);
+
+	(void)state;
+	assert_true(n && n < len);
+	assert_int_equal(get(other + (get(t + 24, 8) - BASE) + 4, 4), 36 + 16);
+	for (size_t i = 0; i + 4 <= n; i++)
+		assert_memory_not_equal(other + i, "SSDT", 4);
 }
 
 /* More processors than the tables have room for are refused, and nothing is written past them. */
@@ -190,7 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full),	      cmocka_unit_test(linked),	      cmocka_unit_test(power_registers),
-		cmocka_unit_test(processors), cmocka_unit_test(disassembles),
+		cmocka_unit_test(processors), cmocka_unit_test(disassembles), cmocka_unit_test(without_id),
 	};
 
 	return cmocka_run_group_tests(tests, build, NULL);

@@ -3,6 +3,7 @@
  * Promise: for a checkpoint and a reset a helper stands still, gets back what the driver had set up, and goes on where
  * it stood; one that is restarted at any moment too; one that lies or does not answer is given up in time.
  */
+#include <errno.h>
 #include <linux/vhost_types.h>
 
 #include "tests/unit/vcpu_front_rig.h"
@@ -101,14 +102,20 @@ static void what_the_driver_has_changed_is_back(void **state)
 /* At each request of a reset the helper dies instead of answering. Its successor starts no ring before it is told. */
 static void a_helper_that_is_restarted_stands_still(void **state)
 {
-	static const uint32_t requests[] = { VHU_HOLD,		 VHU_GET_VRING_BASE,   VHU_SET_FEATURES,
-					     VHU_SET_VRING_ADDR, VHU_SET_VRING_ENABLE, VHU_GO };
+	static const uint32_t requests[] = { VHU_HOLD,
+					     VHU_GET_VRING_BASE,
+					     VHU_SET_FEATURES,
+					     VHU_SET_VRING_ADDR,
+					     VHU_SET_VRING_ENABLE,
+					     VHU_SET_CONFIG,
+					     VHU_GO };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
 		fresh(state);
 		begin();
 		front_stop(&f, 1);
 		assert_true(front_start(&f, 1, &elsewhere) && front_enable(&f, 1, true));
+		assert_true(front_set_config(&f, 32, "\5", 1));
 		h.enabled_while_held = 0;
 		h.lie = NO_ANSWER;
 		h.resumes_as = 7;
@@ -116,6 +123,8 @@ static void a_helper_that_is_restarted_stands_still(void **state)
 		assert_true(reset());
 		is_back();
 		assert_int_equal(h.addr.used, here.used);
+		assert_int_equal(h.config, 0x11);
+		assert_int_equal(f.config[32], 0x11);
 		assert_true(f.any_page);
 		/* The successor was told all of it, and had its ring enabled only after VHU_HOLD. */
 		assert_int_equal(h.tables, 1);
@@ -203,6 +212,100 @@ static void the_log_is_handed_over(void **state)
 	detach();
 }
 
+/* ---- the file of --save and --from ---- */
+
+static void the_parts_of_a_disk_are_asked_for_until_the_end(void **state)
+{
+	uint64_t at = 4096;
+
+	(void)state;
+	begin();
+	assert_true(front_hold(&f));
+	h.part[0] = (struct vhu_saved){ .at = 5000, .cluster = 7, .count = 3 };
+	h.part[1] = (struct vhu_saved){ .at = 5000, .cluster = 8, .count = 4 };
+	h.part[2] = (struct vhu_saved){ .at = 6000, .cluster = 8, .count = 4, .state = VHU_SAVED_DONE };
+	assert_true(front_file(&f, false, &at));
+	assert_int_equal(at, 6000);
+	assert_int_equal(h.parts, 3);
+	assert_int_equal(h.asked.at, 5000);
+	assert_int_equal(h.asked.cluster, 8);
+	assert_int_equal(h.asked.count, 4);
+	assert_true(front_go(&f, VHU_GO_CHECKPOINT));
+	detach();
+}
+
+static void an_error_of_the_file_is_named(void **state)
+{
+	uint64_t at = 4096;
+
+	(void)state;
+	begin();
+	assert_true(front_hold(&f));
+	h.part[0] = (struct vhu_saved){ .at = 4096, .state = VHU_SAVED_FAILED, .error = ENOSPC };
+	assert_false(front_file(&f, false, &at));
+	assert_string_equal(f.error, "blk0: what the guest has changed on its disk: No space left on device");
+	h.part[1] = (struct vhu_saved){ .at = 4096, .state = VHU_SAVED_FAILED };
+	assert_false(front_file(&f, true, &at));
+	assert_string_equal(f.error, "blk0: what the guest had changed on its disk is damaged; save the guest again");
+	f.kind = DEV_FS;
+	h.part[2] = (struct vhu_saved){ .at = 4096, .state = VHU_SAVED_FAILED };
+	assert_false(front_file(&f, true, &at));
+	assert_string_equal(f.error, "blk0: what the guest had open in its share is damaged; save the guest again");
+	assert_int_equal(at, 4096);
+	assert_false(f.dead);
+	detach();
+}
+
+/* Without a limit a taken helper could keep the guest from its start. */
+static void a_helper_that_does_not_come_to_an_end_is_given_up(void **state)
+{
+	const struct vhu_saved lies[] = {
+		{ .at = 4096 },
+		{ .at = 4095, .cluster = 1 },
+		{ .at = UINT64_MAX, .cluster = 1 },
+		{ .at = 4096, .cluster = UINT64_MAX },
+		{ .at = 4096, .state = VHU_SAVED_FAILED + 1 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(lies); i++) {
+		uint64_t at = 4096;
+
+		fresh(NULL);
+		h.logs = true;
+		h.features |= BIT64(VHOST_F_LOG_ALL);
+		begin();
+		assert_true(front_hold(&f));
+		h.part[0] = lies[i];
+		h.part[1] = (struct vhu_saved){ .at = 4096, .state = VHU_SAVED_DONE };
+		assert_false(front_file(&f, true, &at));
+		assert_true(f.dead);
+		assert_true(f.error[0]);
+		detach();
+	}
+}
+
+static void the_successor_of_a_helper_begins_the_file_again(void **state)
+{
+	uint64_t at = 4096;
+
+	(void)state;
+	begin();
+	assert_true(front_hold(&f));
+	h.part[0] = (struct vhu_saved){ .at = 5000, .cluster = 7, .count = 3 };
+	h.part[2] = (struct vhu_saved){ .at = 6000, .cluster = 8, .count = 4, .state = VHU_SAVED_DONE };
+	h.lie_at = VHU_SAVE;
+	h.lie = NO_ANSWER;
+	h.skip = 1;
+	h.resumes_as = 1;
+	assert_true(front_file(&f, false, &at));
+	assert_int_equal(h.asked.at, 4096);
+	assert_int_equal(h.asked.cluster, 0);
+	assert_int_equal(at, 6000);
+	assert_int_equal(h.holds, 2);
+	detach();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +318,10 @@ int main(void)
 		cmocka_unit_test_setup(what_the_driver_has_changed_is_back, fresh_early),
 		cmocka_unit_test_setup(a_helper_that_is_restarted_stands_still, fresh_early),
 		cmocka_unit_test_setup(lies_end_it, fresh_early),
+		cmocka_unit_test_setup(the_parts_of_a_disk_are_asked_for_until_the_end, fresh),
+		cmocka_unit_test_setup(an_error_of_the_file_is_named, fresh),
+		cmocka_unit_test_setup(a_helper_that_does_not_come_to_an_end_is_given_up, fresh),
+		cmocka_unit_test_setup(the_successor_of_a_helper_begins_the_file_again, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, once, NULL);

@@ -55,6 +55,8 @@ static struct helper {
 	bool override_config, override_base, no_ack;
 	uint64_t resumes_as; /* at the lie: a successor takes over, and says so with this number; 0: no */
 	bool awaiting_resume, again;
+	bool mute;	     /* after half of a reply, which the next one would complete */
+	uint32_t holds_back; /* no reply to the requests sent together with this one, until it has come; 0: none */
 	/* what it saw */
 	uint64_t got_features;
 	unsigned kicks, tables, starts, stops, enables;
@@ -69,6 +71,9 @@ static struct helper {
 	struct vhu_vring_addr addr;
 	bool held; /* as its process is now: between VHU_HOLD and VHU_GO */
 	unsigned enabled_while_held;
+	/* for SAVE and LOAD: replies in order, and the last request */
+	struct vhu_saved part[4], asked;
+	unsigned parts;
 } h;
 
 static struct guest_mem mem;
@@ -100,6 +105,12 @@ static inline bool reply_of(struct vhu_msg *m)
 		h.holds++;
 		m->rings = (struct vhu_rings){ .nqueues = h.held_queues, .base = { 7, 65535 } };
 		m->size = sizeof(m->rings);
+		return true;
+	case VHU_SAVE:
+	case VHU_LOAD:
+		h.asked = m->saved;
+		m->saved = h.part[h.parts++ % 4];
+		m->size = sizeof(m->saved);
 		return true;
 	case VHU_GET_VRING_BASE:
 		h.stops++;
@@ -178,9 +189,11 @@ static inline void answer(struct vhu_msg *m, enum lie lie)
 		m->flags = 2 | VHU_REPLY;
 		break;
 	case HALF_A_HEADER:
+		h.mute = true;
 		send_bytes(m, 5);
 		return;
 	case HALF_A_PAYLOAD:
+		h.mute = true;
 		send_bytes(m, VHU_HDR_SIZE);
 		send_bytes(m->bytes, m->size / 2);
 		return;
@@ -212,9 +225,26 @@ static inline void take_over(void)
 	vhu_send(h.sock, &m);
 }
 
+/* True if the front-end sends @request before @last, without waiting for a reply to it. */
+static inline bool sent_before(uint32_t request, uint32_t last)
+{
+	switch (last) {
+	case VHU_GET_PROTOCOL_FEATURES:
+		return request == VHU_GET_FEATURES;
+	case VHU_SET_OWNER:
+		return request == VHU_GET_QUEUE_NUM;
+	case VHU_SET_VRING_KICK:
+		return request == VHU_SET_MEM_TABLE || request == VHU_SET_VRING_CALL || request == VHU_SET_VRING_ERR;
+	default:
+		return false;
+	}
+}
+
 static inline void *serve(void *arg)
 {
 	static struct vhu_rx rx;
+	struct vhu_msg back[4];
+	unsigned nback = 0;
 
 	(void)arg;
 	while (vhu_recv(h.sock, &rx, true) == VHU_OK) {
@@ -230,6 +260,8 @@ static inline void *serve(void *arg)
 		}
 		note(&m);
 		vhu_rx_reset(&rx);
+		if (h.mute)
+			continue;
 		m.nfds = 0;
 		due = reply_of(&m);
 		if (lie_now && h.lie == HANG_UP)
@@ -239,6 +271,14 @@ static inline void *serve(void *arg)
 				take_over();
 			continue;
 		}
+		if (sent_before(m.request, h.holds_back)) {
+			assert_true(nback < ARRAY_SIZE(back));
+			back[nback++] = m;
+			continue;
+		}
+		for (unsigned i = 0; i < nback; i++)
+			answer(&back[i], HONEST);
+		nback = 0;
 		if (due)
 			answer(&m, lie_now ? h.lie : HONEST);
 	}
@@ -306,7 +346,9 @@ static inline int attach_as(enum device_kind kind, unsigned nqueues)
 	h.sock = sv[1];
 	/* As devices_create() leaves it. */
 	assert_int_equal(fcntl(sv[0], F_SETFL, O_NONBLOCK), 0);
-	f = (struct front){ .name = kind == DEV_BLK ? "blk0" : "net0",
+	f = (struct front){ .name = kind == DEV_BLK  ? "blk0"
+				    : kind == DEV_FS ? "fs0"
+						     : "net0",
 			    .sock = sv[0],
 			    .kind = kind,
 			    .nqueues = nqueues,

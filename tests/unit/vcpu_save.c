@@ -57,6 +57,52 @@ static void any_number_of_guests_starts_from_one_file(void **state)
 	}
 }
 
+/* The next ID, for a start and a reset alike: nothing else of memory differs, and its interrupt is an edge. */
+static void next_id(uint8_t seen[16], unsigned edges)
+{
+	uint8_t *id = memory[0] + PC_VMGENID_GPA, now[16];
+
+	memcpy(now, id, sizeof(now));
+	assert_memory_not_equal(now, seen, sizeof(now));
+	assert_false(line_level[PC_VMGENID_IRQ]);
+	assert_int_equal(line_edges[PC_VMGENID_IRQ], edges);
+	memcpy(id, saved_memory[0] + PC_VMGENID_GPA, sizeof(now));
+	assert_memory_equal(memory[0], saved_memory[0], LOW);
+	memcpy(id, now, sizeof(now));
+	memcpy(seen, now, sizeof(now));
+}
+
+static void each_start_and_each_reset_has_a_generation_id_of_its_own(void **state)
+{
+	uint8_t seen[16];
+
+	(void)state;
+	config.checkpoint = true;
+	config.vmgenid_same = false;
+	memcpy(seen, saved_memory[0] + PC_VMGENID_GPA, sizeof(seen));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(new_machine(), 0);
+		line_edges[PC_VMGENID_IRQ] = 0;
+		assert_int_equal(load_bytes(file, file_len), 0);
+		next_id(seen, 1);
+		assert_int_equal(kvm_checkpoint_begin(&k), 0);
+		/* The copy has the first ID, and resets write others. */
+		memcpy(saved_memory[0] + PC_VMGENID_GPA, seen, sizeof(seen));
+		for (unsigned j = 0; j < 3; j++) {
+			kvm_checkpoint_ask(&k, true, true);
+			kvm_checkpoint_meet(&k);
+			assert_int_equal(vm.stats.resets, j + 1);
+			next_id(seen, j + 2);
+		}
+	}
+	/* The page is taken back like any other. */
+	config.vmgenid_same = true;
+	kvm_checkpoint_ask(&k, true, true);
+	kvm_checkpoint_meet(&k);
+	assert_memory_equal(memory[0], saved_memory[0], LOW);
+	assert_int_equal(line_edges[PC_VMGENID_IRQ], 4);
+}
+
 static void only_pages_with_data_are_in_the_file(void **state)
 {
 	struct save_header h;
@@ -243,7 +289,7 @@ static void another_machine_is_refused(void **state)
 	refused(file, file_len, "the guest's exit port is byte at 0xf4, and here it is isa-debug-exit at 0xf4");
 	config.exit_port = EXIT_PORT_BYTE;
 	config.ndevices = 1;
-	assert_int_equal(new_machine(), 0);
+	refused(file, file_len, "the guest has 0 disks, NICs and shares, and this one 1; give the same ones");
 	config.ndevices = 0;
 	cpu_feature = 0x300;
 	refused(file, file_len, "CPUID leaf 0x7.0: ebx is 0x100 in the guest, and 0x300 on this host");
@@ -260,8 +306,8 @@ static void another_machine_is_refused(void **state)
 static void a_file_of_another_version_is_refused(void **state)
 {
 	(void)state;
-	file[8] = 2;
-	refused(file, file_len, "its format has version 2, and this lguest-sep reads version 1");
+	file[8] = 5;
+	refused(file, file_len, "its format has version 5, and this lguest-sep reads version 4");
 	memset(file, 0, PAGE);
 	refused(file, file_len, "it is not complete");
 	memcpy(file,
@@ -276,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_guest_is_the_same, setup),
 		cmocka_unit_test_setup(any_number_of_guests_starts_from_one_file, setup),
+		cmocka_unit_test_setup(each_start_and_each_reset_has_a_generation_id_of_its_own, setup),
 		cmocka_unit_test_setup(only_pages_with_data_are_in_the_file, setup),
 		cmocka_unit_test_setup(output_in_progress_goes_on, setup),
 		cmocka_unit_test_setup(what_was_available_at_the_checkpoint_is_taken, setup),

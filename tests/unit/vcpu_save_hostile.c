@@ -5,6 +5,9 @@
  */
 #include "tests/unit/vcpu_save_rig.h"
 
+/* Where RECORD_DEVICE has the first queue. */
+#define QUEUE0 (64 + 16 * VPCI_MAX_VECTORS)
+
 /* ---- damaged files ---- */
 
 static void a_file_of_any_other_length_is_refused(void **state)
@@ -48,18 +51,32 @@ static void a_page_in_another_place_is_refused(void **state)
 	refused(file, file_len, "the bits of its pages do not fit their checksum");
 }
 
+/* The reader's pieces end elsewhere than the writer's. */
+static void the_sum_of_pages_has_every_bit_and_their_order(void **state)
+{
+	static uint8_t p[3 * SAVE_PAGE];
+	uint64_t sum;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(p); i++)
+		p[i] = (uint8_t)(i * 2654435761u >> 13);
+	sum = save_pages_sum(5, p, 3);
+	assert_int_equal(save_pages_sum(save_pages_sum(5, p, 1), p + SAVE_PAGE, 2), sum);
+	assert_int_not_equal(save_pages_sum(save_pages_sum(5, p + SAVE_PAGE, 2), p, 1), sum);
+	for (unsigned bit = 0; bit < 8 * sizeof(p); bit++) {
+		/* Two at the same place of 8 bytes do not undo each other. */
+		unsigned other = (bit + 256) % (8 * sizeof(p));
+
+		p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_not_equal(save_pages_sum(5, p, 3), sum);
+		p[other / 8] ^= (uint8_t)(1u << other % 8);
+		assert_int_not_equal(save_pages_sum(5, p, 3), sum);
+		p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		p[other / 8] ^= (uint8_t)(1u << other % 8);
+	}
+}
+
 /* ---- hostile files, whose checksums fit ---- */
-
-static struct save_header *header(void)
-{
-	return (struct save_header *)(void *)file;
-}
-
-static void refused_hostile(const char *text)
-{
-	fit_checksums(file, file_len);
-	refused(file, file_len, text);
-}
 
 static void counts_and_places_that_do_not_fit_are_refused(void **state)
 {
@@ -84,10 +101,10 @@ static void counts_and_places_that_do_not_fit_are_refused(void **state)
 	refused_hostile("it claims to have");
 	header()->state_len = 0;
 	refused_hostile("it claims to have");
-	header()->state_len = 40;
+	header()->state_len = 48;
+	refused_hostile("its records end at byte 48");
+	header()->state_len = 44;
 	refused_hostile("its records end at byte 40");
-	header()->state_len = 36;
-	refused_hostile("its records end at byte 32");
 	*header() = was;
 	/* A page beyond memory, by a bit in the same byte as that of the last page, and by a far one. */
 	file[bits_at + PAGES / 8] |= 0x80;
@@ -98,31 +115,6 @@ static void counts_and_places_that_do_not_fit_are_refused(void **state)
 	file[bits_at + PAGES / 8] &= 0x7f;
 	file[bits_at + PAGE - 1] = 0x80;
 	refused_hostile("beyond the guest's memory");
-}
-
-/* The object of the record @kind.@index in the file. */
-static uint8_t *object(unsigned kind, unsigned index)
-{
-	for (size_t at = SAVE_STATE_AT; at < SAVE_STATE_AT + header()->state_len;) {
-		struct record_header h;
-
-		memcpy(&h, file + at, sizeof(h));
-		if (h.kind == kind && h.index == index)
-			return file + at + sizeof(h);
-		at += sizeof(h) + (h.len + 7) / 8 * 8;
-	}
-	fail();
-	return NULL;
-}
-
-/* Change the byte at @off of an object to @v, and expect the line @text. */
-static void change(unsigned kind, unsigned index, unsigned off, uint8_t v, const char *text)
-{
-	uint8_t *p = object(kind, index) + off, was = *p;
-
-	*p = v;
-	refused_hostile(text);
-	*p = was;
 }
 
 static void impossible_registers_of_devices_are_refused(void **state)
@@ -157,10 +149,10 @@ static void impossible_registers_of_devices_are_refused(void **state)
 	change(RECORD_DEVICE, 0, 55, 2, "not 0 or 1");
 	change(RECORD_DEVICE, 0, 56, 1, "features");
 	change(RECORD_DEVICE, 0, 64 + 12, 2, "control 0x2");
-	change(RECORD_DEVICE, 0, 112 + 24, 17, "size 17");
-	change(RECORD_DEVICE, 0, 112 + 25, 4, "size 1040");
-	change(RECORD_DEVICE, 0, 112 + 26, 9, "vector 9");
-	change(RECORD_DEVICE, 0, 112 + 28, 2, "not 0 or 1");
+	change(RECORD_DEVICE, 0, QUEUE0 + 24, 17, "size 17");
+	change(RECORD_DEVICE, 0, QUEUE0 + 25, 4, "size 1040");
+	change(RECORD_DEVICE, 0, QUEUE0 + 26, 9, "vector 9");
+	change(RECORD_DEVICE, 0, QUEUE0 + 28, 2, "not 0 or 1");
 	change(RECORD_MACHINE, 0, 12, 2, "not 0 or 1");
 	/* Features that were not offered, and none at all. */
 	object(RECORD_DEVICE, 0)[16 + 5] = object(RECORD_DEVICE, 0)[24 + 5] = 1;
@@ -174,17 +166,17 @@ static void impossible_rings_are_refused(void **state)
 {
 	(void)state;
 	/* Addresses outside memory, not aligned, or at its end. */
-	change(RECORD_DEVICE, 0, 112 + 7, 0x80, "queue 0 is not in guest memory");
-	change(RECORD_DEVICE, 0, 112, 1, "queue 0 is not in guest memory");
-	change(RECORD_DEVICE, 0, 144 + 8 + 3, 0x40, "queue 1 is not in guest memory");
-	change(RECORD_DEVICE, 1, 112 + 16, 2, "queue 0 is not in guest memory");
+	change(RECORD_DEVICE, 0, QUEUE0 + 7, 0x80, "queue 0 is not in guest memory");
+	change(RECORD_DEVICE, 0, QUEUE0, 1, "queue 0 is not in guest memory");
+	change(RECORD_DEVICE, 0, QUEUE0 + 32 + 8 + 3, 0x40, "queue 1 is not in guest memory");
+	change(RECORD_DEVICE, 1, QUEUE0 + 16, 2, "queue 0 is not in guest memory");
 	/* More chains available than there are entries. */
 	change(RECORD_QUEUE, 0, 2, 99, "is available");
 	change(RECORD_QUEUE, 1, 1, 0x80, "is available");
 	/* A queue that runs without its device, or after a fault. */
 	change(RECORD_QUEUE, 0, 9, 1, "queue 0 runs, but its device does not");
 	change(RECORD_QUEUE, 0, 8, 2, "not 0 or 1");
-	change(RECORD_DEVICE, 0, 112 + 28, 0, "queue 0 runs, but its device does not");
+	change(RECORD_DEVICE, 0, QUEUE0 + 28, 0, "queue 0 runs, but its device does not");
 	change(RECORD_DEVICE, 0, 55, 0, "queue 0 runs, but its device does not");
 	/* Output in progress, although every chain is still to be taken. */
 	object(RECORD_CONSOLE, 0)[8] = 1;
@@ -252,6 +244,7 @@ int main(void)
 		cmocka_unit_test_setup(a_file_of_any_other_length_is_refused, setup),
 		cmocka_unit_test_setup(a_changed_bit_is_refused, setup),
 		cmocka_unit_test_setup(a_page_in_another_place_is_refused, setup),
+		cmocka_unit_test(the_sum_of_pages_has_every_bit_and_their_order),
 		cmocka_unit_test_setup(counts_and_places_that_do_not_fit_are_refused, setup),
 		cmocka_unit_test_setup(impossible_registers_of_devices_are_refused, setup),
 		cmocka_unit_test_setup(impossible_rings_are_refused, setup),

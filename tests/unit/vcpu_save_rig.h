@@ -12,7 +12,7 @@
 
 #include "tests/lib/saved_guest.h"
 
-static uint8_t file[256 << 10];
+static uint8_t file[1 << 20];
 static size_t file_len;
 static uint8_t saved_memory[2][LOW];
 
@@ -25,6 +25,7 @@ static inline int reset_options(void **state)
 	config.rng = true;
 	config.exit_port = EXIT_PORT_BYTE;
 	config.exit_base = EXIT_PORT;
+	config.vmgenid_same = true;
 	memcpy(config.kernel_name, "file", 5);
 	refused_call = 0;
 	extra_msr = 0;
@@ -80,15 +81,73 @@ static inline int load_bytes(const void *f, size_t len)
 	return rc;
 }
 
+/* Make what a new machine needs outside this process; NULL: nothing. */
+static void (*surroundings)(void);
+
 /* Load the file into a new machine, and expect the line @text. */
 static inline void refused(const void *f, size_t len, const char *text)
 {
+	if (surroundings)
+		surroundings();
 	assert_int_equal(new_machine(), 0);
 	assert_int_equal(load_bytes(f, len), -1);
 	assert_int_equal(vm.end, GUEST_LOAD_FAILED);
 	if (!strstr(vm.end_text, text))
 		fail_msg("\"%s\" is not in \"%s\"", text, vm.end_text);
 	assert_int_equal(strncmp(vm.end_text, "file: ", 6), 0);
+}
+
+/* Load @file, with checksums that fit, into a new machine, and expect the line @text. */
+static inline void refused_hostile(const char *text)
+{
+	fit_checksums(file, file_len);
+	refused(file, file_len, text);
+}
+
+static inline struct save_header *header(void)
+{
+	return (struct save_header *)(void *)file;
+}
+
+/* The object of the record @kind.@index in @file. */
+static inline uint8_t *object(unsigned kind, unsigned index)
+{
+	for (size_t at = SAVE_STATE_AT; at < SAVE_STATE_AT + header()->state_len;) {
+		struct record_header h;
+
+		memcpy(&h, file + at, sizeof(h));
+		if (h.kind == kind && h.index == index)
+			return file + at + sizeof(h);
+		at += sizeof(h) + (h.len + 7) / 8 * 8;
+	}
+	fail();
+	return NULL;
+}
+
+/* Change the byte at @off of an object to @v, and expect the line @text. */
+static inline void change(unsigned kind, unsigned index, unsigned off, uint8_t v, const char *text)
+{
+	uint8_t *p = object(kind, index) + off, was = *p;
+
+	*p = v;
+	refused_hostile(text);
+	*p = was;
+}
+
+/* Make VFD_CTL a channel. Returns the supervisor's end. */
+static inline int rig_supervisor(void)
+{
+	int sv[2], near, far;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
+	/* One of them may have the number VFD_CTL. */
+	near = fcntl(sv[0], F_DUPFD, 1000);
+	far = fcntl(sv[1], F_DUPFD, 1000);
+	close(sv[0]);
+	close(sv[1]);
+	assert_true(near >= 0 && far >= 0 && dup2(far, VFD_CTL) >= 0);
+	close(far);
+	return near;
 }
 
 #endif

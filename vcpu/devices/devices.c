@@ -173,22 +173,26 @@ static void put_on_bus(struct devices *ds, const struct devices_place *p)
 {
 	const struct pci_ids bridge = { .class = 0x060000 };
 	uint32_t next = p->bar_base;
-	bool packed = ds->n > 31;
+	unsigned n = ds->n + (p->last ? 1 : 0);
+	bool packed = n > 31;
 
 	pci_dev_init(&ds->bridge, &bridge);
 	pci_attach(&ds->bus, 0, &ds->bridge);
-	for (unsigned i = 0; i < ds->n; i++) {
-		struct device *d = &ds->dev[i];
-		unsigned at = devices_position(ds, i);
+	for (unsigned i = 0; i < n; i++) {
+		struct device *d = i < ds->n ? &ds->dev[i] : NULL;
+		struct pci_dev *pci = d ? &d->v.pci : p->last;
+		unsigned at = d ? devices_position(ds, i) : i;
 		unsigned slot = packed ? 1 + at / 8 : 1 + at, fn = packed ? at % 8 : 0;
 		unsigned line = ds->host->compact ? p->first_irq + i : p->intx_base + slot % 8;
 
-		d->v.host_owner = ds->host_owner;
-		d->v.index = i;
-		vpci_init(&d->v, &d->desc, ds->host, line, ds->host->compact ? 0 : 1, &next);
+		if (d) {
+			d->v.host_owner = ds->host_owner;
+			d->v.index = i;
+			vpci_init(&d->v, &d->desc, ds->host, line, ds->host->compact ? 0 : 1, &next);
+		}
 		if (packed)
-			d->v.pci.cfg[0x0e] = 0x80; /* Header type: multi-function device */
-		pci_attach(&ds->bus, PCI_DEVFN(slot, fn), &d->v.pci);
+			pci->cfg[0x0e] = 0x80; /* Header type: multi-function device */
+		pci_attach(&ds->bus, PCI_DEVFN(slot, fn), pci);
 	}
 }
 

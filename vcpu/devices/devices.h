@@ -10,9 +10,10 @@
 #include "vcpu/devices/device.h"
 
 struct devices_place {
-	uint32_t bar_base;  /* Lowest guest-physical address for BARs */
-	unsigned first_irq; /* Compact layout (vpci_host.compact): device i has interrupt line first_irq + i */
-	unsigned intx_base; /* Otherwise: slot n has interrupt line intx_base + n % 8 */
+	uint32_t bar_base;    /* Lowest guest-physical address for BARs */
+	unsigned first_irq;   /* Compact layout (vpci_host.compact): device i has interrupt line first_irq + i */
+	unsigned intx_base;   /* Otherwise: slot n has interrupt line intx_base + n % 8 */
+	struct pci_dev *last; /* The engine's own device, to put behind all others; NULL: none */
 };
 
 /*

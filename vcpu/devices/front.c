@@ -30,16 +30,6 @@
 /* Bytes of the configuration space of a disk, up to and including the write_zeroes fields (5.2.4). */
 #define BLK_CONFIG_LEN 60u
 
-static bool get_u64(struct front *f, uint32_t request, uint64_t *v)
-{
-	struct vhu_msg m = { .request = request };
-
-	if (!front_ask(f, &m, sizeof(uint64_t)))
-		return false;
-	*v = f->rx.msg.u64;
-	return true;
-}
-
 static bool set_u64(struct front *f, uint32_t request, uint64_t v)
 {
 	struct vhu_msg m = { .request = request, .size = sizeof(uint64_t), .u64 = v };
@@ -54,20 +44,28 @@ bool front_set_state(struct front *f, uint32_t request, unsigned q, uint32_t num
 	return front_tell(f, &m);
 }
 
-static bool set_fd(struct front *f, uint32_t request, unsigned q, int fd)
+static bool send_fd(struct front *f, uint32_t request, unsigned q, int fd)
 {
 	struct vhu_msg m = { .request = request, .size = sizeof(uint64_t), .u64 = q, .fds = { fd }, .nfds = 1 };
 
-	return front_tell(f, &m);
+	return front_tell_early(f, &m);
 }
 
-static bool hand_over(struct front *f, unsigned q)
+/*
+ * Send the eventfds of queue @q, then wait for the acknowledgements, and first for that of @pending (0: none), which
+ * was sent before them. So the back-end wakes up once for all. Not those of all queues at once: the kernel limits how
+ * many descriptors of a user are on their way.
+ */
+static bool hand_over(struct front *f, unsigned q, uint32_t pending)
 {
-	return set_fd(f, VHU_SET_VRING_CALL, q, f->call[q]) && set_fd(f, VHU_SET_VRING_ERR, q, f->err) &&
-	       set_fd(f, VHU_SET_VRING_KICK, q, f->kick[q]);
+	return send_fd(f, VHU_SET_VRING_CALL, q, f->call[q]) && send_fd(f, VHU_SET_VRING_ERR, q, f->err) &&
+	       send_fd(f, VHU_SET_VRING_KICK, q, f->kick[q]) && (!pending || front_told(f, pending)) &&
+	       front_told(f, VHU_SET_VRING_CALL) && front_told(f, VHU_SET_VRING_ERR) &&
+	       front_told(f, VHU_SET_VRING_KICK);
 }
 
-static bool send_memory(struct front *f, const struct guest_mem *mem)
+/* Give the back-end guest memory, and the eventfds of its first @nqueues queues. */
+static bool equip(struct front *f, const struct guest_mem *mem, unsigned nqueues)
 {
 	struct vhu_msg m = { .request = VHU_SET_MEM_TABLE };
 	uint64_t offset = 0;
@@ -82,7 +80,12 @@ static bool send_memory(struct front *f, const struct guest_mem *mem)
 	m.mem.nregions = mem->nregions;
 	m.nfds = mem->nregions;
 	m.size = (uint32_t)(8 + mem->nregions * sizeof(struct vhu_mem_region));
-	return front_tell(f, &m);
+	if (!front_tell_early(f, &m))
+		return false;
+	for (unsigned q = 0; q < nqueues; q++)
+		if (!hand_over(f, q, q ? 0 : VHU_SET_MEM_TABLE))
+			return false;
+	return nqueues || front_told(f, VHU_SET_MEM_TABLE);
 }
 
 /* The log of pages that the helper writes has a bit for each page from address 0 on. */
@@ -116,37 +119,52 @@ static bool get_config(struct front *f)
 	return true;
 }
 
+/* Get what the back-end offers. Our own helpers have protocol features, so that both requests can be sent at once. */
+static bool get_offers(struct front *f, uint64_t *offered, uint64_t *protocol)
+{
+	struct vhu_msg m = { .request = VHU_GET_FEATURES }, p = { .request = VHU_GET_PROTOCOL_FEATURES };
+
+	if (!front_ask_early(f, &m) || (!f->foreign && !front_ask_early(f, &p)) ||
+	    !front_answered(f, m.request, sizeof(uint64_t)))
+		return false;
+	*offered = f->rx.msg.u64;
+	if (!((*offered >> VIRTIO_F_VERSION_1) & 1))
+		return front_dead(f, "GET_FEATURES", "the back-end does not support virtio 1.x");
+	if (!((*offered >> VHU_F_PROTOCOL_FEATURES) & 1))
+		return front_dead(f, "GET_FEATURES", "the back-end does not support protocol features");
+	if ((f->foreign && !front_ask_early(f, &p)) || !front_answered(f, p.request, sizeof(uint64_t)))
+		return false;
+	*protocol = f->rx.msg.u64;
+	return true;
+}
+
 static bool negotiate(struct front *f)
 {
 	const uint64_t use = PROTOCOL_WANTED | (f->log ? BIT64(VHU_PF_LOG_SHMFD) : 0);
-	uint64_t offered, protocol, queues;
-	struct vhu_msg owner = { .request = VHU_SET_OWNER };
+	uint64_t offered = 0, protocol = 0, queues;
+	struct vhu_msg owner = { .request = VHU_SET_OWNER }, number = { .request = VHU_GET_QUEUE_NUM };
 	unsigned wanted = f->nqueues;
 
-	if (!get_u64(f, VHU_GET_FEATURES, &offered))
+	if (!get_offers(f, &offered, &protocol) || !set_u64(f, VHU_SET_PROTOCOL_FEATURES, protocol & use))
 		return false;
-	if (!((offered >> VIRTIO_F_VERSION_1) & 1))
-		return front_dead(f, "GET_FEATURES", "the back-end does not support virtio 1.x");
-	if (!((offered >> VHU_F_PROTOCOL_FEATURES) & 1))
-		return front_dead(f, "GET_FEATURES", "the back-end does not support protocol features");
 	f->features = offered & (RING_FEATURES | DEVICE_FEATURES(f->kind));
-	if (!get_u64(f, VHU_GET_PROTOCOL_FEATURES, &protocol) || !set_u64(f, VHU_SET_PROTOCOL_FEATURES, protocol & use))
-		return false;
 	f->protocol = protocol & use;
 	if (f->log && !((offered >> VHOST_F_LOG_ALL) & (protocol >> VHU_PF_LOG_SHMFD) & 1))
 		return front_dead(f, "GET_FEATURES", "the back-end does not log the pages that it writes");
 	/* A NIC has a pair of queues, a share one for urgent requests and one for the others. */
 	f->nqueues = f->kind == DEV_BLK ? 1 : 2;
-	if ((f->protocol >> VHU_PF_MQ) & 1) {
-		if (!get_u64(f, VHU_GET_QUEUE_NUM, &queues))
-			return false;
-		/* Back-ends of NICs report pairs or queues; use at most as many as the user asked for. */
-		if (queues > f->nqueues)
-			f->nqueues = (unsigned)MIN(queues, wanted);
-		if (f->kind == DEV_NET)
-			f->nqueues &= ~1u; /* Only whole pairs */
-	}
-	return front_tell(f, &owner);
+	if (!((f->protocol >> VHU_PF_MQ) & 1))
+		return front_tell(f, &owner);
+	if (!front_ask_early(f, &number) || !front_tell_early(f, &owner) ||
+	    !front_answered(f, number.request, sizeof(uint64_t)))
+		return false;
+	queues = f->rx.msg.u64;
+	/* Back-ends of NICs report pairs or queues; use at most as many as the user asked for. */
+	if (queues > f->nqueues)
+		f->nqueues = (unsigned)MIN(queues, wanted);
+	if (f->kind == DEV_NET)
+		f->nqueues &= ~1u; /* Only whole pairs */
+	return front_told(f, owner.request);
 }
 
 /*
@@ -171,11 +189,9 @@ int front_attach(struct front *f, const struct guest_mem *mem)
 	f->attached = false;
 	if (f->foreign)
 		vhu_drain(f->sock); /* Drop messages sent to the previous vCPU process, before a reboot */
-	if (!negotiate(f) || !get_config(f) || !stop_foreign(f) || !send_log(f) || !send_memory(f, mem))
+	if (!negotiate(f) || !get_config(f) || !stop_foreign(f) || !send_log(f) ||
+	    !equip(f, mem, f->foreign ? 0 : f->nqueues))
 		goto fail;
-	for (unsigned q = 0; q < f->nqueues; q++)
-		if (!f->foreign && !hand_over(f, q))
-			goto fail;
 	if (f->kind == DEV_BLK && !f->config_len) {
 		front_dead(f, "GET_CONFIG", "the back-end has no configuration space");
 		return -1;
@@ -212,7 +228,7 @@ bool front_send_ring(struct front *f, unsigned q)
 	f->active[q] = true;
 	f->current[q] = front_set_state(f, VHU_SET_VRING_NUM, q, r->size) &&
 			front_set_state(f, VHU_SET_VRING_BASE, q, 0) && front_tell(f, &addr) &&
-			(!f->foreign || hand_over(f, q));
+			(!f->foreign || hand_over(f, q, 0));
 	return f->current[q];
 }
 
@@ -285,11 +301,8 @@ static bool replay(struct front *f)
 	f->nqueues = nqueues;
 	if (!same)
 		return front_dead(f, "RESUME", "the restarted back-end offers other features or queues");
-	if (!send_log(f) || !send_memory(f, f->mem))
+	if (!send_log(f) || !equip(f, f->mem, nqueues))
 		return false;
-	for (unsigned q = 0; q < nqueues; q++)
-		if (!hand_over(f, q))
-			return false;
 	if (f->have_features && !front_send_features(f))
 		return false;
 	for (unsigned q = 0; q < nqueues; q++)
@@ -331,6 +344,10 @@ static bool answered_late(struct front *f)
 
 bool front_event(struct front *f)
 {
+	if (f->leaving) {
+		vhu_drain(f->sock);
+		return true;
+	}
 	if (f->dead)
 		return false;
 	/* f->rx still holds the reply to the last request, which was processed. */

@@ -114,9 +114,22 @@ static bool receive(struct front *f, uint32_t request, uint32_t min, uint32_t ma
 	}
 }
 
+bool front_await_resume(struct front *f, unsigned ms)
+{
+	unsigned before = f->timeout_ms;
+
+	/* A helper that is not there yet is never late. */
+	f->attached = false;
+	f->timeout_ms = ms;
+	if (receive(f, VHU_RESUME, sizeof(uint64_t), sizeof(uint64_t)))
+		front_dead(f, vhu_request_name(VHU_RESUME), "the reply does not match the request");
+	f->timeout_ms = before;
+	return f->restarted;
+}
+
 bool front_transmit(struct front *f, struct vhu_msg *m)
 {
-	if (f->dead || f->overdue)
+	if (f->dead || f->overdue || f->leaving)
 		return false;
 	m->flags = VHU_VERSION | (m->flags & VHU_NEED_REPLY);
 	if (vhu_send(f->sock, m) != VHU_OK)
@@ -125,10 +138,20 @@ bool front_transmit(struct front *f, struct vhu_msg *m)
 	return true;
 }
 
-bool front_ask(struct front *f, struct vhu_msg *m, uint32_t reply_size)
+bool front_ask_early(struct front *f, struct vhu_msg *m)
 {
 	m->flags = 0;
-	return front_transmit(f, m) && receive(f, m->request, reply_size, reply_size);
+	return front_transmit(f, m);
+}
+
+bool front_answered(struct front *f, uint32_t request, uint32_t reply_size)
+{
+	return receive(f, request, reply_size, reply_size);
+}
+
+bool front_ask(struct front *f, struct vhu_msg *m, uint32_t reply_size)
+{
+	return front_ask_early(f, m) && front_answered(f, m->request, reply_size);
 }
 
 static bool acknowledges(const struct front *f)

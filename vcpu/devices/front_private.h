@@ -17,16 +17,25 @@ bool front_transmit(struct front *f, struct vhu_msg *m);
  */
 bool front_ask(struct front *f, struct vhu_msg *m, uint32_t reply_size);
 /*
+ * The two halves of that: send, and wait for the reply to @request. Several requests may be sent first, if none of
+ * their replies may be late; their replies come in the same order.
+ */
+bool front_ask_early(struct front *f, struct vhu_msg *m);
+bool front_answered(struct front *f, uint32_t request, uint32_t reply_size);
+/*
  * Send a request that has no reply. With VHU_PF_REPLY_ACK, wait for the acknowledgement.
  * False if it was refused, the connection is closed or the acknowledgement is late.
  */
 bool front_tell(struct front *f, struct vhu_msg *m);
-/* The two halves of that: send, and wait for the acknowledgement of @request. */
+/* The two halves of that: send, and wait for the acknowledgement of @request. As above. */
 bool front_tell_early(struct front *f, struct vhu_msg *m);
 bool front_told(struct front *f, uint32_t request);
 
 /* Ask a helper to hold its rings, unless @sent: it was asked. True if it does; *@at is where they stand. */
 bool front_ask_hold(struct front *f, bool sent, struct vhu_rings *at);
+
+/* Wait for VHU_RESUME of a helper that is being started, for at most @ms. Returns false if something else comes. */
+bool front_await_resume(struct front *f, unsigned ms);
 
 /* For front_held.c, single requests of front.c: true if the back-end has accepted them. */
 bool front_set_state(struct front *f, uint32_t request, unsigned q, uint32_t num);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Devices of a guest that stands still: see held.h. Runs in the vCPU process, under the device lock. */
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "vcpu/devices/held.h"
@@ -13,6 +14,23 @@ void held_begin_early(struct device *d)
 bool held_begin(struct device *d)
 {
 	return d->type != DEVICE_BACKED || front_hold(&d->front);
+}
+
+void held_leave(struct device *d)
+{
+	if (d->type == DEVICE_BACKED)
+		front_leave(&d->front);
+}
+
+void held_renew(struct device *d)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = d->front.sock };
+
+	if (d->type != DEVICE_BACKED)
+		return;
+	front_renew(&d->front);
+	/* If the last process has broken the connection, nobody watches it any more. EEXIST: somebody does. */
+	(void)epoll_ctl(VFD_EPOLL, EPOLL_CTL_ADD, ev.data.fd, &ev);
 }
 
 /* Read an eventfd, which resets it. False if it was 0. */

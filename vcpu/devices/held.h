@@ -25,6 +25,12 @@ struct held_device {
 bool held_begin(struct device *d);
 void held_begin_early(struct device *d);
 /*
+ * Instead of these, with --reset=fresh: drop what the helper sends from now on; and when its process has ended, forget
+ * all that it has sent, before another one starts. held_load() then waits for that one.
+ */
+void held_leave(struct device *d);
+void held_renew(struct device *d);
+/*
  * What the helper has signalled before, and no thread has seen yet: with @deliver it reaches the guest's registers,
  * otherwise it is dropped.
  */

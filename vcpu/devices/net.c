@@ -29,7 +29,7 @@ static unsigned ctl_index(const struct vpci *v)
 	return vpci_has(v, VIRTIO_NET_F_MQ) ? 2 * max_pairs(d) : 2;
 }
 
-static bool has_ctl(const struct vpci *v, unsigned q)
+bool dev_net_has_ctl(const struct vpci *v, unsigned q)
 {
 	return vpci_has(v, VIRTIO_NET_F_CTRL_VQ) && q == ctl_index(v);
 }
@@ -55,7 +55,7 @@ static bool net_start_ctl(struct vpci *v, unsigned q)
 
 static bool net_start_queue(struct vpci *v, unsigned q)
 {
-	if (has_ctl(v, q))
+	if (dev_net_has_ctl(v, q))
 		return net_start_ctl(v, q);
 	return q < ((struct device *)v)->front.nqueues && dev_start_queue(v, q);
 }
@@ -77,7 +77,7 @@ static void net_stop_queue(struct vpci *v, unsigned q)
 {
 	struct device *d = (struct device *)v;
 
-	if (has_ctl(v, q))
+	if (dev_net_has_ctl(v, q))
 		vq_stop(&d->ctl);
 	else
 		front_stop(&d->front, q);
@@ -145,7 +145,7 @@ bool dev_net_work_ctl(struct device *d)
 
 static void net_notify(struct vpci *v, unsigned q)
 {
-	if (has_ctl(v, q))
+	if (dev_net_has_ctl(v, q))
 		dev_net_work_ctl((struct device *)v);
 	else if (q < ((struct device *)v)->front.nqueues)
 		dev_notify(v, q);

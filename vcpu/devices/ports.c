@@ -20,6 +20,8 @@
 
 /* Control messages to the guest, in the order in which they are sent. */
 enum { SAY_ADD = 1, SAY_KIND = 2, SAY_OPEN = 4, SAY_CLOSED = 8, SAY_SIZE = 16 };
+_Static_assert((SAY_ADD | SAY_KIND | SAY_SIZE) == CONSOLE_MESSAGES, "only a console has a size");
+_Static_assert((SAY_ADD | SAY_KIND | SAY_OPEN | SAY_CLOSED) == PORT_MESSAGES, "only a named port has a connection");
 
 /* The longest message to the guest: a name. */
 #define MESSAGE_MAX (sizeof(struct virtio_console_control) + PORT_NAME_MAX)
@@ -246,7 +248,8 @@ static void transmit(struct ports *p, unsigned i)
 	bool was_gone = port->gone;
 
 	port->again = false;
-	for (unsigned n = 0; vq->running; n++) {
+	port->blocked &= !p->held;
+	for (unsigned n = 0; vq->running && !p->held; n++) {
 		if (!port->busy) {
 			if (n >= vq->size) {
 				port->again = true;
@@ -393,9 +396,34 @@ void ports_load(struct ports *p, const struct ports *s)
 	}
 }
 
-void ports_look(struct ports *p)
+/* Its kick may have been dealt with. */
+static void look_at_messages(struct ports *p)
 {
 	p->ctl_again = p->ctl_tx.running;
+}
+
+void ports_restore(struct ports *p, unsigned i, bool guest_open, uint8_t pending, bool gone)
+{
+	struct port *port = &p->port[i];
+
+	port->pending = gone ? (uint8_t)((pending & ~SAY_CLOSED) | SAY_OPEN) : pending;
+	port->guest_open = i && guest_open;
+}
+
+void ports_restart(struct ports *p)
+{
+	look_at_messages(p);
+	/* transmit() also lets VFD_EPOLL wait for input. */
+	for (unsigned i = 1; i <= p->n; i++) {
+		struct port *port = &p->port[i];
+
+		port->again = port->tx.running || port->guest_open;
+	}
+}
+
+void ports_look(struct ports *p)
+{
+	look_at_messages(p);
 	for (unsigned i = 1; i <= p->n; i++) {
 		p->port[i].blocked = false;
 		p->port[i].again = p->port[i].tx.running;

@@ -21,6 +21,10 @@
 /* The device's queues: the console's two, those of the control messages, then two for each named port. */
 enum { PORTS_CTL_RX = 2, PORTS_CTL_TX = 3, PORTS_FIRST = 4, PORTS_MAX_QUEUES = 4 + 2 * MAX_PORTS };
 
+/* The bits that port.pending can have: of the console (port 0), and of a named port. */
+#define CONSOLE_MESSAGES 0x13u
+#define PORT_MESSAGES	 0x0fu
+
 struct port {
 	struct vq rx, tx;
 	bool guest_open;  /* A program in the guest has it open. */
@@ -44,6 +48,7 @@ struct ports {
 	const char (*name)[PORT_NAME_MAX];
 	struct vq ctl_rx, ctl_tx;
 	bool ctl_again;
+	bool held;			 /* Nothing more is sent to the supervisor (vcpu/kvm/round.h). */
 	uint32_t size;			 /* Of the console's terminal: WINDOW_SIZE(), or 0. */
 	bool size_known;		 /* The driver has initialized port 0 and can receive the size. */
 	struct port port[1 + MAX_PORTS]; /* Of port 0 only @pending is used. */
@@ -72,7 +77,14 @@ void ports_resize(struct ports *p, uint32_t size);
  * as it was then, too. What the supervisor sees stays: connections that have ended, and input that was received.
  */
 void ports_load(struct ports *p, const struct ports *s);
-/* After that, once the guest can be interrupted: look at all queues, because their kicks may have been dealt with. */
+/*
+ * Port @i of a saved guest, whose queues were set already. @gone: the guest was told that its connection had ended, which is
+ * a new one now. ports_restart() is called next.
+ */
+void ports_restore(struct ports *p, unsigned i, bool guest_open, uint8_t pending, bool gone);
+/* Let ports_work() look at all queues. Nothing is sent to the guest before. */
+void ports_restart(struct ports *p);
+/* After ports_load(), once the guest can be interrupted: look at all queues, because their kicks may have been dealt with. */
 void ports_look(struct ports *p);
 /* Record that the used rings of all queues may be written (vcpu/devices/written.h). */
 void ports_mark_rings(struct ports *p);

@@ -10,8 +10,8 @@
 #include "vcpu/devices/records.h"
 
 /*
- * The registers and queues of the devices of @ds, which this process serves itself. When reading, guest memory must be
- * that of the saved guest, and the devices must not have been used. Returns false with r->error set.
+ * The registers and queues of the devices of @ds. When reading, guest memory must be that of the saved guest, and the
+ * devices must not have been used; helpers then hold their rings until held_end(). Returns false with r->error set.
  */
 bool saved_devices(struct records *r, struct devices *ds);
 

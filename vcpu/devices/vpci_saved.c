@@ -16,9 +16,6 @@
 /* The size of a terminal is there if the console is on one. */
 #define SIZE_BIT BIT64(VIRTIO_CONSOLE_F_SIZE)
 
-/* Most queues of a device that can be saved: the console has two. */
-#define SAVED_QUEUES 2
-
 struct saved_transport {
 	/* What the device is. It must be the same. */
 	uint64_t offered;
@@ -30,14 +27,15 @@ struct saved_transport {
 	uint8_t status, generation, isr, running, refused, zero[7];
 	struct {
 		uint32_t addr_lo, addr_hi, data, ctrl;
-	} msix[SAVED_QUEUES + 1];
+	} msix[VPCI_MAX_VECTORS]; /* Of which @nqueues + 1 are used */
 	struct {
 		uint64_t desc, avail, used;
 		uint16_t size, vector;
 		uint8_t enabled, zero[3];
-	} queue[SAVED_QUEUES];
+	} queue[VPCI_MAX_QUEUES];
 };
-_Static_assert(sizeof(struct saved_transport) == 176, "no holes: the file has the same layout everywhere");
+_Static_assert(sizeof(struct saved_transport) == 64 + 16 * VPCI_MAX_VECTORS + 32 * VPCI_MAX_QUEUES,
+	       "no holes: the file has the same layout everywhere");
 
 /* ---- PCI ---- */
 
@@ -180,8 +178,6 @@ bool saved_vpci(struct records *r, struct vpci *v, uint64_t *offered)
 	struct saved_transport s = { 0 };
 	uint64_t own_size;
 
-	if (v->dev->nqueues > SAVED_QUEUES)
-		return record_fail(r, "%s: it has %u queues", v->dev->name, v->dev->nqueues);
 	if (!r->reading)
 		from_transport(v, &s);
 	if (!saved_pci(r, v->index + 1, &v->pci) || !record(r, RECORD_DEVICE, v->index, &s, sizeof(s)))

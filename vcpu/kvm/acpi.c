@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "vcpu/kvm/acpi.h"
+#include "vcpu/kvm/aml.h"
 #include "vcpu/kvm/board.h"
-#include "vcpu/kvm/dsdt.h"
 
 struct header { /* 5.2.6 */
 	char sig[4];
@@ -72,6 +72,8 @@ struct fadt { /* 5.2.9, revision 6 */
 
 /* dsdt.asl needs these as plain numbers; iasl does not compute them. */
 _Static_assert(KVM_PCI_LAST == KVM_PCI_END - 1 && KVM_PCI_SIZE == KVM_PCI_END - KVM_PCI_BASE, "the window for BARs");
+/* The file of ACPI tables is from 0xe0000 on, which is LOAD_ACPI, and all memory up to 1 MiB is reserved there. */
+_Static_assert(PC_VMGENID_GPA == 0xe0000 + ACPI_MAX, "the generation ID has a page of its own");
 
 static void seal(void *table, size_t len, uint8_t *sum)
 {
@@ -170,15 +172,15 @@ static size_t madt(uint8_t *t, const struct acpi_config *c)
 	return len;
 }
 
-/* The compiled DSDT. Our header replaces iasl's, which contains the version of iasl. */
-static size_t dsdt(uint8_t *t)
+/* A table that iasl has compiled. Our header replaces iasl's, which contains the version of iasl. */
+static size_t compiled(uint8_t *t, const char *sig, const uint8_t *aml, size_t len)
 {
-	struct header h = header("DSDT", 2);
+	struct header h = header(sig, 2);
 
-	h.length = (uint32_t)dsdt_aml_len;
-	memcpy(t, dsdt_aml, dsdt_aml_len);
+	h.length = (uint32_t)len;
+	memcpy(t, aml, len);
 	memcpy(t, &h, sizeof(h));
-	return dsdt_aml_len;
+	return len;
 }
 
 static size_t align(size_t v)
@@ -194,36 +196,45 @@ static void seal_table(uint8_t *t)
 	seal(t, len, t + offsetof(struct header, checksum));
 }
 
+/* The XSDT at offset @at of @buf, with the addresses of @n tables. */
+static void put_xsdt(uint8_t *buf, size_t at, const uint64_t *entries, unsigned n)
+{
+	struct header h = header("XSDT", 1);
+
+	h.length = (uint32_t)(sizeof(h) + n * sizeof(*entries));
+	memcpy(buf + at, &h, sizeof(h));
+	memcpy(buf + at + sizeof(h), entries, n * sizeof(*entries));
+	seal_table(buf + at);
+}
+
 size_t acpi_build(uint8_t *buf, uint64_t base, const struct acpi_config *c)
 {
 	/* 5.2.10: required if there are sleep states; aligned to 64 bytes, in reserved memory. */
 	uint8_t facs[64] = { 'F', 'A', 'C', 'S', 64 };
-	size_t at_xsdt = 64, at_facs = 128, at_fadt = 192, at_madt, at_dsdt, end;
-	struct header xh = header("XSDT", 1);
+	size_t at_xsdt = 64, at_facs = 128, at_fadt = 192, at_madt, at_dsdt, at_ssdt, end;
 	struct rsdp r = { .revision = 2, .length = sizeof(r), .xsdt = base + at_xsdt };
 	struct fadt f;
-	uint64_t entries[2];
 
 	at_madt = align(at_fadt + sizeof(f));
-	if (at_madt + MADT_BYTES + c->cpus * CPU_BYTES + 64 + dsdt_aml_len > ACPI_MAX)
+	if (at_madt + MADT_BYTES + c->cpus * CPU_BYTES + 128 + dsdt_aml_len + ssdt_aml_len > ACPI_MAX)
 		return 0;
 	memset(buf, 0, ACPI_MAX);
 	at_dsdt = align(at_madt + madt(buf + at_madt, c));
-	end = at_dsdt + dsdt(buf + at_dsdt);
+	end = at_dsdt + compiled(buf + at_dsdt, "DSDT", dsdt_aml, dsdt_aml_len);
+	at_ssdt = align(end);
+	if (c->vmgenid)
+		end = at_ssdt + compiled(buf + at_ssdt, "SSDT", ssdt_aml, ssdt_aml_len);
 
 	facs[32] = 2; /* version */
 	memcpy(buf + at_facs, facs, sizeof(facs));
 	f = fadt(base + at_dsdt, base + at_facs);
 	memcpy(buf + at_fadt, &f, sizeof(f));
-	entries[0] = base + at_fadt;
-	entries[1] = base + at_madt;
-	xh.length = sizeof(xh) + sizeof(entries);
-	memcpy(buf + at_xsdt, &xh, sizeof(xh));
-	memcpy(buf + at_xsdt + sizeof(xh), entries, sizeof(entries));
-	seal_table(buf + at_xsdt);
+	put_xsdt(buf, at_xsdt, (uint64_t[]){ base + at_fadt, base + at_madt, base + at_ssdt }, c->vmgenid ? 3 : 2);
 	seal_table(buf + at_fadt);
 	seal_table(buf + at_madt);
 	seal_table(buf + at_dsdt);
+	if (c->vmgenid)
+		seal_table(buf + at_ssdt);
 
 	memcpy(r.sig, "RSD PTR ", 8);
 	memcpy(r.oem, "LGSEP ", 6);

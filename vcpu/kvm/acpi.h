@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ACPI tables of guests of the kvm engine (ACPI 6.4): RSDP, XSDT, FADT, MADT and DSDT.
+ * The ACPI tables of guests of the kvm engine (ACPI 6.4): RSDP, XSDT, FADT, MADT, DSDT and SSDT.
  * Built once, in the vCPU process, before the guest runs.
  */
 #ifndef VCPU_ACPI_H
@@ -10,6 +10,7 @@
 
 struct acpi_config {
 	unsigned cpus;
+	bool vmgenid; /* There is a generation ID (vmgenid.h) */
 };
 
 /* Size of the buffer for all tables, in bytes. */

@@ -8,10 +8,14 @@
 #include "vcpu/devices/written.h"
 #include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/copy.h"
+#include "vcpu/kvm/fresh.h"
 #include "vcpu/kvm/irq.h"
+#include "vcpu/kvm/round.h"
 #include "vcpu/kvm/save.h"
+#include "vcpu/kvm/shadow.h"
 #include "vcpu/kvm/state.h"
 #include "vcpu/kvm/vm.h"
+#include "vcpu/kvm/vmgenid.h"
 #include "vcpu/vm.h"
 
 /* The devices at the checkpoint. */
@@ -19,6 +23,7 @@ static struct {
 	struct pc pc;
 	uint32_t pci_address;
 	struct pci_dev bridge;
+	struct shmem_dev shmem; /* Its registers; the memory is not taken back */
 	struct held_device dev[DEVICES_MAX];
 	struct console console;
 	struct ports ports; /* If there are any */
@@ -61,6 +66,15 @@ static void stop_cpus(struct kvm *k)
 	}
 }
 
+/* After the last reset of --resets, ends the guest and returns true. */
+static bool end_after_last(struct kvm *k)
+{
+	if (!k->vm->c->resets || k->vm->stats.resets != k->vm->c->resets)
+		return false;
+	kvm_end(k, GUEST_POWEROFF, "all %u resets are done", k->vm->c->resets);
+	return true;
+}
+
 void kvm_checkpoint_ask(struct kvm *k, bool reset, bool guest)
 {
 	struct kvm_checkpoint *c = &k->checkpoint;
@@ -74,10 +88,17 @@ void kvm_checkpoint_ask(struct kvm *k, bool reset, bool guest)
 			log_line(LOG_WARN, "reset: no checkpoint was taken yet");
 		return;
 	}
-	if (reset && k->vm->c->resets && k->vm->stats.resets == k->vm->c->resets) {
-		kvm_end(k, GUEST_POWEROFF, "all %u resets are done", k->vm->c->resets);
+	/* The supervisor has judged no round that did not begin where the others do. */
+	if (!reset && c->taken && k->vm->c->rounds)
+		return;
+	if (!reset && c->taken && kvm_fresh_keeps(k)) {
+		log_line(LOG_WARN, "checkpoint: with --reset=fresh and a snapshot or share there is only one");
 		return;
 	}
+	/* With rounds, the last one is judged first. */
+	if (reset && !k->vm->c->rounds && end_after_last(k))
+		return;
+	c->why = RESET_ONS;
 	__atomic_store_n(&c->wanted, reset ? CHECKPOINT_RESET : CHECKPOINT_TAKE, __ATOMIC_RELEASE);
 	stop_cpus(k);
 }
@@ -106,6 +127,18 @@ static bool hold_all(struct kvm *k, const char *request)
 	return true;
 }
 
+/* Before a reset: make every helper stand still, or with --reset=fresh have another process take its place. */
+static bool quiet_all(struct kvm *k)
+{
+	if (!k->vm->c->fresh)
+		return hold_all(k, "reset");
+	if (!kvm_fresh_end(k, false))
+		return false;
+	kvm_irq_unwire(k);
+	/* They start while memory is taken back, which they do not have yet. */
+	return kvm_fresh_start(k);
+}
+
 static bool release_all(struct kvm *k, enum vhu_go what, const char *request)
 {
 	struct devices *ds = &k->devices;
@@ -129,6 +162,7 @@ static void save_devices(struct kvm *k)
 	saved.pc = k->pc;
 	saved.pci_address = ds->bus.address;
 	saved.bridge = ds->bridge;
+	saved.shmem = k->shmem;
 	for (unsigned i = 0; i < ds->n; i++)
 		held_save(&ds->dev[i], &saved.dev[i]);
 	saved.console = ds->console;
@@ -160,6 +194,7 @@ static bool load_devices(struct kvm *k)
 	k->pc = saved.pc;
 	ds->bus.address = saved.pci_address;
 	ds->bridge = saved.bridge;
+	k->shmem = saved.shmem;
 	for (unsigned i = 0; i < ds->n; i++)
 		if (!held_load(&ds->dev[i], &saved.dev[i])) {
 			not_held(k, &ds->dev[i], "reset");
@@ -197,6 +232,42 @@ static void look_at_rings(struct kvm *k)
 
 /* ---- the work, in the last thread to arrive ---- */
 
+/* With --reset=fresh and snapshots: processes that can only read what these have now take the place of all helpers. */
+static bool keep_snapshots(struct kvm *k)
+{
+	struct devices *ds = &k->devices;
+
+	if (!kvm_fresh_keeps(k))
+		return true;
+	/* All of the interrupts of those that end were delivered before. */
+	kvm_irq_unwire(k);
+	if (!kvm_fresh_end(k, true) || !kvm_fresh_start(k))
+		return false;
+	for (unsigned i = 0; i < ds->n; i++) {
+		held_signals(&ds->dev[i], false);
+		if (!held_load(&ds->dev[i], &saved.dev[i])) {
+			not_held(k, &ds->dev[i], "checkpoint");
+			return false;
+		}
+		kvm_vpci_host.rewire(&ds->dev[i].v);
+	}
+	return true;
+}
+
+static void checkpoint_taken(struct kvm *k)
+{
+	struct kvm_checkpoint *c = &k->checkpoint;
+
+	c->taken = true;
+	c->since = now_us();
+	if (!c->first)
+		c->first = c->since;
+	c->run_began = now_ms();
+	/* The main thread has slept without a limit until now. */
+	if (k->vm->c->run_ms)
+		kvm_wake();
+}
+
 static void take(struct kvm *k)
 {
 	struct devices *ds = &k->devices;
@@ -214,26 +285,24 @@ static void take(struct kvm *k)
 	if (kvm_copy_take(k, !k->checkpoint.taken) < 0)
 		return;
 	mark_rings(ds);
-	if (kvm_save_write(k) < 0)
+	if (kvm_save_write(k) < 0 || !keep_snapshots(k))
 		return;
 	if (!release_all(k, VHU_GO_CHECKPOINT, "checkpoint"))
 		return;
-	k->checkpoint.taken = true;
-	k->checkpoint.since = now_us();
+	checkpoint_taken(k);
 	log_line(LOG_DEBUG, "checkpoint taken in %llu microseconds", (unsigned long long)(k->checkpoint.since - began));
 }
 
 int kvm_checkpoint_begin(struct kvm *k)
 {
 	if (!k->vm->c->checkpoint)
-		return 0;
+		return release_all(k, VHU_GO_ON, "--from") ? 0 : -1;
 	save_devices(k);
 	if (kvm_copy_take(k, true) < 0)
 		return -1;
 	mark_rings(&k->devices);
-	k->checkpoint.taken = true;
-	k->checkpoint.since = now_us();
-	return 0;
+	checkpoint_taken(k);
+	return release_all(k, VHU_GO_CHECKPOINT, "--from") ? 0 : -1;
 }
 
 /* True if the logs may not name every page that was written. Asked once for each restart or fault of a helper. */
@@ -248,34 +317,62 @@ static bool any_page(struct devices *ds)
 	return any;
 }
 
+static bool translations_are_dropped(struct kvm *k)
+{
+	int error = kvm_shadow_dropped(k);
+
+	if (error)
+		kvm_end(k, GUEST_ENGINE_FAILED, "reset: KVM_SET_USER_MEMORY_REGION: error %d", error);
+	return !error;
+}
+
 static void go_back(struct kvm *k)
 {
 	struct stats *s = &k->vm->stats;
-	uint64_t began = now_us(), held, copying, copied, loaded, done_us;
+	struct reset_stats *part = &k->vm->resets;
+	uint64_t began, held, told, copying, copied, devices, cpus, loaded, released, renewed;
 
-	if (!hold_all(k, "reset"))
+	if (k->vm->c->rounds && (!kvm_round_over(k) || end_after_last(k)))
+		return;
+	began = now_us();
+	if (!quiet_all(k))
 		return;
 	held = now_us();
 	for (unsigned i = 0; i < k->devices.n; i++)
 		held_signals(&k->devices.dev[i], false);
+	told = now_us();
 	if (kvm_state_load_msrs(k) < 0)
 		return;
 	copying = now_us();
 	if (kvm_copy_restore(k, any_page(&k->devices), &s->reset_pages) < 0)
 		return;
 	copied = now_us();
-	if (!load_devices(k) || kvm_state_load(k) < 0)
+	kvm_shadow_drop(k);
+	if (!load_devices(k))
+		return;
+	devices = now_us();
+	if (kvm_state_load(k) < 0)
+		return;
+	cpus = now_us();
+	if (!translations_are_dropped(k))
 		return;
 	mark_rings(&k->devices);
 	look_at_rings(k);
 	loaded = now_us();
 	if (!release_all(k, VHU_GO_RESET, "reset"))
 		return;
+	released = now_us();
+	if (vmgenid_renew(k) < 0)
+		return;
+	renewed = now_us();
 	s->resets++;
+	k->checkpoint.instead[k->checkpoint.why]++;
+	k->checkpoint.run_began = now_ms();
 	s->reset_memory_us += copied - copying;
-	done_us = now_us();
-	k->checkpoint.helpers_us += done_us - loaded + held - began;
-	s->reset_state_us += done_us - copied + copying - began;
+	s->reset_state_us += renewed - copied + copying - began;
+	part->reset_helpers_us += released - loaded + held - began;
+	part->reset_devices_us += told - held + devices - copied + loaded - cpus + renewed - released;
+	part->reset_cpu_us += copying - told + cpus - devices;
 }
 
 bool kvm_checkpoint_meet(struct kvm *k)
@@ -309,6 +406,17 @@ bool kvm_checkpoint_meet(struct kvm *k)
 	return ended;
 }
 
+void kvm_checkpoint_count(struct kvm *k)
+{
+	struct ctl_msg m = { .type = CTL_RESETS };
+
+	if (!k->checkpoint.first)
+		return;
+	k->vm->resets.reset_span_us = now_us() - k->checkpoint.first;
+	m.resets = k->vm->resets;
+	ctl_send(VFD_CTL, &m);
+}
+
 void kvm_checkpoint_report(struct kvm *k)
 {
 	uint64_t resets = k->vm->stats.resets, us = now_us() - k->checkpoint.since;
@@ -320,5 +428,5 @@ void kvm_checkpoint_report(struct kvm *k)
 		 (unsigned long long)(resets * 1000000 / (us ? us : 1)));
 	if (k->vm->c->ndevices)
 		log_line(LOG_INFO, "%llu microseconds of the rest of resets: waiting for helpers",
-			 (unsigned long long)k->checkpoint.helpers_us);
+			 (unsigned long long)k->vm->resets.reset_helpers_us);
 }

@@ -20,7 +20,9 @@ int kvm_checkpoint_make(struct kvm *k);
  * the guest asks. Needs the device lock.
  */
 void kvm_checkpoint_ask(struct kvm *k, bool reset, bool guest);
-/* The guest was loaded from a file (--from): that is its checkpoint. Returns 0, or -1 with vm->end and vm->end_text set. */
+/*
+ * The guest was loaded from a file (--from): with --checkpoint that is its checkpoint. Lets the helpers go on. Returns 0, or -1 with vm->end and vm->end_text set.
+ */
 int kvm_checkpoint_begin(struct kvm *k);
 /* True if a vCPU thread whose KVM_RUN was interrupted has to call kvm_checkpoint_meet(). */
 static inline bool kvm_checkpoint_wanted(const struct kvm *k)
@@ -31,5 +33,8 @@ static inline bool kvm_checkpoint_wanted(const struct kvm *k)
 bool kvm_checkpoint_meet(struct kvm *k);
 /* Log how many resets there were, at the guest's end. Needs the device lock. */
 void kvm_checkpoint_report(struct kvm *k);
+
+/* Send the supervisor what resets took (CTL_RESETS), if a checkpoint was taken. */
+void kvm_checkpoint_count(struct kvm *k);
 
 #endif

@@ -15,12 +15,17 @@
 #include "vcpu/kvm/acpi.h"
 #include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/cpu.h"
+#include "vcpu/kvm/fresh.h"
 #include "vcpu/kvm/from.h"
 #include "vcpu/kvm/irq.h"
 #include "vcpu/kvm/kvm.h"
+#include "vcpu/kvm/reset_on.h"
+#include "vcpu/kvm/round.h"
 #include "vcpu/kvm/run.h"
 #include "vcpu/kvm/saved_machine.h"
+#include "vcpu/kvm/shadow.h"
 #include "vcpu/kvm/vm.h"
+#include "vcpu/kvm/vmgenid.h"
 #include "vcpu/vm.h"
 
 /* Stack of a vCPU thread in bytes; it uses only a few KiB. */
@@ -84,6 +89,8 @@ static void pc_end(void *owner, enum guest_end why, const char *text)
 {
 	struct kvm *k = owner;
 
+	if (reset_on_end(k, why))
+		return;
 	if (!k->ended)
 		k->vm->end_report = k->pc.reported;
 	kvm_end(owner, why, "%s", text);
@@ -185,6 +192,7 @@ static int load(struct kvm *k)
 	};
 	const struct acpi_config acpi = {
 		.cpus = k->ncpus,
+		.vmgenid = vmgenid_on(k),
 	};
 	static uint8_t tables[ACPI_MAX];
 	void *at = shm_ptr(&vm->mem, LOAD_ACPI, ACPI_MAX);
@@ -195,6 +203,8 @@ static int load(struct kvm *k)
 	if (!at || !acpi_build(tables, LOAD_ACPI, &acpi))
 		return vm_fail(vm, GUEST_ENGINE_FAILED, "the ACPI tables do not fit into guest memory");
 	memcpy(at, tables, sizeof(tables));
+	if (vmgenid_first(k) < 0)
+		return -1;
 	if (load_guest(&vm->mem, &rq, &k->load) < 0)
 		return vm_fail(vm, GUEST_LOAD_FAILED, "%s: %s", vm->c->kernel_name, k->load.error);
 	log_line(LOG_DEBUG, "%s: entered at 0x%llx by %s", vm->c->kernel_name, (unsigned long long)k->load.entry,
@@ -244,15 +254,27 @@ static const struct policy *load_filter(const struct kvm *k)
 	return k->vm->c->from ? &policy_vcpu_kvm_from_load : &policy_vcpu_kvm_load;
 }
 
+static void confine_thread(struct kvm *k)
+{
+	if (sandbox_filter(loop_filter(k), NULL) < 0)
+		__atomic_store_n(&k->confine_errno, errno, __ATOMIC_SEQ_CST);
+	sem_post(&k->confined);
+}
+
+static void *shadow_thread(void *arg)
+{
+	confine_thread(arg);
+	kvm_shadow_serve();
+	return NULL;
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct kvm_cpu *c = arg;
 	struct kvm *k = c->kvm;
 
 	c->tid = (pid_t)syscall(SYS_gettid);
-	if (sandbox_filter(loop_filter(k), NULL) < 0)
-		__atomic_store_n(&k->confine_errno, errno, __ATOMIC_SEQ_CST);
-	sem_post(&k->confined);
+	confine_thread(k);
 	sem_wait(&k->start);
 	kvm_loop(c);
 	/* The filter forbids the system calls that end a thread: wait until the process ends. */
@@ -261,10 +283,12 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
-/* Start the vCPU threads. Each installs its filter and then waits until the guest is loaded. */
-static int start_vcpu_threads(struct kvm *k)
+/* Start the vCPU threads, and one for shadow.c. Each installs its filter and then waits until the guest is loaded. */
+static int start_threads(struct kvm *k)
 {
+	unsigned n = k->ncpus + k->vm->c->shadow_paging;
 	pthread_attr_t attr;
+	pthread_t shadow;
 	int error = 0;
 
 	sem_init(&k->confined, 0, 0);
@@ -274,11 +298,13 @@ static int start_vcpu_threads(struct kvm *k)
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	for (unsigned i = 0; i < k->ncpus && !error; i++)
 		error = pthread_create(&k->cpu[i].thread, &attr, vcpu_thread, &k->cpu[i]);
+	if (!error && k->vm->c->shadow_paging)
+		error = pthread_create(&shadow, &attr, shadow_thread, k);
 	pthread_attr_destroy(&attr);
 	errno = error;
 	if (error)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "cannot create the vCPU threads: %m");
-	for (unsigned i = 0; i < k->ncpus; i++)
+	for (unsigned i = 0; i < n; i++)
 		sem_wait(&k->confined);
 	errno = k->confine_errno;
 	return errno ? vm_fail(k->vm, GUEST_ENGINE_FAILED, "cannot install the seccomp filter: %m") : 0;
@@ -291,9 +317,13 @@ static int start_vcpu_threads(struct kvm *k)
  */
 static int confine(struct vm *vm)
 {
-	const struct devices_place place = { .bar_base = KVM_PCI_BASE, .intx_base = KVM_GSI_INTX };
-	struct sandbox_options o = { 0 };
 	struct kvm *k = &kvm;
+	const struct devices_place place = {
+		.bar_base = KVM_PCI_BASE,
+		.intx_base = KVM_GSI_INTX,
+		.last = k->shmem.bytes ? &k->shmem.pci : NULL,
+	};
+	struct sandbox_options o = { 0 };
 
 	vm->missing |= sandbox_enter(&o);
 	/*
@@ -301,7 +331,7 @@ static int confine(struct vm *vm)
 	 * KVM_RUN (arch/x86/kvm/mmu/mmu.c, kvm_mmu_post_init_vm()), which counts for this user; with a
 	 * limit of 0 KVM_RUN would always fail. The filters forbid creating processes and threads.
 	 */
-	if (start_vcpu_threads(k) < 0 || vm_load_phase(vm, load_filter(k), false) < 0 ||
+	if (start_threads(k) < 0 || vm_load_phase(vm, load_filter(k), false) < 0 ||
 	    devices_attach(&k->devices, &place) < 0 || load(k) < 0)
 		return -1;
 	close(VFD_KERNEL);
@@ -328,6 +358,7 @@ static void send_stats(struct kvm *k)
 		s->exits_hlt += k->cpu[i].exits_hlt;
 		s->exits_other += k->cpu[i].exits_other;
 	}
+	kvm_checkpoint_count(k);
 	m.stats = *s;
 	ctl_send(VFD_CTL, &m);
 }
@@ -353,6 +384,13 @@ static void sysrq(struct kvm *k, uint8_t key)
 		log_line(LOG_WARN, "sysrq: the guest does not read its console now; the key is dropped");
 }
 
+/* With --reset-on the guest's end is then what was asked for. */
+static void press_power_button(struct kvm *k)
+{
+	k->checkpoint.stops = true;
+	pc_power_button(&k->pc);
+}
+
 static void supervisor_says(struct kvm *k)
 {
 	struct ctl_msg m;
@@ -367,9 +405,13 @@ static void supervisor_says(struct kvm *k)
 	if (m.type == CTL_GET_STATS)
 		send_stats(k);
 	else if (m.type == CTL_POWER_BUTTON)
-		pc_power_button(&k->pc);
+		press_power_button(k);
 	else if (m.type == CTL_CHECKPOINT || m.type == CTL_RESET)
 		kvm_checkpoint_ask(k, m.type == CTL_RESET, false);
+	else if (m.type == CTL_NEXT_ROUND)
+		kvm_round_next(k);
+	else if (m.type == CTL_HELPERS_GONE)
+		kvm_fresh_gone(k);
 	else if (m.type == CTL_NMI)
 		kvm_nmi();
 	else if (m.type == CTL_SYSRQ)
@@ -429,13 +471,14 @@ static void run(struct vm *vm)
 		vm->stats.wakeups++;
 		for (int i = 0; i < n; i++)
 			handle_event(k, ev[i].data.fd, ev[i].events);
-		timeout = input_due(k, flush_due(k));
+		timeout = reset_on_due(k, input_due(k, flush_due(k)));
 		if (devices_work(&k->devices))
 			timeout = 0;
 		ended = k->ended;
 		if (ended) {
 			conio_flush(&k->devices.conio);
 			kvm_checkpoint_report(k);
+			reset_on_report(k);
 			send_stats(k);
 		}
 		pthread_mutex_unlock(&k->lock);

@@ -63,8 +63,11 @@ static int set_routes(struct kvm *k)
 int kvm_irq_init(struct kvm *k)
 {
 	for (unsigned i = 0; i < IOAPIC_PINS; i++) {
-		/* As on every PC, the timer is line 0 of the PIC and pin 2 of the I/O APIC. */
-		if (i < 2 * PIC_PINS && i != 2)
+		/*
+		 * As on every PC, the timer is line 0 of the PIC and pin 2 of the I/O APIC. A guest that uses the PIC
+		 * does not read the table that says what the generation ID's interrupt is.
+		 */
+		if (i < 2 * PIC_PINS && i != 2 && i != PC_VMGENID_IRQ)
 			pin(i, i < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, i % PIC_PINS);
 		if (i != 2)
 			pin(i, KVM_IRQCHIP_IOAPIC, i == 0 ? 2 : i);

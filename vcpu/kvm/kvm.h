@@ -14,6 +14,7 @@
 
 #include "vcpu/devices/devices.h"
 #include "vcpu/devices/own.h"
+#include "vcpu/devices/shmem.h"
 #include "vcpu/engine.h"
 #include "vcpu/kvm/board.h"
 #include "vcpu/kvm/pc.h"
@@ -21,6 +22,7 @@
 
 #define KVM_TSS	     0xfffbd000u /* Three pages that KVM needs on Intel processors */
 #define KVM_IDENTITY 0xfffbc000u /* And one more */
+#define KVM_NOTHING  0xff000000u /* Two pages where the guest has neither memory nor devices */
 #define KVM_GSI_MSI  24u	 /* First interrupt number for MSI, after the I/O APIC's 24 pins: one per queue */
 
 struct kvm_cpu {
@@ -39,10 +41,16 @@ enum checkpoint_request { CHECKPOINT_NONE, CHECKPOINT_TAKE, CHECKPOINT_RESET };
 struct kvm_checkpoint {
 	enum checkpoint_request wanted;
 	bool taken;
-	unsigned arrived;    /* vCPU threads that wait for the work */
-	unsigned turn;	     /* Requests done */
-	uint64_t since;	     /* now_us() of the last checkpoint */
-	uint64_t helpers_us; /* Time that resets have waited for helpers; struct stats has no room for it */
+	enum reset_on why;		 /* What the wanted reset is for */
+	bool round_over;		 /* A reset waits for CTL_NEXT_ROUND */
+	bool helpers_end;		 /* A reset waits for CTL_HELPERS_GONE */
+	unsigned arrived;		 /* vCPU threads that wait for the work */
+	unsigned turn;			 /* Requests done */
+	uint64_t run_began;		 /* now_ms() of the checkpoint or of the last reset */
+	bool stops;			 /* The supervisor has asked the guest to power off */
+	uint64_t instead[RESET_ONS + 1]; /* Resets for each reason */
+	uint64_t since;			 /* now_us() of the last checkpoint */
+	uint64_t first;			 /* The same of the first one */
 };
 
 struct kvm {
@@ -52,6 +60,7 @@ struct kvm {
 	struct kvm_cpu cpu[MAX_VCPUS];
 	struct pc pc;
 	struct devices devices;
+	struct shmem_dev shmem;
 	struct load_result load;
 	bool any_length; /* KVM_CAP_IOEVENTFD_ANY_LENGTH */
 	bool tsc_deadline;

@@ -9,6 +9,7 @@
 
 #include "vcpu/kvm/checkpoint.h"
 #include "vcpu/kvm/kvm.h"
+#include "vcpu/kvm/reset_on.h"
 #include "vcpu/kvm/run.h"
 #include "vcpu/kvm/vm.h"
 
@@ -71,6 +72,13 @@ static void handle_io(struct kvm_cpu *c)
 	}
 }
 
+/* End the guest because the part of the file of --shmem that it used is gone. */
+static void shmem_lost(struct kvm *k)
+{
+	kvm_end(k, GUEST_HOST_FAILED,
+		"--shmem: the guest used a part of the file that is gone; was it shortened, or is its file system full?");
+}
+
 static void handle_mmio(struct kvm_cpu *c)
 {
 	struct kvm_run *r = c->run;
@@ -80,6 +88,12 @@ static void handle_mmio(struct kvm_cpu *c)
 	c->exits_mmio++;
 	if (len > sizeof(r->mmio.data))
 		return;
+	/* KVM accesses this memory itself, unless the file has shrunk or, with ro, the guest writes. */
+	if (shmem_has(&c->kvm->shmem, r->mmio.phys_addr)) {
+		if (!r->mmio.is_write || !c->kvm->vm->c->shmem_ro)
+			shmem_lost(c->kvm);
+		return;
+	}
 	if (!r->mmio.is_write) {
 		pci_mem_read(&c->kvm->devices.bus, r->mmio.phys_addr, len, &v);
 		put_le(r->mmio.data, len, v);
@@ -90,17 +104,37 @@ static void handle_mmio(struct kvm_cpu *c)
 	pci_mem_write(&c->kvm->devices.bus, r->mmio.phys_addr, len, v);
 }
 
-static void system_event(struct kvm *k, uint32_t type)
+/* KVM cannot run the guest any further. */
+static void crashed(struct kvm_cpu *c)
 {
-	switch (type) {
+	const struct kvm_run *r = c->run;
+
+	if (reset_on_end(c->kvm, GUEST_CRASH))
+		return;
+	if (r->exit_reason == KVM_EXIT_SHUTDOWN)
+		kvm_end(c->kvm, GUEST_CRASH, "triple fault on CPU %u", c->id);
+	else if (r->exit_reason == KVM_EXIT_FAIL_ENTRY)
+		kvm_end(c->kvm, GUEST_CRASH, "CPU %u cannot be entered: reason 0x%llx", c->id,
+			(unsigned long long)r->fail_entry.hardware_entry_failure_reason);
+	else if (r->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		kvm_end(c->kvm, GUEST_CRASH, "KVM gave up on CPU %u: internal error %u", c->id, r->internal.suberror);
+	else
+		kvm_end(c->kvm, GUEST_CRASH, "the guest crashed (system event %u)", r->system_event.type);
+}
+
+static void system_event(struct kvm_cpu *c)
+{
+	switch (c->run->system_event.type) {
 	case KVM_SYSTEM_EVENT_SHUTDOWN:
-		kvm_end(k, GUEST_POWEROFF, "power off");
+		if (!reset_on_end(c->kvm, GUEST_POWEROFF))
+			kvm_end(c->kvm, GUEST_POWEROFF, "power off");
 		break;
 	case KVM_SYSTEM_EVENT_RESET:
-		kvm_end(k, GUEST_REBOOT, "reboot");
+		if (!reset_on_end(c->kvm, GUEST_REBOOT))
+			kvm_end(c->kvm, GUEST_REBOOT, "reboot");
 		break;
 	default:
-		kvm_end(k, GUEST_CRASH, "the guest crashed (system event %u)", type);
+		crashed(c);
 		break;
 	}
 }
@@ -121,17 +155,12 @@ static void handle(struct kvm_cpu *c)
 		c->exits_hlt++;
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		kvm_end(c->kvm, GUEST_CRASH, "triple fault on CPU %u", c->id);
-		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		kvm_end(c->kvm, GUEST_CRASH, "CPU %u cannot be entered: reason 0x%llx", c->id,
-			(unsigned long long)r->fail_entry.hardware_entry_failure_reason);
-		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		kvm_end(c->kvm, GUEST_CRASH, "KVM gave up on CPU %u: internal error %u", c->id, r->internal.suberror);
+		crashed(c);
 		break;
 	case KVM_EXIT_SYSTEM_EVENT:
-		system_event(c->kvm, r->system_event.type);
+		system_event(c);
 		break;
 	default:
 		c->exits_other++;
@@ -175,6 +204,8 @@ void kvm_loop(struct kvm_cpu *c)
 			kvm_end(k, GUEST_HOST_FAILED,
 				"the host does not run CPU %u (KVM_RUN: EAGAIN): is there a limit on processes (ulimit -u, pids.max)?",
 				c->id);
+		else if (rc < 0 && error == EFAULT && k->shmem.bytes)
+			shmem_lost(k);
 		else if (rc < 0)
 			kvm_end(k, GUEST_ENGINE_FAILED, "KVM_RUN on CPU %u: error %d", c->id, error);
 		else if (!k->ended)

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "vcpu/devices/helper_saved.h"
 #include "vcpu/kvm/copy.h"
 #include "vcpu/kvm/save.h"
 #include "vcpu/kvm/save_format.h"
@@ -17,6 +18,7 @@
 #include "vcpu/kvm/vm.h"
 
 static struct {
+	off_t before; /* Size of the file when this process began */
 	bool written, told;
 	struct save_header header;
 	uint8_t state[SAVE_STATE_MAX];
@@ -26,13 +28,20 @@ static struct {
 	uint8_t bits[SAVE_PAGE];
 } out;
 
+static bool has_checkpoint(void)
+{
+	return out.written || out.before > 0;
+}
+
 void kvm_save_make(struct kvm *k)
 {
 	if (!k->vm->c->save)
 		return;
 	/* With SIGXFSZ ignored, a write beyond RLIMIT_FSIZE is an error instead of a crash. */
 	signal(SIGXFSZ, SIG_IGN);
-	out.written = lseek(VFD_SAVE, 0, SEEK_END) > 0;
+	out.written = false;
+	/* Compared later: QEMU 7.2's TCG gets "written = size > 0" wrong if the store is the first one to its page. */
+	out.before = lseek(VFD_SAVE, 0, SEEK_END);
 }
 
 static int put(struct kvm *k, uint64_t at, const void *buf, uint64_t len)
@@ -95,7 +104,7 @@ static int put_pages(struct kvm *k, const uint8_t *p, uint64_t page, uint64_t le
 		for (run = 0; i + run < n && !only_zeros(p + (i + run) * SAVE_PAGE); run++)
 			if (mark(k, page + i + run) < 0)
 				return -1;
-		h->pages_crc = save_sum(h->pages_crc, p + i * SAVE_PAGE, run * SAVE_PAGE);
+		h->pages_sum = save_pages_sum(h->pages_sum, p + i * SAVE_PAGE, run);
 		if (put(k, pages_at + h->pages * SAVE_PAGE, p + i * SAVE_PAGE, run * SAVE_PAGE) < 0)
 			return -1;
 		h->pages += run;
@@ -136,6 +145,19 @@ static int put_state(struct kvm *k)
 	return put(k, SAVE_STATE_AT, out.state, r.at);
 }
 
+/* What the guest has changed on its disks, and the files of its shares, each part at the next whole page. */
+static int put_disks(struct kvm *k)
+{
+	struct save_header *h = &out.header;
+	uint64_t at = save_bits_at(h->state_len) + save_bits_bytes(h->mem_bytes) + h->pages * SAVE_PAGE;
+	const struct device *failed = saved_disks(&k->devices, false, &at);
+
+	if (!failed)
+		return 0;
+	kvm_end(k, GUEST_HOST_FAILED, "--save: cannot write the file: %s; it is not complete", failed->front.error);
+	return -1;
+}
+
 static int put_header(struct kvm *k)
 {
 	out.header.header_crc = save_sum(0, &out.header, sizeof(out.header));
@@ -148,7 +170,7 @@ int kvm_save_write(struct kvm *k)
 
 	if (!k->vm->c->save)
 		return 0;
-	if (out.written) {
+	if (has_checkpoint()) {
 		if (!out.told)
 			log_line(LOG_INFO,
 				 "--save: the file has the first checkpoint of this run; later ones are not written");
@@ -158,7 +180,7 @@ int kvm_save_write(struct kvm *k)
 	out.chunk = 0;
 	out.header =
 		(struct save_header){ .magic = SAVE_MAGIC, .version = SAVE_VERSION, .mem_bytes = k->vm->c->mem_bytes };
-	if (put_state(k) < 0 || put_memory(k) < 0 || put_header(k) < 0)
+	if (put_state(k) < 0 || put_memory(k) < 0 || put_disks(k) < 0 || put_header(k) < 0)
 		return -1;
 	out.written = true;
 	/* Writing may have taken long: as after a pause, the guest's watchdog is told. */
@@ -171,6 +193,6 @@ int kvm_save_write(struct kvm *k)
 
 void kvm_save_report(const struct kvm *k)
 {
-	if (k->vm->c->save && !out.written && k->vm->end != GUEST_HOST_FAILED)
+	if (k->vm->c->save && !has_checkpoint() && k->vm->end != GUEST_HOST_FAILED)
 		log_line(LOG_WARN, "--save: no checkpoint was taken, so no guest can start from the file");
 }

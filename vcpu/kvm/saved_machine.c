@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 
 #include "vcpu/devices/saved.h"
+#include "vcpu/devices/vpci_saved.h"
 #include "vcpu/kvm/cpu.h"
 #include "vcpu/kvm/pc_saved.h"
 #include "vcpu/kvm/saved_machine.h"
@@ -13,9 +14,10 @@ struct saved_options {
 	uint16_t exit_base;
 	uint8_t exit_port, rng;
 	uint8_t console_is_serial, console_is_virtio, console_both, serial_reads;
-	uint32_t pci_address, zero;
+	uint32_t pci_address, nports;
+	uint32_t shmem; /* Size of the memory of --shmem, which is not in the file; 0: none */
 };
-_Static_assert(sizeof(struct saved_options) == 24, "no holes: the file has the same layout everywhere");
+_Static_assert(sizeof(struct saved_options) == 28, "no holes: the file has the same layout everywhere");
 
 void saved_machine_make(struct kvm *k)
 {
@@ -44,10 +46,19 @@ static bool same_options(struct records *r, const struct saved_options *s, const
 		return record_fail(r, "the guest has %u processors, and --smp says %u; give --smp=%u", s->ncpus,
 				   own->ncpus, s->ncpus);
 	if (s->nhelpers != own->nhelpers)
-		return record_fail(r, "the guest has %u disks, and this one %u", s->nhelpers, own->nhelpers);
+		return record_fail(r, "the guest has %u disks, NICs and shares, and this one %u; give the same ones",
+				   s->nhelpers, own->nhelpers);
+	if (s->nports != own->nports)
+		return record_fail(
+			r, "the guest has %u ports, and this one %u; give the --port options of the saved guest",
+			s->nports, own->nports);
 	if (s->rng != own->rng)
 		return record_fail(r, "the guest has %s; %s --rng", s->rng ? "an rng device" : "no rng device",
 				   s->rng ? "give" : "leave out");
+	if (s->shmem != own->shmem)
+		return record_fail(
+			r, "the guest has a --shmem of %u bytes, and here it is %u bytes; give a file of that size",
+			s->shmem, own->shmem);
 	if (s->exit_port != own->exit_port || s->exit_base != own->exit_base)
 		return record_fail(r,
 				   "the guest's exit port is %s at 0x%x, and here it is %s at 0x%x; change --exit-port",
@@ -72,6 +83,8 @@ static bool options(struct kvm *k, struct records *r)
 		.console_both = k->console.both,
 		.serial_reads = k->serial_reads,
 		.pci_address = k->devices.bus.address,
+		.nports = c->nports,
+		.shmem = k->shmem.bytes,
 	};
 	struct saved_options s = own;
 
@@ -94,7 +107,18 @@ bool saved_machine(struct kvm *k, struct records *r)
 	return options(k, r) && kvm_cpuid_records(k, r) && kvm_state_records(k, r);
 }
 
+static bool saved_shmem(struct kvm *k, struct records *r)
+{
+	if (!k->shmem.bytes)
+		return true;
+	if (!saved_pci(r, DEVICES_MAX + 1, &k->shmem.pci))
+		return false;
+	shmem_settle(&k->shmem);
+	return true;
+}
+
 bool saved_machine_devices(struct kvm *k, struct records *r)
 {
-	return saved_pc(r, &k->pc) && saved_devices(r, &k->devices) && (!r->reading || records_end(r));
+	return saved_pc(r, &k->pc) && saved_devices(r, &k->devices) && saved_shmem(k, r) &&
+	       (!r->reading || records_end(r));
 }

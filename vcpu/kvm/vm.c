@@ -3,6 +3,7 @@
  * Creates the virtual machine. Runs in the vCPU process under the start filter, before any
  * guest code.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -14,6 +15,8 @@
 #include "vcpu/kvm/cpu.h"
 #include "vcpu/kvm/irq.h"
 #include "vcpu/kvm/kvm.h"
+#include "vcpu/kvm/shadow.h"
+#include "vcpu/kvm/shmem.h"
 #include "vcpu/kvm/vm.h"
 #include "vcpu/vm.h"
 
@@ -127,11 +130,19 @@ int kvm_make(struct kvm *k)
 	if (check(k) < 0 || place(k, ioctl(VFD_ENGINE, KVM_CREATE_VM, 0), VFD_VM, "KVM_CREATE_VM") < 0)
 		return -1;
 	real_mode_pages();
+	/*
+	 * Memory before the interrupt controllers: since Linux 6.18 these start a grace period of the virtual machine's
+	 * SRCU that takes one or two timer ticks, and a change of the memory would wait for it.
+	 */
+	if (add_memory(k) < 0 || kvm_shmem_make(k) < 0 || kvm_shadow_make(k) < 0)
+		return -1;
 	if (ioctl(VFD_VM, KVM_CREATE_IRQCHIP, 0) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "KVM_CREATE_IRQCHIP: %m");
 	if (ioctl(VFD_VM, KVM_CREATE_PIT2, &pit) < 0)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "KVM_CREATE_PIT2: %m");
-	return add_memory(k) < 0 || kvm_irq_init(k) < 0 || add_cpus(k) < 0 ? -1 : kvm_cpus_init(k, &supported.c);
+	if (kvm_irq_init(k) < 0 || add_cpus(k) < 0)
+		return -1;
+	return kvm_cpus_init(k, &supported.c);
 }
 
 void kvm_wake(void)

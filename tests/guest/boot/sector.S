@@ -19,6 +19,8 @@ _start:	cli
 	movw	$0x7c00, %sp
 	sti
 	movb	%dl, drive
+	call	tick			# The firmware's serial console keeps its last character
+	call	tick			# until a tick of the clock: let it finish its line
 	movw	$name, %si
 	call	print
 	movb	$0x42, %ah		# Read sectors by their number
@@ -100,6 +102,12 @@ bios:	movw	$buffer + 1, %si
 disk:	movb	drive, %dl
 	movw	$packet, %si
 	int	$0x13
+	ret
+
+tick:	movw	0x46c, %ax		# Waits for a tick of the BIOS's clock (18.2 Hz)
+1:	hlt
+	cmpw	%ax, 0x46c
+	je	1b
 	ret
 
 print:	movw	$0x3f8, %dx

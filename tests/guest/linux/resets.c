@@ -117,13 +117,37 @@ static void overwrite(int disk)
 	check_pattern(disk, (unsigned)(seed % PATTERNS), seed);
 }
 
+/*
+ * The kernel says in its log that it has made its random numbers new (drivers/char/random.c). Nothing survives a reset, so
+ * this cannot know whether it runs after one; the test counts the lines.
+ */
+static void look_for_reseed(int log)
+{
+	const struct timespec rest = { 0, 1000000 };
+	char record[8192];
+
+	for (unsigned i = 0; i < 500; i++) {
+		ssize_t n = read(log, record, sizeof(record) - 1);
+
+		record[n > 0 ? n : 0] = '\0';
+		if (strstr(record, "virtual machine fork")) {
+			printf("T: reseeded\n");
+			fflush(stdout);
+			return;
+		}
+		if (n < 0)
+			nanosleep(&rest, NULL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct timespec rest = { 0, 2000000 };
 	int disk = open("/dev/vda", O_RDWR | O_DIRECT), port = open("/dev/port", O_RDWR);
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	uint64_t at;
 
-	if (disk < 0 || port < 0 || argc > 2) {
+	if (disk < 0 || port < 0 || log < 0 || lseek(log, 0, SEEK_END) < 0 || argc > 2) {
 		failed("%s: %s", argv[0], strerror(errno));
 		return 1;
 	}
@@ -135,6 +159,7 @@ int main(int argc, char **argv)
 	at = now_us();
 	ask(port, 'C');
 	look(disk, at);
+	look_for_reseed(log);
 	overwrite(disk);
 	/* Only a timer that works ends this. */
 	nanosleep(&rest, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * io_uring without liburing: set-up, restrictions, submission, completion
- * (io_uring_setup(2), io_uring_register(2), io_uring_enter(2)). Runs in blkd. It allocates
+ * (io_uring_setup(2), io_uring_register(2), io_uring_enter(2)). Runs in blkd and netd. It allocates
  * no memory; after ring_open() its only system call is io_uring_enter().
  */
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "blkd/ring.h"
 #include "common/closefds.h"
+#include "common/ring.h"
 
 #ifndef IORING_SETUP_SINGLE_ISSUER
 #define IORING_SETUP_SINGLE_ISSUER (1U << 12)
@@ -31,7 +31,7 @@ static int sys_register(int fd, unsigned op, const void *arg, unsigned n)
 	return syscall(__NR_io_uring_register, fd, op, arg, n) < 0 ? -errno : 0;
 }
 
-static int setup(struct io_uring_params *p, bool *deferred)
+static int setup(struct io_uring_params *p, unsigned entries, bool *deferred)
 {
 	/* The flags of Linux 6.1, 5.19 and 5.10; older kernels refuse newer flags. */
 	static const unsigned flags[] = {
@@ -45,7 +45,7 @@ static int setup(struct io_uring_params *p, bool *deferred)
 
 		memset(p, 0, sizeof(*p));
 		p->flags = IORING_SETUP_R_DISABLED | flags[i];
-		fd = (int)syscall(__NR_io_uring_setup, RING_ENTRIES, p);
+		fd = (int)syscall(__NR_io_uring_setup, entries, p);
 		if (fd >= 0) {
 			*deferred = flags[i] & IORING_SETUP_DEFER_TASKRUN;
 			return fd;
@@ -56,22 +56,18 @@ static int setup(struct io_uring_params *p, bool *deferred)
 	return -errno;
 }
 
-/*
- * Restrict the io_uring to these operations on registered files. FALLOCATE is not allowed:
- * its mode cannot be restricted, and with KEEP_SIZE a compromised blkd could allocate space
- * behind the end of the image until the host's disk is full.
- */
-static int restrict_ring(int fd)
+/* Restrict the io_uring to the operations of @s on registered files. */
+static int restrict_ring(int fd, const struct ring_setup *s)
 {
-	static const uint8_t ops[] = { IORING_OP_READ, IORING_OP_READV, IORING_OP_WRITE, IORING_OP_WRITEV,
-				       IORING_OP_FSYNC };
-	struct io_uring_restriction res[ARRAY_SIZE(ops) + 2];
+	struct io_uring_restriction res[RING_OPS_MAX + 2];
 	unsigned n = 0;
 
+	if (s->nops > RING_OPS_MAX)
+		return -EINVAL;
 	memset(res, 0, sizeof(res));
-	for (; n < ARRAY_SIZE(ops); n++) {
+	for (; n < s->nops; n++) {
 		res[n].opcode = IORING_RESTRICTION_SQE_OP;
-		res[n].sqe_op = ops[n];
+		res[n].sqe_op = s->ops[n];
 	}
 	res[n].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
 	res[n++].sqe_flags = IOSQE_FIXED_FILE;
@@ -130,36 +126,43 @@ static void unmap_rings(struct ring *r)
 		munmap(r->sqes, r->sqes_len);
 }
 
-int ring_open(struct ring *r, int at, int event, const int *files, unsigned nfiles)
+static int open_event(int fd, int event)
+{
+	if (place_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), event) < 0)
+		return -errno;
+	return sys_register(fd, IORING_REGISTER_EVENTFD, &event, 1);
+}
+
+int ring_open(struct ring *r, const struct ring_setup *s)
 {
 	struct io_uring_params p;
 	int fd, err;
 
 	memset(r, 0, sizeof(*r));
-	fd = setup(&p, &r->deferred);
+	fd = setup(&p, s->entries, &r->deferred);
 	if (fd < 0)
 		return fd;
-	err = place_fd(fd, at) < 0 ? -errno : 0;
+	err = place_fd(fd, s->at) < 0 ? -errno : 0;
 	if (err)
 		return err;
-	err = place_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), event) < 0 ? -errno : 0;
-	r->fd = at;
-	r->event = event;
+	r->fd = s->at;
+	r->event = s->event;
+	r->entries = s->entries;
+	err = map_rings(r, &p);
+	if (!err && s->event >= 0)
+		err = open_event(s->at, s->event);
 	if (!err)
-		err = map_rings(r, &p);
+		err = sys_register(s->at, IORING_REGISTER_FILES, s->files, s->nfiles);
 	if (!err)
-		err = sys_register(at, IORING_REGISTER_EVENTFD, &event, 1);
+		err = restrict_ring(s->at, s);
 	if (!err)
-		err = sys_register(at, IORING_REGISTER_FILES, files, nfiles);
-	if (!err)
-		err = restrict_ring(at);
-	if (!err)
-		err = sys_register(at, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+		err = sys_register(s->at, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 	r->ok = !err;
 	if (err) {
 		unmap_rings(r);
-		close(at);
-		close(event);
+		close(s->at);
+		if (s->event >= 0)
+			close(s->event);
 		memset(r, 0, sizeof(*r));
 	}
 	return err;
@@ -170,7 +173,7 @@ struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, vo
 	struct io_uring_sqe *sqe;
 	unsigned tail;
 
-	if (!r->ok || ring_unsubmitted(r) + r->in_flight >= RING_ENTRIES)
+	if (!r->ok || ring_unsubmitted(r) + r->in_flight >= r->entries)
 		return NULL;
 	tail = *r->sq_tail + r->queued;
 	sqe = &r->sqes[tail & r->sq_mask];

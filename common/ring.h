@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * I/O through an io_uring. The io_uring is created and restricted before the seccomp filter
- * is installed: from then on it accepts only reads, writes and fsync, and only on the
- * registered files (the image, the snapshot's file of changes). After that the only system
- * call is io_uring_enter() on HFD_RING. blkd has one thread, so nothing here takes locks.
+ * I/O through an io_uring, for blkd and netd. The io_uring is created and restricted before
+ * the seccomp filter is installed: from then on it accepts only the operations that the role
+ * has named, and only on the registered files (an image, a snapshot's file of changes, taps).
+ * After that the only system call is io_uring_enter() on HFD_RING. These roles have one
+ * thread, so nothing here takes locks.
  */
-#ifndef BLKD_RING_H
-#define BLKD_RING_H
+#ifndef COMMON_RING_H
+#define COMMON_RING_H
 
 #include <linux/io_uring.h>
 
 #include "common/util.h"
 
-/* Most operations in the io_uring at once. */
+/* Most operations in an io_uring at once: a power of two. */
 #define RING_ENTRIES 256
+/* Most operations that an io_uring can be restricted to. */
+#define RING_OPS_MAX 8
 
 struct ring {
 	bool ok;       /* ring_open() succeeded */
 	bool deferred; /* The kernel completes operations only inside io_uring_enter() (DEFER_TASKRUN) */
 	int fd, event; /* Descriptors of the io_uring and of its eventfd */
+	unsigned entries;
 	unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
 	unsigned sq_mask, cq_mask;
 	struct io_uring_sqe *sqes;
@@ -30,14 +34,22 @@ struct ring {
 	size_t map_len, sqes_len;
 };
 
+struct ring_setup {
+	int at;		    /* Descriptor number of the io_uring */
+	int event;	    /* Descriptor number of the eventfd that counts finished operations; -1: none */
+	unsigned entries;   /* Operations at once: a power of two, at most RING_ENTRIES */
+	const uint8_t *ops; /* The only operations that it will do, at most RING_OPS_MAX */
+	unsigned nops;
+	const int *files; /* The only files, which have the slots 0, 1, … */
+	unsigned nfiles;
+};
+
 /*
- * Create an io_uring at descriptor number @at. Registers @files, which then have the slots
- * 0, 1, …, applies the restrictions, and creates an eventfd at @event that counts finished
- * operations. Watch the eventfd edge-triggered and do not read it; watching the io_uring
+ * Create an io_uring, register its files and apply the restrictions. Watch the eventfd edge-triggered and do not read it; watching the io_uring
  * itself would not work, because with DEFER_TASKRUN it does not wake epoll. Returns 0, or
  * -errno with both descriptors closed.
  */
-int ring_open(struct ring *r, int at, int event, const int *files, unsigned nfiles);
+int ring_open(struct ring *r, const struct ring_setup *s);
 
 /*
  * Add an operation on the registered file @slot, for the caller to fill in. Buffers that it
