@@ -234,30 +234,35 @@ void tx_advertise(struct backend *be)
 	(void)advertise(be);
 }
 
+/* Which frames netd answers itself. */
+enum request { REQUEST_NONE, REQUEST_DHCP, REQUEST_RA };
+
 /*
- * With dhcp: true if the checked frame, with @have of its @len bytes in the copy, was for netd itself. *@why: the
- * result. Not inlined, because that would slow down all other frames.
+ * What the checked frame is, of which @have bytes are in the copy. Not inlined, because that would slow down all other
+ * frames.
  */
-static __attribute__((noinline)) bool served(struct backend *be, uint64_t len, size_t have, const char **why)
+static __attribute__((noinline)) enum request request_in(const struct netd *n, size_t have)
+{
+	if (n->c.dhcp.on && dhcp_is_request(&n->c.dhcp, tx_copy->frame, have))
+		return REQUEST_DHCP;
+	return n->c.ra.on && ra_is_solicitation(&n->c.ra, tx_copy->frame, have) ? REQUEST_RA : REQUEST_NONE;
+}
+
+/* Answer a request of @len bytes, of which @have are in the copy. Returns what became of it, for a capture. */
+static __attribute__((noinline)) const char *serve(struct backend *be, enum request what, uint64_t len, size_t have)
 {
 	struct netd *n = netd_of(be);
-	bool dhcp = n->c.dhcp.on && dhcp_is_request(&n->c.dhcp, tx_copy->frame, have);
+	bool dhcp = what == REQUEST_DHCP;
 
-	if (!dhcp && !(n->c.ra.on && ra_is_solicitation(&n->c.ra, tx_copy->frame, have)))
-		return false;
 	be->stats.frames_out++;
 	be->stats.bytes_written += len;
-	if (have < len) {
-		*why = dhcp ? "dropped: a DHCP message that is too long"
+	if (have < len)
+		return dhcp ? "dropped: a DHCP message that is too long"
 			    : "dropped: a router solicitation that is too long";
-		return true;
-	}
-	*why = dhcp ? "dropped: too many DHCP requests" : "dropped: too many router solicitations";
 	if (!bucket_open(&n->dhcp, now_us()))
-		return true;
+		return dhcp ? "dropped: too many DHCP requests" : "dropped: too many router solicitations";
 	bucket_take(&n->dhcp, 1);
-	*why = dhcp ? dhcp_reply(be, tx_copy->frame, have) : ra_reply(be, tx_copy->frame, have);
-	return true;
+	return dhcp ? dhcp_reply(be, tx_copy->frame, have) : ra_reply(be, tx_copy->frame, have);
 }
 
 /* Rate limits count each frame when it is sent; a capture and passt need each by itself. */
@@ -279,11 +284,11 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 	struct iovec *iov = tx_iov + 1, *first;
 	const char *why;
 	struct vq_chain ch;
+	enum request what = REQUEST_NONE;
 	enum frame_verdict v;
 	uint64_t len;
 	size_t peeked;
 	int count = 0;
-	bool small;
 
 	switch (vq_pop(vq, iov, VQ_MAX_SIZE, &ch)) {
 	case VQ_POP_EMPTY:
@@ -303,17 +308,20 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 	peeked = copy_front(n, iov, ch.nout, len);
 	first = n->capture.on ? copy_all(n, iov, ch.nout, peeked, len, &count) : NULL;
 	v = judge(n, len, peeked, &why);
-	small = v == FRAME_OK && peeked == len && batches(n);
+	if (v == FRAME_OK && (n->c.dhcp.on || n->c.ra.on))
+		what = request_in(n, peeked);
+	if (v == FRAME_OK && !what && peeked == len && batches(n)) {
+		add_to_batch(n, ch.head, peeked);
+		return TX_SENT;
+	}
 	/* Every other chain ends the batch, because only the chains that were popped last can be given back. */
-	if (!small && !batch_send(be, p, vq, 1))
+	if (!batch_send(be, p, vq, 1))
 		return TX_WAIT;
 	if (v != FRAME_OK) {
 		count_drop(be, v);
-	} else if (!(n->c.dhcp.on || n->c.ra.on) || !served(be, len, peeked, &why)) {
-		if (small) {
-			add_to_batch(n, ch.head, peeked);
-			return TX_SENT;
-		}
+	} else if (what) {
+		why = serve(be, what, len, peeked);
+	} else {
 		if (!first)
 			first = join(n, iov, ch.nout, n->hdr_len + peeked, peeked, len - peeked, &count);
 		if (tx_write(be, p, vq, first, count, len, &why) == TX_WAIT)
@@ -325,9 +333,6 @@ static enum tx_result tx_one(struct backend *be, struct net_pair *p, struct vq *
 	}
 	if (n->capture.on)
 		capture_frame(&n->capture, CAPTURE_FROM_GUEST, tx_flat, sizeof(tx_flat), len, why);
-	/* A small frame that was for netd itself; if it is given back, netd answers it once more. */
-	if (!batch_send(be, p, vq, 1))
-		return TX_WAIT;
 	vq_push(vq, ch.head, 0);
 	return TX_SENT;
 }

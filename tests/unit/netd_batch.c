@@ -29,16 +29,12 @@ static bool dropped(unsigned i)
 static void offer_all(unsigned n, size_t (*size)(unsigned), bool (*bad)(unsigned))
 {
 	for (unsigned i = 0; i < n; i++) {
-		const struct front_buf b = { BUFFERS + i * 8192, (uint32_t)(HDR + size(i)), false };
-
-		memset(at(b.gpa), 0, HDR);
-		put_frame(at(b.gpa + HDR), size(i), i);
+		put_frame(frame_at(i), size(i), i);
 		if (bad(i))
-			*at(b.gpa + HDR + ETH_ALEN) ^= 0x40;
-		rig.tx->avail->ring[rig.tx->avail_idx++ % rig.tx->size] = front_chain(rig.tx, &b, 1);
+			frame_at(i)[ETH_ALEN] ^= 0x40;
+		queue_frame(rig.tx, i, size(i));
 	}
-	front_set_avail(rig.tx, rig.tx->avail_idx);
-	front_kick(rig.tx);
+	queue_told(rig.tx);
 }
 
 static size_t small(unsigned i)
@@ -96,13 +92,8 @@ static void a_full_tap_keeps_order_and_loses_nothing(void **state)
 	for (unsigned i = 0; i < 250; i++)
 		good += !dropped(i);
 	offer_all(250, size_of, dropped);
-	/* Wait until the tap is full: two equal counts. */
-	for (uint64_t before = 1, now = 0; before != now || !now; usleep(20000)) {
-		before = now;
-		now = stats().frames_out;
-	}
 	/* The tap did fill up; otherwise this tests nothing. */
-	assert_in_range(stats().frames_out, 1, good - 1);
+	assert_in_range(wait_full(), 1, good - 1);
 	for (unsigned i = 0; i < 250; i++) {
 		if (dropped(i))
 			continue;
@@ -111,6 +102,29 @@ static void a_full_tap_keeps_order_and_loses_nothing(void **state)
 	}
 	expect_used(250);
 	assert_int_equal(stats().frames_out, good);
+	assert_int_equal(tap_got(0, got, sizeof(got), 0), -1);
+	end();
+}
+
+/* All pairs share the io_uring, but each has its own tap. */
+static void frames_go_to_the_tap_of_their_pair(void **state)
+{
+	static uint8_t got[HDR + 60];
+	struct front_queue *tx1;
+
+	(void)state;
+	begin_two_pairs();
+	tx1 = front_queue(&rig.f, 3, 256, 0x20000);
+	assert_true(front_queue_start(tx1));
+	for (unsigned i = 0; i < 20; i++) {
+		put_frame(frame_at(i), 60, i);
+		queue_frame(tx1, i, 60);
+	}
+	queue_told(tx1);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(tap_got(1, got, sizeof(got), PATIENCE_MS), HDR + 60);
+		expect_frame(got + HDR, 60, i);
+	}
 	assert_int_equal(tap_got(0, got, sizeof(got), 0), -1);
 	end();
 }
@@ -240,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_frames_arrive_in_order),
 		cmocka_unit_test(a_full_tap_keeps_order_and_loses_nothing),
+		cmocka_unit_test(frames_go_to_the_tap_of_their_pair),
 		cmocka_unit_test(a_fault_ends_a_batch),
 		cmocka_unit_test(a_tap_that_cannot_is_written_frame_by_frame),
 		cmocka_unit_test(the_ring_does_nothing_else),

@@ -88,6 +88,42 @@ static void a_flood_is_answered_in_part_and_delays_nothing(void **state)
 	end();
 }
 
+static bool is_request(unsigned i)
+{
+	return i % 8 == 5;
+}
+
+/* Requests lie between frames that netd sends with one call, and the tap becomes full. */
+static void a_full_tap_answers_each_request_once(void **state)
+{
+	static uint8_t got[HDR + 1514];
+
+	(void)state;
+	rig_batch = true;
+	begin_served();
+	rig_batch = false;
+	request(1);
+	for (unsigned i = 0; i < 250; i++) {
+		put_frame(frame_at(i), 1514, i);
+		if (is_request(i))
+			memcpy(frame_at(i), frame, len);
+		queue_frame(rig.tx, i, is_request(i) ? len : 1514);
+	}
+	queue_told(rig.tx);
+	assert_in_range(wait_full(), 1, 249);
+	for (unsigned i = 0; i < 250; i++) {
+		if (is_request(i))
+			continue;
+		assert_int_equal(tap_got(0, got, sizeof(got), PATIENCE_MS), HDR + 1514);
+		expect_frame(got + HDR, 1514, i);
+	}
+	for (uint32_t i = 0, id, used; i < 250; i++)
+		assert_true(front_wait_used(rig.tx, &id, &used, PATIENCE_MS));
+	assert_int_equal(stats().frames_out, 250);
+	assert_int_equal(tap_got(0, got, sizeof(got), 0), -1);
+	end();
+}
+
 static void without_dhcp_requests_are_frames_like_others(void **state)
 {
 	uint8_t got[HDR + ROOM];
@@ -107,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_guest_gets_the_answer_and_the_tap_nothing),
 		cmocka_unit_test(a_flood_is_answered_in_part_and_delays_nothing),
+		cmocka_unit_test(a_full_tap_answers_each_request_once),
 		cmocka_unit_test(without_dhcp_requests_are_frames_like_others),
 	};
 

@@ -235,6 +235,40 @@ static inline bool offer(struct front_queue *q, const struct front_buf *b, unsig
 	return front_wait_used(q, &id, &len, 2000);
 }
 
+/* Where the frame @i of many is, behind its header. */
+static inline uint8_t *frame_at(unsigned i)
+{
+	return at(BUFFERS + i * 8192 + HDR);
+}
+
+/* Make the frame @i, of @len bytes, available with an empty header. The queue is not told yet. */
+static inline void queue_frame(struct front_queue *q, unsigned i, size_t len)
+{
+	const struct front_buf b = { BUFFERS + i * 8192, (uint32_t)(HDR + len), false };
+
+	memset(at(b.gpa), 0, HDR);
+	q->avail->ring[q->avail_idx++ % q->size] = front_chain(q, &b, 1);
+}
+
+/* Tell the queue of all such frames at once. */
+static inline void queue_told(struct front_queue *q)
+{
+	front_set_avail(q, q->avail_idx);
+	front_kick(q);
+}
+
+/* Wait until no more frames go to the tap: two equal counts. Returns the count. */
+static inline uint64_t wait_full(void)
+{
+	uint64_t before = 1, now = 0;
+
+	for (; before != now || !now; usleep(20000)) {
+		before = now;
+		now = stats().frames_out;
+	}
+	return now;
+}
+
 /* Header and frame in one buffer at BUFFERS, sent. */
 static inline bool send_frame(size_t hdr, size_t len)
 {
