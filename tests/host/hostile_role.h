@@ -24,6 +24,8 @@ enum attempt_filter {
 	F_FSD_RW_FOREIGN,
 	F_BLKD_SAVED,
 	F_BLKD_SAVED_FOREIGN,
+	F_FSD_SAVED,
+	F_FSD_SAVED_FOREIGN,
 };
 
 /* Ask the role to install a filter (if given) and make a call. It answers with the result or -errno (a long). */

@@ -34,7 +34,8 @@ struct taken {
 	int ctl;
 	pid_t pid;
 };
-static struct taken attacker, sibling;
+static struct taken attacker = { .s = { .sock = -1, .children = -1 } },
+		    sibling = { .s = { .sock = -1, .children = -1 } };
 
 static int open_program(const char *folder, const char *name)
 {
@@ -464,6 +465,8 @@ void confinement_group(void)
 		{ "blkd of a saved snapshot before its rings run", F_BLKD_SAVED_FOREIGN },
 		{ "netd before its rings run", F_NETD_FOREIGN },
 		{ "fsd before its rings run", F_FSD_FOREIGN },
+		{ "fsd of a saved share", F_FSD_SAVED },
+		{ "fsd of a saved share before its rings run", F_FSD_SAVED_FOREIGN },
 		{ "fsd of a writable share", F_FSD_RW },
 		{ "fsd of a writable share before its rings run", F_FSD_RW_FOREIGN },
 		{ "vCPU process, kvm", F_KVM },
