@@ -45,8 +45,8 @@ struct ring_setup {
 };
 
 /*
- * Create an io_uring, register its files and apply the restrictions. Watch the eventfd edge-triggered and do not read it; watching the io_uring
- * itself would not work, because with DEFER_TASKRUN it does not wake epoll. Returns 0, or
+ * Create an io_uring, register its files and apply the restrictions. Watch the eventfd edge-triggered and do not read
+ * it; watching the io_uring itself would not work, because with DEFER_TASKRUN it does not wake epoll. Returns 0, or
  * -errno with both descriptors closed.
  */
 int ring_open(struct ring *r, const struct ring_setup *s);
