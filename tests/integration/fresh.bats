@@ -91,6 +91,19 @@ ended()
 	ended 50 51 blk0 net0
 }
 
+@test "fresh: --reset-on takes a guest back in place of each kind of end, with other helpers" {
+	local end t on name
+	for end in "off poweroff poweroff" "reset reboot reboot" "panic panic panic" "triple crash crash" \
+		"exit exit-port exit-port" "spin timeout=0.2 timeout"; do
+		read -r t on name <<< "$end"
+		begin "cp-$t" 3 --reset-on="$on" --block="$BATS_TEST_TMPDIR/disk,snapshot" "$nic"
+		# And one for the checkpoint
+		ended 3 4 blk0 net0
+		[[ $(grep -c '^round' "$out.clean") == 4 ]]
+		grep -q "^lguest-sep: vcpu: 3 of the resets: $name\$" "$out.clean"
+	done
+}
+
 # others ROLE PID: waits for a process of ROLE other than PID that is confined
 others()
 {

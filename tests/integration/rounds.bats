@@ -73,6 +73,38 @@ judged() # DONE FAILED FIRST STATUS
 	judged 3 3 1 124
 }
 
+@test "rounds: with --reset=fresh each one has other helpers, whoever ends it" {
+	dir=$BATS_TEST_TMPDIR
+	local options=(--reset=fresh --verbose --block="$dir/disk,snapshot" --tunnet=10.99.0.1/24)
+	truncate -s 1M "$dir/disk"
+	chmod 666 "$dir/disk"
+	# others TIMES: so often all helpers were replaced, one of these times at the checkpoint
+	others()
+	{
+		local name
+		for name in blk0 net0; do
+			[[ $(grep -ac "^.*lguest-sep: $name: serves again" "$dir/err") == "$1" ]]
+		done
+	}
+	rounds rounds 10 "${options[@]}"
+	is_status 0
+	judged 10 0 0 0
+	others 10
+	rounds rounds-7 3 "${options[@]}"
+	is_status 7
+	judged 3 3 1 7
+	others 3
+	rounds rounds-reset 5 "${options[@]}"
+	is_status 0
+	judged 5 0 0 0
+	# The guest asks for one more reset, at which the last round is judged instead.
+	others 5
+	rounds rounds-spin 3 "${options[@]}" --reset-on=timeout=0.2
+	is_status 124
+	judged 3 3 1 124
+	others 3
+}
+
 @test "rounds: a slow reader holds the guest back, and nothing is lost" {
 	dir=$BATS_TEST_TMPDIR
 	"$L" run --engine=kvm "${user[@]}" --checkpoint-at=command --resets=499 --timeout=600 --modules="$dir/modules" \
