@@ -165,13 +165,18 @@ static const struct config *read_config(struct audit_guest *g)
 	make_printable(g->name, strlen(g->name));
 	g->configured = true;
 	g->no_kernel = c.no_kernel;
+	g->saves = c.save;
+	g->starts_saved = c.from;
+	g->fresh = c.fresh;
 	g->asked_uid = c.drop;
 	g->uid = c.uid;
 	g->controls = c.control;
 	g->machine = c.machine;
 	g->from_bytes = c.from ? c.mem_bytes : 0;
-	for (unsigned i = 0; i < c.ndisks; i++)
+	for (unsigned i = 0; i < c.ndisks; i++) {
 		g->disks += !c.disk[i].vhost_user;
+		g->snapshots += !c.disk[i].vhost_user && c.disk[i].snapshot;
+	}
 	for (unsigned i = 0; i < c.nshares; i++)
 		g->shares += !c.share[i].vhost_user;
 	for (unsigned i = 0; i < c.nnets; i++)

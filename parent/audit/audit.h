@@ -42,11 +42,15 @@ struct audit_process {
 struct audit_guest {
 	pid_t pid;
 	char name[64];
-	bool configured;	       /* The command line could be read: the next eight fields are set. */
+	bool configured;	       /* The command line could be read: the fields down to @from_bytes are set. */
 	unsigned disks, nics, shares;  /* Devices with a helper of ours. */
 	unsigned controls;	       /* 1 if it has a control socket, otherwise 0. */
 	enum machine_id machine;       /* What QEMU emulates, if the engine is qemu. */
 	bool no_kernel;		       /* The firmware boots a disk. */
+	bool saves;		       /* --save was given. */
+	bool starts_saved;	       /* --from was given. */
+	bool fresh;		       /* --reset=fresh was given. */
+	unsigned snapshots;	       /* Disks of ours that are snapshots. */
 	bool asked_uid;		       /* --drop-to was given. */
 	uint32_t uid;		       /* The user ID of --drop-to. */
 	uint64_t from_bytes;	       /* Guest memory, if the guest was started with --from; otherwise 0. */

@@ -304,7 +304,7 @@ static void check_limits(const struct audit_guest *g, struct audit_process *p)
 		check_limit(p, LIM_NPROC, "process limit", 0);
 	/* The file size limit does not apply to a block device, which cannot grow. */
 	if ((helper && audit_has_output(&p->f)) || (p->part == PART_VCPU && audit_has_save(&p->f)) ||
-	    (p->part == PART_FSD && audit_is_writable_share(&p->f)))
+	    (p->part == PART_FSD && audit_is_writable_share(g, &p->f)))
 		check_limit(p, LIM_FSIZE, "file size limit", LIM_INFINITY - 1);
 	else if (p->part != PART_BLKD)
 		check_limit(p, LIM_FSIZE, "file size limit",

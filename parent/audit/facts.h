@@ -35,6 +35,7 @@ struct audit_fd {
 	unsigned number;
 	enum fd_kind kind;
 	bool kept;	   /* Stays open at execve(2): not close-on-exec. */
+	bool writable;	   /* Opened for writing. */
 	char target[128];  /* The link in /proc/PID/fd, printable. */
 	const char *wrong; /* Why it should not be open; NULL: its table has it. */
 };

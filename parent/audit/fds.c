@@ -42,9 +42,6 @@ static const struct slot table[] = {
 	{ HFD_TAP0, MAX_QUEUES, P(NETD), FD_TAP },
 	{ HFD_TAP0, 1, P(NETD), FD_SOCKET }, /* --net=user: to passt. */
 	{ HFD_CAPTURE, 1, P(NETD), FD_FILE },
-	{ HFD_SAVE, 1, P(BLKD) | P(FSD), FD_FILE },
-	{ HFD_FROM, 1, P(BLKD) | P(FSD), FD_FILE },
-	{ HFD_LOWER, 1, P(BLKD), FD_FILE | FD_MEMFD },
 	/* The share's root, at every number that is not used otherwise; and its files. */
 	{ HFD_NULL_IN, FSD_FD_LIMIT, P(FSD), FD_DIRECTORY },
 	{ FSD_FD0, FSD_FD_LIMIT - FSD_FD0, P(FSD), FD_FILE | FD_PIPE | FD_SOCKET | FD_BLOCK | FD_CHAR | FD_OTHER },
@@ -67,7 +64,6 @@ static const struct slot table[] = {
 	{ VFD_WAIT, 1, P(VCPU), FD_EPOLL },
 	{ VFD_REPLY, 1, P(VCPU), FD_EPOLL },
 	{ VFD_RANDOM, 1, P(VCPU), FD_CHAR },
-	{ VFD_SAVE, 1, P(VCPU), FD_FILE },
 	{ VFD_FRONT0, MAX_DEVICES, P(VCPU), FD_SOCKET },
 	{ VFD_VCPU0, MAX_VCPUS, P(VCPU), FD_CPU },
 	{ VFD_OWNKICK0, MAX_OWN_KICKS, P(VCPU), FD_EVENTFD },
@@ -97,34 +93,94 @@ static const struct slot table[] = {
 		  FD_DIRECTORY },
 };
 
-/* Returns NULL, or why the descriptor @d should not be open in a process of kind @part of @g. */
-static const char *check_fd(const struct audit_guest *g, enum part part, const struct audit_fd *d)
+/* The options that a descriptor may need. */
+#define BY_SAVE	 1u /* --save */
+#define BY_FROM	 2u /* --from */
+#define BY_FRESH 4u /* --reset=fresh */
+
+/* Descriptors that a process has only if the guest's configuration asks for them. */
+static const struct optional {
+	struct slot slot;
+	unsigned by; /* One of BY_*. */
+	bool read_only;
+} optional[] = {
+	{ { HFD_SAVE, 1, P(BLKD) | P(FSD), FD_FILE }, BY_SAVE, false },
+	{ { HFD_FROM, 1, P(BLKD) | P(FSD), FD_FILE }, BY_FROM, true },
+	{ { HFD_LOWER, 1, P(BLKD), FD_FILE | FD_MEMFD }, BY_FRESH, true },
+	{ { VFD_SAVE, 1, P(VCPU), FD_FILE }, BY_SAVE, false },
+};
+
+static bool has_fd(const struct facts *f, unsigned number)
+{
+	for (unsigned i = 0; i < f->nfds; i++)
+		if (f->fd[i].number == number)
+			return true;
+	return false;
+}
+
+/* True if @g asks for @o in the process @f. Unless its command line could be read, it may. */
+static bool is_asked_for(const struct audit_guest *g, enum part part, const struct facts *f, const struct optional *o)
+{
+	if (!g->configured)
+		return true;
+	/* Of disks, only snapshots are saved and taken back. */
+	if (part == PART_BLKD && (!g->snapshots || !has_fd(f, HFD_DELTA)))
+		return false;
+	return o->by == BY_SAVE ? g->saves : o->by == BY_FROM ? g->starts_saved : g->fresh;
+}
+
+/* True if the table's row @s is for @number in a process of kind @part. */
+static bool is_for(const struct slot *s, enum part part, unsigned number)
+{
+	return s->parts & (1u << part) && number >= s->first && number - s->first < s->count;
+}
+
+/* Returns NULL if optional[] has @d for the process @f and the guest asks for it, or why not; or else @wrong. */
+static const char *check_optional(const struct audit_guest *g, enum part part, const struct facts *f,
+				  const struct audit_fd *d, const char *wrong)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(optional); i++) {
+		const struct optional *o = &optional[i];
+
+		if (!is_for(&o->slot, part, d->number) || !(o->slot.kinds & d->kind))
+			continue;
+		if (!is_asked_for(g, part, f, o))
+			wrong = "no option of this guest asks for it";
+		else if (o->read_only && d->writable)
+			wrong = "it was opened for writing";
+		else
+			return NULL;
+	}
+	return wrong;
+}
+
+/* Returns NULL, or why the descriptor @d should not be open in the process @f, of kind @part, of @g. */
+static const char *check_fd(const struct audit_guest *g, enum part part, const struct facts *f,
+			    const struct audit_fd *d)
 {
 	/* Without a kernel, its number is free for QEMU like those after it. */
-	bool free_number = part == PART_QEMU && g->no_kernel && d->number == VFD_KERNEL, number_known = false;
+	bool free_number = part == PART_QEMU && g->no_kernel && d->number == VFD_KERNEL;
 	unsigned number = free_number ? VFD_INITRD : d->number;
+	const char *wrong = "its table has no descriptor at this number";
 
 	/* The privileged window opens everything close-on-exec; a descriptor inherited from the shell is not. */
 	if (part == PART_SUPERVISOR && d->number > 2 && d->kept)
 		return "it was open before the supervisor started";
 
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
-		const struct slot *s = &table[i];
-
-		if (!(s->parts & (1u << part)) || number < s->first || number - s->first >= s->count)
+		if (!is_for(&table[i], part, number))
 			continue;
-		number_known = true;
-		if (s->kinds & d->kind)
+		if (table[i].kinds & d->kind)
 			return NULL;
+		wrong = "its table has another kind of descriptor at this number";
 	}
-	return number_known ? "its table has another kind of descriptor at this number"
-			    : "its table has no descriptor at this number";
+	return check_optional(g, part, f, d, wrong);
 }
 
 void audit_judge_fds(const struct audit_guest *g, enum part part, struct facts *f)
 {
 	for (unsigned i = 0; i < f->nfds; i++)
-		f->fd[i].wrong = check_fd(g, part, &f->fd[i]);
+		f->fd[i].wrong = check_fd(g, part, f, &f->fd[i]);
 }
 
 const char *audit_program(const struct audit_guest *g, enum part part)
@@ -177,8 +233,11 @@ bool audit_has_save(const struct facts *f)
 	return false;
 }
 
-bool audit_is_writable_share(const struct facts *f)
+bool audit_is_writable_share(const struct audit_guest *g, const struct facts *f)
 {
+	_Static_assert(HFD_KEPT_NODES == HFD_ADDED, "one number");
+	if (g->fresh)
+		return false;
 	for (unsigned i = 0; i < f->nfds; i++)
 		if (f->fd[i].number == HFD_ADDED && f->fd[i].kind == FD_MEMFD)
 			return true;

@@ -24,7 +24,7 @@ bool audit_has_output(const struct facts *f);
 /* True for a vCPU process with the file of --save, which gets as large as the guest's memory. */
 bool audit_has_save(const struct facts *f);
 /* True for an fsd whose share the guest may write to, files of which may get as large as max= says. */
-bool audit_is_writable_share(const struct facts *f);
+bool audit_is_writable_share(const struct audit_guest *g, const struct facts *f);
 /* True for the vCPU process of the lguest engine, which needs a file size limit of more than 0 for its requests. */
 bool audit_has_lguest(const struct facts *f);
 

@@ -232,24 +232,32 @@ static enum fd_kind kind_of(const char *target, const struct stat *st)
 	}
 }
 
-/* True if the descriptor is not close-on-exec: it may have been inherited from the shell. */
-static bool stays_open(pid_t pid, const char *number)
+/*
+ * Set how @d was opened. One that is not close-on-exec may have been inherited from the shell. If that cannot be read,
+ * nothing is set.
+ */
+static void read_open_flags(pid_t pid, const char *number, struct audit_fd *d)
 {
 	char path[64], text[256], *flags;
+	unsigned long opened;
 	int fd;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.12s", (int)pid, number);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (n <= 0)
-		return false;
+		return;
 	text[n] = '\0';
 	flags = strstr(text, "flags:");
-	return flags && !(strtoul(flags + strlen("flags:"), NULL, 8) & O_CLOEXEC);
+	if (!flags)
+		return;
+	opened = strtoul(flags + strlen("flags:"), NULL, 8);
+	d->kept = !(opened & O_CLOEXEC);
+	d->writable = (opened & O_ACCMODE) != O_RDONLY;
 }
 
 static void add_fd(struct facts *f, const char *number)
@@ -268,7 +276,7 @@ static void add_fd(struct facts *f, const char *number)
 	have = stat_cached(path, &st) == 0 || (errno == ENOSYS && stat(path, &st) == 0);
 	d.kind = kind_of(d.target, have ? &st : NULL);
 	make_printable(d.target, strlen(d.target));
-	d.kept = stays_open(f->pid, number);
+	read_open_flags(f->pid, number, &d);
 	if (have && (d.number == HFD_DELTA || (d.number == HFD_DISK && !f->disk_size))) {
 		f->disk_block = S_ISBLK(st.st_mode);
 		f->disk_size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
