@@ -356,6 +356,11 @@ static void test_no_flags_and_no_paths(void **state)
 		assert_int_equal(allows(p[i], &c), i < 2);
 		c.arg[2] = O_NONBLOCK | O_APPEND;
 		assert_false(allows(p[i], &c));
+		/* The other side may read the same eventfd, and must not wait for us there. */
+		c.arg[2] = 0;
+		assert_false(allows(p[i], &c));
+		c.arg[2] = O_RDWR;
+		assert_false(allows(p[i], &c));
 		c.arg[2] = O_DIRECT;
 		assert_false(allows(p[i], &c));
 		assert_false(allows(p[i], &(struct call){ .arch = THIS_ARCH, .nr = __NR_statx }));
