@@ -19,6 +19,10 @@ measure_checkpoint()
 		# It also asks for the host's address.
 		checkpoint_run "50 pages, a snapshot and a NIC" dirty-both 1000 --block="$tmp/checkpoint.img,snapshot" \
 			--tunnet=10.99.0.1/24
+		fresh_run "50 pages and a read-only disk" dirty-disk --block="$tmp/checkpoint.img,ro"
+		fresh_run "50 pages and a snapshot" dirty-disk --block="$tmp/checkpoint.img,snapshot"
+		fresh_run "50 pages, a snapshot and a NIC" dirty-both --block="$tmp/checkpoint.img,snapshot" \
+			--tunnet=10.99.0.1/24
 	done
 	rm -f "$tmp/checkpoint.img"
 	measure_from
@@ -45,12 +49,20 @@ from_run() # CASE OPTION...: microseconds from exec to the first instruction
 	put from "$1" "exec to the first instruction" us "$(sed -n 's/.*first instruction after \([0-9]*\) us.*/\1/p' "$tmp/from.log")"
 }
 
+fresh_run() # CASE TEST [OPTION...]: helpers that are held (--reset=keep) and those that are started again, one after the other
+{
+	local reset
+	for reset in keep fresh; do
+		checkpoint_guest "$2" 100 --reset="$reset" "${@:3}"
+		put reset "$1" "--reset=$reset" us_per_reset "$(checkpoint_us "(memory|the rest) of resets")"
+	done
+}
+
 checkpoint_run() # CASE TEST RESETS [OPTION...]
 {
 	local name=$1 t=$2 resets=$3 us
 	shift 3
-	nice -n -20 "$bin/lguest-sep" --engine=kvm --checkpoint --resets="$resets" --stats --no-reboot --timeout=300 "$@" 64 \
-		"$build/tests/guest/probe" console=ttyS0 t="$t" < /dev/null > "$tmp/checkpoint.log" 2>&1
+	checkpoint_guest "$t" "$resets" "$@"
 	put checkpoint "$name" memory us_per_reset "$(checkpoint_us "memory of resets")"
 	put checkpoint "$name" "processors and devices" us_per_reset "$(checkpoint_us "the rest of resets")"
 	us=$(sed -n 's/.*: \([0-9]*\) microseconds of the rest of resets: waiting for helpers.*/\1/p' "$tmp/checkpoint.log")
@@ -58,6 +70,12 @@ checkpoint_run() # CASE TEST RESETS [OPTION...]
 	put checkpoint "$name" "both" us_per_reset "$(checkpoint_us "(memory|the rest) of resets")"
 	put checkpoint "$name" "with the guest's own work" resets_per_s \
 		"$(sed -n 's/.* resets, \([0-9]*\) a second.*/\1/p' "$tmp/checkpoint.log")"
+}
+
+checkpoint_guest() # TEST RESETS [OPTION...]: a guest in $tmp/checkpoint.log
+{
+	nice -n -20 "$bin/lguest-sep" --engine=kvm --checkpoint --resets="$2" --stats --no-reboot --timeout=300 "${@:3}" 64 \
+		"$build/tests/guest/probe" console=ttyS0 t="$1" < /dev/null > "$tmp/checkpoint.log" 2>&1
 }
 
 checkpoint_us() # TEXT: microseconds a reset

@@ -59,6 +59,7 @@ report()
 	table "**Machines of the qemu engine**, a kernel without devices: parts of the start until QEMU's first instruction, ms (beside x86_64)" machines ms 1 x86_64
 	table "Exec to the kernel's first byte on the console, ms (beside x86_64)" machines first_byte_ms 1 x86_64
 	table "**A reset** (\`--checkpoint\`) by the pages that the guest has dirtied, µs" checkpoint us_per_reset
+	table "**A reset that starts the helpers again** (\`--reset=fresh\`) beside one that holds them, µs" reset us_per_reset 1 --reset=keep
 	table "Resets a second, with the time in which the guest dirties them" checkpoint resets_per_s
 	table "**A start from a file** (\`--from\`) beside one from a kernel, µs" from us
 	table "**Control plane**: PSS without guest memory, KiB, with and without --name, --result, --console and a port" control kib
