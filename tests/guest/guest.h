@@ -138,6 +138,10 @@ enum share_test { SHARE_READ, SHARE_KILLED, SHARE_WRITE };
 void test_share(enum share_test test);
 /* checkpoint.c: fail if one of the @n values of @size bytes at @a, each a @what, is another one at @b */
 void expect_same(const char *what, const void *a, const void *b, unsigned size, unsigned n);
+/* checkpoint_cpu.c: look at the processor's registers, fail if one is another one now, and write all of them */
+void cpu_look_first(void);
+void cpu_look_again(void);
+void cpu_write(uint64_t nonce);
 void test_checkpoint(bool look_at);
 void test_checkpoint_rings(void);
 void test_checkpoint_host(void);
