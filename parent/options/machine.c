@@ -172,14 +172,17 @@ static int check_fresh(const struct config *c, unsigned i)
 /* Only the kvm engine can take a guest back, and only state that its processes can return to. */
 static int check_checkpoint(struct config *c)
 {
+	const char *with = c->run.on ? "--checkpoint-at=command" : "--checkpoint";
 	bool reset_on = false;
 
 	for (unsigned i = 0; i < RESET_ONS; i++)
 		reset_on |= c->reset_on.on[i];
-	if (!c->checkpoint && (c->resets || reset_on))
-		return complain(EXIT_USAGE, "%s: only with --checkpoint", c->resets ? "--resets" : "--reset-on");
-	if (!c->checkpoint && c->fresh_set)
-		return complain(EXIT_USAGE, "--reset: only with --checkpoint");
+	if (!c->checkpoint && (c->resets || reset_on || c->fresh_set))
+		return complain(EXIT_USAGE, "%s: only with %s",
+				c->resets  ? "--resets"
+				: reset_on ? "--reset-on"
+					   : "--reset",
+				with);
 	if (!c->checkpoint)
 		return -1;
 	if (c->engine != ENGINE_AUTO && c->engine != ENGINE_KVM)

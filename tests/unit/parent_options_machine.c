@@ -147,7 +147,10 @@ static void devices_of_a_checkpoint(void **state)
 		  "--reset=fresh: not with --from and --block=x,snapshot" },
 		{ { "--checkpoint", "--reset=fresh", "--from=f", "--share=/", "64" },
 		  "--reset=fresh: not with --from and --share=/" },
-		{ { "run", "--resets=1", "64", "k", "--", "c" }, "--resets: only with --checkpoint" },
+		{ { "run", "--resets=1", "64", "k", "--", "c" }, "--resets: only with --checkpoint-at=command" },
+		{ { "run", "--reset=fresh", "64", "k", "--", "c" }, "--reset: only with --checkpoint-at=command" },
+		{ { "run", "--reset-on=panic", "64", "k", "--", "c" },
+		  "--reset-on: only with --checkpoint-at=command" },
 		{ { "--checkpoint-at=command", "--resets=1", "64", "k" }, "only with lguest-sep run" },
 	};
 
