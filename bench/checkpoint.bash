@@ -49,7 +49,7 @@ from_run() # CASE OPTION...: microseconds from exec to the first instruction
 	put from "$1" "exec to the first instruction" us "$(sed -n 's/.*first instruction after \([0-9]*\) us.*/\1/p' "$tmp/from.log")"
 }
 
-fresh_run() # CASE TEST [OPTION...]: helpers that are held (--reset=keep) and those that are started again, one after the other
+fresh_run() # CASE TEST [OPTION...]: first with helpers that are held, then with helpers that are started again
 {
 	local reset
 	for reset in keep fresh; do

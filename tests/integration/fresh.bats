@@ -137,7 +137,7 @@ others()
 	wait "$pid" || true
 }
 
-# least: prints the smallest number of descriptors of the supervisor and all spawners in 40 looks; some are open for moments only
+# least: prints the smallest number of descriptors of the supervisor and all spawners in 40 looks; some are short-lived
 least()
 {
 	local p n all=1000000
