@@ -102,7 +102,12 @@ page_of()
 	[[ $output == *"the guest has a --shmem of 65536 bytes, and here it is 4096 bytes; give a file of that size"* ]]
 	run "$L" "${user[@]}" --quiet --from="$saved" 64
 	is_status 1
-	[[ $output == *"the guest has a --shmem of 65536 bytes, and here it is 0 bytes"* ]]
+	[[ $output == *"the guest has a --shmem of 65536 bytes; give --shmem=FILE,size=65536" ]]
+	guest cp-id --save="$saved-2" --resets=1
+	is_status 0
+	run "$L" "${user[@]}" --quiet --from="$saved-2" --shmem="$page" 64
+	is_status 1
+	[[ $output == *"the guest has no --shmem; leave it out" ]]
 }
 
 @test "shmem: a file that is shortened meanwhile ends the guest with one line" {

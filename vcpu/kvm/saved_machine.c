@@ -40,6 +40,19 @@ static const char *port_name(uint8_t kind)
 	return kind < ARRAY_SIZE(names) ? names[kind] : "unknown";
 }
 
+/* @bytes: of the saved guest's --shmem, and @own of this one's; 0: none. */
+static bool same_shmem(struct records *r, uint32_t bytes, uint32_t own)
+{
+	if (bytes == own)
+		return true;
+	if (!bytes)
+		return record_fail(r, "the guest has no --shmem; leave it out");
+	if (!own)
+		return record_fail(r, "the guest has a --shmem of %u bytes; give --shmem=FILE,size=%u", bytes, bytes);
+	return record_fail(r, "the guest has a --shmem of %u bytes, and here it is %u bytes; give a file of that size",
+			   bytes, own);
+}
+
 static bool same_options(struct records *r, const struct saved_options *s, const struct saved_options *own)
 {
 	if (s->ncpus != own->ncpus)
@@ -55,10 +68,8 @@ static bool same_options(struct records *r, const struct saved_options *s, const
 	if (s->rng != own->rng)
 		return record_fail(r, "the guest has %s; %s --rng", s->rng ? "an rng device" : "no rng device",
 				   s->rng ? "give" : "leave out");
-	if (s->shmem != own->shmem)
-		return record_fail(
-			r, "the guest has a --shmem of %u bytes, and here it is %u bytes; give a file of that size",
-			s->shmem, own->shmem);
+	if (!same_shmem(r, s->shmem, own->shmem))
+		return false;
 	if (s->exit_port != own->exit_port || s->exit_base != own->exit_base)
 		return record_fail(r,
 				   "the guest's exit port is %s at 0x%x, and here it is %s at 0x%x; change --exit-port",
