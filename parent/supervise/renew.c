@@ -4,6 +4,8 @@
  * guest's hands: it is asked to end, so that it can send its counters, and killed if it does not. All of its I/O has
  * completed when its control channel closes (restart.c), so nothing of it reaches guest memory after CTL_HELPERS_GONE.
  */
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "parent/supervise/disks.h"
@@ -11,6 +13,7 @@
 #include "parent/supervise/memory.h"
 #include "parent/supervise/passt.h"
 #include "parent/supervise/renew.h"
+#include "parent/supervise/restart.h"
 #include "parent/supervise/start.h"
 
 #define STOP_MS	 1000  /* How long helpers may take to end when they are asked to. */
@@ -39,8 +42,9 @@ static void end_helpers(struct supervisor *s)
 
 		if (!is_ours(s, r))
 			continue;
-		/* One that has just ended by itself needs no restart of its own. */
-		r->restart_at = 0;
+		/* One that has just ended by itself needs no start of its own. */
+		if (r->restart_at)
+			(void)sup_restart_counts(s, r);
 		r->down_since = now_ms();
 		/* passt ends with its netd. */
 		if (!r->live || r->host->role == ROLE_PASST)
@@ -67,9 +71,26 @@ void sup_renew_asked(struct supervisor *s, bool start, bool keeps)
 	}
 }
 
-bool sup_renew_ends(const struct supervisor *s, const struct sup_role *r)
+/* True if the process of @r crashed or gave up instead of ending when it was asked to. passt fails without its netd. */
+static bool failed(const struct sup_role *r)
 {
-	return s->renew >= RENEW_ENDING && s->renew < RENEW_STARTING && s->phase < PHASE_ENDING && is_ours(s, r);
+	int status = (int)r->end.value;
+
+	if (WIFSIGNALED(status))
+		return !r->killed_at || WTERMSIG(status) != SIGKILL;
+	return r->host->role != ROLE_PASST && !sup_ended_well(r);
+}
+
+bool sup_renew_ends(struct supervisor *s, struct sup_role *r)
+{
+	if (s->renew < RENEW_ENDING || s->renew >= RENEW_STARTING || s->phase >= PHASE_ENDING || !is_ours(s, r))
+		return false;
+	/* With --max-restarts=0 the caller ends the guest, as after any failure. */
+	if (failed(r) && !s->c->max_restarts)
+		return false;
+	if (failed(r))
+		(void)sup_restart_counts(s, r);
+	return true;
 }
 
 static void give_up(struct supervisor *s, const struct sup_role *r, const char *what)

@@ -13,8 +13,11 @@
  * the guest wrote to snapshots after it is dropped. Kills the vCPU process if it may not ask.
  */
 void sup_renew_asked(struct supervisor *s, bool start, bool keeps);
-/* True if the process of @r has ended because of a reset: no failure. */
-bool sup_renew_ends(const struct supervisor *s, const struct sup_role *r);
+/*
+ * The process of @r has ended. Returns true if it did so for a reset, which starts another one. If it crashed instead,
+ * which the guest may have caused, prints why, and counts a restart for --max-restarts.
+ */
+bool sup_renew_ends(struct supervisor *s, struct sup_role *r);
 /* Do what is due, and end the guest if a helper does not end or start in time. Call it often. */
 void sup_renew_turn(struct supervisor *s);
 /* Returns the earlier one of @other and the time at which sup_renew_turn() has something to do (ms); 0: none. */

@@ -66,27 +66,35 @@ void sup_restart_gave_up(struct supervisor *s, struct sup_role *r)
 		r->host->name, text, s->c->max_restarts);
 }
 
-static void restart_one(struct supervisor *s, struct sup_role *r, uint64_t now)
+bool sup_restart_counts(struct supervisor *s, struct sup_role *r)
 {
+	uint64_t now = now_ms();
 	unsigned n = recent_restarts(s, now);
 	char text[LOG_LINE_MAX / 2];
 
 	r->restart_at = 0;
-	if (n >= s->c->max_restarts && sup_is_control(r)) {
-		sup_restart_gave_up(s, r);
-		return;
-	}
 	sup_end_text(r, text, sizeof(text));
 	if (n >= s->c->max_restarts) {
 		sup_line(s,
 			 "%s: its process %s, after %u restarts within a minute (--max-restarts=%u); ending the guest",
 			 r->host->name, text, n, s->c->max_restarts);
 		sup_force(s, EXIT_RESTARTS);
-		return;
+		return false;
 	}
 	sup_line(s, "%s: its process %s; it is started again (%u of %u in a minute)", r->host->name, text, n + 1,
 		 s->c->max_restarts);
 	s->restarted_at[s->restarts++ % MAX_RESTARTS] = now;
+	return true;
+}
+
+static void restart_one(struct supervisor *s, struct sup_role *r, uint64_t now)
+{
+	if (sup_is_control(r) && recent_restarts(s, now) >= s->c->max_restarts) {
+		sup_restart_gave_up(s, r);
+		return;
+	}
+	if (!sup_restart_counts(s, r))
+		return;
 	s->control_restarts += sup_is_control(r);
 	r->generation++;
 	if (r->host->role == ROLE_PASST) {

@@ -11,6 +11,11 @@
  */
 bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well);
 
+/*
+ * Print why @r ended, and count one restart for it. Returns false after ending the guest, if that exceeds
+ * --max-restarts within a minute.
+ */
+bool sup_restart_counts(struct supervisor *s, struct sup_role *r);
 /* Restart the helpers whose time has come. End the guest if that would exceed --max-restarts within a minute. */
 void sup_restart_due(struct supervisor *s);
 /* Returns when the next restart is due (ms), or 0 if none is scheduled. */

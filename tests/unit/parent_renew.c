@@ -5,6 +5,7 @@
  * be ended or started ends the guest in time, and a vCPU process that asks at another time is killed.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include "parent/setup/disk.h"
 #include "parent/supervise/disks.h"
 #include "parent/supervise/renew.h"
+#include "parent/supervise/restart.h"
 #include "tests/unit/parent_steer_rig.h"
 
 static int helper_end[2]; /* Of the connections with the vCPU process */
@@ -24,6 +26,7 @@ static int begin(void **state)
 {
 	kvm(state);
 	config.checkpoint = config.fresh = true;
+	config.max_restarts = 2;
 	config.ndevices = 2;
 	config.mem_bytes = 1 << 20;
 	config.device[0].kind = DEV_BLK;
@@ -66,13 +69,18 @@ static bool is_gone(void)
 	return hear(VCPU, CTL_HELPERS_GONE).type == CTL_HELPERS_GONE;
 }
 
-/* The process of @i has ended; its control channel stays open. */
-static bool ends(unsigned i)
+/* The process of @i has ended with @status; its control channel stays open. */
+static bool ends_by(unsigned i, int status)
 {
-	const struct spawn_msg m = { .type = SPAWN_ENDED, .value = 0 };
+	const struct spawn_msg m = { .type = SPAWN_ENDED, .value = (uint32_t)status };
 
 	assert_int_equal(send(spawner[i], &m, sizeof(m), 0), sizeof(m));
 	return sup_role_spawner(&s, &s.role[i]);
+}
+
+static bool ends(unsigned i)
+{
+	return ends_by(i, 0);
 }
 
 static void closes(unsigned i)
@@ -272,6 +280,44 @@ static void the_end_of_others_is_a_failure_as_ever(void **state)
 	assert_false(sup_renew_ends(&s, &s.role[BLK]));
 }
 
+static void a_crash_before_a_reset_or_in_it_counts_for_max_restarts(void **state)
+{
+	(void)state;
+	/* The first one has crashed, and its restart is due, when the guest asks for the reset. */
+	assert_true(ends_by(NET, SIGSEGV));
+	assert_true(sup_restart_later(&s, &s.role[NET], false));
+	closes(NET);
+	vcpu_asks(CTL_END_HELPERS);
+	assert_int_equal(s.role[NET].restart_at, 0);
+	assert_true(printed(
+		"role1: its process killed by signal 11 (Segmentation fault); it is started again (1 of 2 in a minute)"));
+	/* The second one crashes instead of ending. */
+	assert_true(ends_by(BLK, SIGSYS) && sup_renew_ends(&s, &s.role[BLK]));
+	assert_true(printed("it is started again (2 of 2 in a minute)"));
+	closes(BLK);
+	assert_true(is_gone());
+	assert_int_equal(s.restarts, 2);
+	vcpu_asks(CTL_START_HELPERS);
+	again();
+	vcpu_asks(CTL_END_HELPERS);
+	assert_true(ends_by(BLK, 1 << 8) && sup_renew_ends(&s, &s.role[BLK]));
+	assert_true(printed(", after 2 restarts within a minute (--max-restarts=2); ending the guest"));
+	assert_int_equal(s.status, EXIT_RESTARTS);
+}
+
+static void without_restarts_a_crash_in_a_reset_ends_the_guest(void **state)
+{
+	(void)state;
+	config.max_restarts = 0;
+	vcpu_asks(CTL_END_HELPERS);
+	assert_true(ends_by(BLK, SIGSYS));
+	assert_false(sup_renew_ends(&s, &s.role[BLK]));
+	/* We killed this one. */
+	s.role[NET].killed_at = 1;
+	assert_true(ends_by(NET, SIGKILL) && sup_renew_ends(&s, &s.role[NET]));
+	assert_int_equal(s.restarts, 0);
+}
+
 static void a_helper_that_does_not_end_is_killed(void **state)
 {
 	(void)state;
@@ -402,6 +448,8 @@ int main(void)
 		TEST(a_snapshot_is_kept_once_and_nobody_can_change_it),
 		TEST(a_map_that_somebody_could_change_ends_the_guest),
 		TEST(the_end_of_others_is_a_failure_as_ever),
+		TEST(a_crash_before_a_reset_or_in_it_counts_for_max_restarts),
+		TEST(without_restarts_a_crash_in_a_reset_ends_the_guest),
 		TEST(a_helper_that_does_not_end_is_killed),
 		TEST(a_helper_that_is_not_ready_is_killed_at_once),
 		TEST(io_that_never_completes_ends_the_guest),
