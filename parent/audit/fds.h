@@ -17,8 +17,8 @@ const char *audit_program(const struct audit_guest *g, enum part part);
  */
 bool audit_runs(const struct audit_guest *g, const struct audit_process *p, const char *want);
 /*
- * True for a netd with pcap=, whose file may get as large as max= says, and for a blkd or fsd with the file of --save, which
- * gets as large as the guest's memory and disks.
+ * True for a netd with pcap=, whose file may get as large as max= says, and for a blkd or fsd with the file of --save,
+ * which gets as large as the guest's memory and disks.
  */
 bool audit_has_output(const struct facts *f);
 /* True for a vCPU process with the file of --save, which gets as large as the guest's memory. */

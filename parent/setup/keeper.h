@@ -16,8 +16,8 @@ enum output {
 };
 
 /*
- * True if the open file @fd lies on a file system with a server behind it, as far as its kind is known. Asks that server:
- * call it only after files_answer() has done the same. @fd may be an O_PATH descriptor.
+ * True if the open file @fd lies on a file system with a server behind it, as far as its kind is known. Asks that
+ * server: call it only after files_answer() has done the same. @fd may be an O_PATH descriptor.
  */
 bool file_has_server(int fd);
 

@@ -18,7 +18,10 @@ struct disk_host {
 	int delta;  /* snapshot: an unlinked file for the guest's writes. */
 	int map;    /* snapshot: a memory file with the map of clusters in @delta (common/snapmap.h). */
 	int levels; /* The same with --checkpoint: a memory file with the other maps. */
-	/* --reset=fresh, a snapshot: @delta, opened for reading only; and another file for the guest's writes after the checkpoint. */
+	/*
+	 * --reset=fresh, a snapshot: @delta, opened for reading only; and another file for the guest's writes after the
+	 * checkpoint.
+	 */
 	int lower, upper;
 	int low_map;	     /* From the checkpoint on: what @map was then, with the clusters in @lower. */
 	int listener;	     /* qemu engine: the socket where QEMU connects to blkd. */

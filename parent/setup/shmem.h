@@ -6,8 +6,8 @@
 #include "parent/setup/setup.h"
 
 /*
- * Open the file of --shmem=, if there is one, and set h->shmem and h->shmem_bytes. With size=, create the file or give an
- * empty one that size; no other file changes. Returns 0, or -1 after logging the reason.
+ * Open the file of --shmem=, if there is one, and set h->shmem and h->shmem_bytes. With size=, create the file or give
+ * an empty one that size; no other file changes. Returns 0, or -1 after logging the reason.
  */
 int shmem_open(struct host *h);
 

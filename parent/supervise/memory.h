@@ -15,13 +15,15 @@ int sup_fresh_notes(struct supervisor *s, struct sup_role *r, unsigned queues);
 /* RLIMIT_AS of a role; blkd: for a disk of @disk bytes. 0: no limit. */
 uint64_t sup_space_limit(const struct supervisor *s, uint64_t disk);
 /*
- * RLIMIT_FSIZE of the vCPU process, in bytes. With --from it writes guest memory as a file. In tests a file stands in for /dev/lguest, and each request to it is a
- * write of a few bytes.
+ * RLIMIT_FSIZE of the vCPU process, in bytes. With --from it writes guest memory as a file. In tests a file stands in
+ * for /dev/lguest, and each request to it is a write of a few bytes.
  */
 uint64_t sup_vcpu_file_size(const struct supervisor *s);
 /* Most bytes of the file of --save. */
 uint64_t sup_save_file_size(const struct supervisor *s);
-/* Returns RLIMIT_FSIZE of the blkd of @d, in bytes: enough for its image or temporary file, and for the file of --save. */
+/*
+ * Returns RLIMIT_FSIZE of the blkd of @d, in bytes: enough for its image or temporary file, and for the file of --save.
+ */
 uint64_t sup_disk_file_size(const struct supervisor *s, const struct disk_host *d);
 /*
  * Creates the log in which the helper of device @d records pages of guest memory that it writes, with --checkpoint.

@@ -9,8 +9,8 @@
 #include "parent/supervise/state.h"
 
 /*
- * The vCPU process asks to end all helpers, or with @start to start others. @keeps: because of a checkpoint; otherwise what
- * the guest wrote to snapshots after it is dropped. Kills the vCPU process if it may not ask.
+ * The vCPU process asks to end all helpers, or with @start to start others. @keeps: because of a checkpoint; otherwise
+ * what the guest wrote to snapshots after it is dropped. Kills the vCPU process if it may not ask.
  */
 void sup_renew_asked(struct supervisor *s, bool start, bool keeps);
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rounds of lguest-sep run --checkpoint-at=command: the guest goes back to its checkpoint when a round is over, and each
- * round has a status of its own. How a round ended is a report of the vCPU process; the command's status is a claim of the
- * guest, which counts only if all of the output that it names arrived in the same round.
+ * Rounds of lguest-sep run --checkpoint-at=command: the guest goes back to its checkpoint when a round is over, and
+ * each round has a status of its own. How a round ended is a report of the vCPU process; the command's status is a
+ * claim of the guest, which counts only if all of the output that it names arrived in the same round.
  */
 #ifndef PARENT_SUPERVISE_ROUNDS_H
 #define PARENT_SUPERVISE_ROUNDS_H
@@ -19,8 +19,8 @@ void sup_rounds_turn(struct supervisor *s);
 /* True if all rounds have been judged. */
 bool sup_rounds_done(const struct supervisor *s);
 /*
- * Returns the exit status of lguest-sep run with rounds: that of the first one that failed. @status: the exit status that a
- * guest without run would have. Prints a line if rounds failed or are missing.
+ * Returns the exit status of lguest-sep run with rounds: that of the first one that failed. @status: the exit status
+ * that a guest without run would have. Prints a line if rounds failed or are missing.
  */
 int sup_rounds_status(struct supervisor *s, int status);
 /* Write the key "rounds" of --result. */

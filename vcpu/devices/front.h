@@ -131,9 +131,9 @@ bool front_hold(struct front *f);
 void front_hold_early(struct front *f);
 void front_go_early(struct front *f, enum vhu_go what);
 /*
- * Instead of front_hold(), for --reset=fresh: from front_leave() on, everything that the helper sends is dropped. When its
- * process has ended, and before the next one starts, front_renew() forgets what it has sent, and that it was late or did
- * not work. front_load() then waits for the next process, which it sets up as the first one was.
+ * Instead of front_hold(), for --reset=fresh: from front_leave() on, everything that the helper sends is dropped. When
+ * its process has ended, and before the next one starts, front_renew() forgets what it has sent, and that it was late
+ * or did not work. front_load() then waits for the next process, which it sets up as the first one was.
  */
 void front_leave(struct front *f);
 void front_renew(struct front *f);
@@ -142,8 +142,8 @@ void front_save(const struct front *f, struct front_saved *s);
 /* While held: set up the helper as it was then. Returns false if it refuses. */
 bool front_load(struct front *f, const struct front_saved *s);
 /*
- * While held, for a disk that is a snapshot: let its helper write what the guest has changed to the file of --save at *@at,
- * or with @load read it from that of --from. *@at moves behind it. Returns false with f->error set.
+ * While held, for a disk that is a snapshot, or a share: let its helper write what the guest has changed, or knows and
+ * has open, to the file of --save at *@at, or with @load read it from that of --from. *@at moves behind it. Returns false with f->error set.
  */
 bool front_file(struct front *f, bool load, uint64_t *at);
 /* Let the helper go on; @what says what becomes of its device's state. Returns false if it refuses. */

@@ -73,18 +73,21 @@ void ports_stop(struct ports *p);
 /* The console's terminal has a new size (WINDOW_SIZE()). */
 void ports_resize(struct ports *p, uint32_t size);
 /*
- * Return to the state of @s, a copy of @p at a checkpoint: queues, and the chain that was being sent then. Guest memory is
- * as it was then, too. What the supervisor sees stays: connections that have ended, and input that was received.
+ * Return to the state of @s, a copy of @p at a checkpoint: queues, and the chain that was being sent then. Guest memory
+ * is as it was then, too. What the supervisor sees stays: connections that have ended, and input that was received.
  */
 void ports_load(struct ports *p, const struct ports *s);
 /*
- * Port @i of a saved guest, whose queues were set already. @gone: the guest was told that its connection had ended, which is
- * a new one now. ports_restart() is called next.
+ * Port @i of a saved guest, whose queues were set already. @gone: the guest was told that its connection had ended,
+ * which is a new one now. ports_restart() is called next.
  */
 void ports_restore(struct ports *p, unsigned i, bool guest_open, uint8_t pending, bool gone);
 /* Let ports_work() look at all queues. Nothing is sent to the guest before. */
 void ports_restart(struct ports *p);
-/* After ports_load(), once the guest can be interrupted: look at all queues, because their kicks may have been dealt with. */
+/*
+ * After ports_load(), once the guest can be interrupted: look at all queues, because their kicks may have been dealt
+ * with.
+ */
 void ports_look(struct ports *p);
 /* Record that the used rings of all queues may be written (vcpu/devices/written.h). */
 void ports_mark_rings(struct ports *p);

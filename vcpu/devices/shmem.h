@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PCI device that shows a guest the file of --shmem: ivshmem-plain as QEMU has it (docs/specs/ivshmem-spec, revision
- * 1). BAR0 has registers that do nothing, and BAR2 (64 bits wide, prefetchable) is the memory, which the engine maps.
- * Runs in the vCPU process under the device lock. Every value comes from the guest.
+ * The PCI device that shows a guest the file of --shmem: ivshmem-plain as QEMU has it (docs/specs/ivshmem-spec,
+ * revision 1). BAR0 has registers that do nothing, and BAR2 (64 bits wide, prefetchable) is the memory, which the
+ * engine maps. Runs in the vCPU process under the device lock. Every value comes from the guest.
  */
 #ifndef VCPU_SHMEM_H
 #define VCPU_SHMEM_H

@@ -21,7 +21,8 @@ int kvm_checkpoint_make(struct kvm *k);
  */
 void kvm_checkpoint_ask(struct kvm *k, bool reset, bool guest);
 /*
- * The guest was loaded from a file (--from): with --checkpoint that is its checkpoint. Lets the helpers go on. Returns 0, or -1 with vm->end and vm->end_text set.
+ * The guest was loaded from a file (--from): with --checkpoint that is its checkpoint. Lets the helpers go on. Returns
+ * 0, or -1 with vm->end and vm->end_text set.
  */
 int kvm_checkpoint_begin(struct kvm *k);
 /* True if a vCPU thread whose KVM_RUN was interrupted has to call kvm_checkpoint_meet(). */

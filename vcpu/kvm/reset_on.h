@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * --reset-on: a guest that ends, or runs for too long after its checkpoint or its last reset, goes back to its checkpoint
- * instead. Runs in the vCPU process. All calls need the device lock.
+ * --reset-on: a guest that ends, or runs for too long after its checkpoint or its last reset, goes back to its
+ * checkpoint instead. Runs in the vCPU process. All calls need the device lock.
  */
 #ifndef VCPU_KVM_RESET_ON_H
 #define VCPU_KVM_RESET_ON_H
@@ -14,8 +14,8 @@
  */
 bool reset_on_end(struct kvm *k, enum guest_end why);
 /*
- * Ask for a reset if the run has lasted too long. Returns how many milliseconds the main thread may sleep, at most @timeout;
- * -1: no limit.
+ * Ask for a reset if the run has lasted too long. Returns how many milliseconds the main thread may sleep, at most
+ * @timeout; -1: no limit.
  */
 int reset_on_due(struct kvm *k, int timeout);
 /* Log how often the guest went back for which reason, at its end. */

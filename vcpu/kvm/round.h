@@ -10,9 +10,9 @@
 #include "vcpu/kvm/kvm.h"
 
 /*
- * All vCPU threads have stopped for a reset. Send the guest's output as far as the ports take it at once, report the round's
- * end to the supervisor, wait for CTL_NEXT_ROUND, and drop input that the guest has not read. Returns true, or false
- * after ending the guest.
+ * All vCPU threads have stopped for a reset. Send the guest's output as far as the ports take it at once, report the
+ * round's end to the supervisor, wait for CTL_NEXT_ROUND, and drop input that the guest has not read. Returns true, or
+ * false after ending the guest.
  */
 bool kvm_round_over(struct kvm *k);
 /* CTL_NEXT_ROUND was received. */
