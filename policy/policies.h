@@ -17,7 +17,7 @@ extern const struct policy policy_start_checkpoint; /* the same for the spawner 
 extern const struct policy policy_supervisor;
 extern const struct policy policy_blkd;		/* tight: rings run, front-end is ours */
 extern const struct policy policy_blkd_foreign; /* memory and eventfds may still come (QEMU) */
-extern const struct policy policy_blkd_saved;	/* a snapshot of a guest with --save or --from */
+extern const struct policy policy_blkd_saved;	/* a snapshot with --save, --from or --reset=fresh */
 extern const struct policy policy_blkd_saved_foreign;
 extern const struct policy policy_blkd_nbd; /* QEMU shows the disk as IDE and speaks NBD */
 extern const struct policy policy_fsd;
