@@ -33,7 +33,9 @@ static int find(const struct shmem_option *o)
 		fd = open(o->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd < 0)
 		return complain(-1, "--shmem=%s: cannot open it: %m%s", o->path,
-				errno == ENOENT && !o->size ? "; add ,size=SIZE to create it" : "");
+				errno == ENOENT && !o->size ? "; add ,size=SIZE to create it"
+				: errno == EEXIST	    ? "; is it a symbolic link that leads nowhere?"
+							    : "");
 	return fd;
 }
 

@@ -94,6 +94,9 @@ static void a_file_is_made(void **state)
 	make_file("empty", 0);
 	opens("empty", 8192, false, 8192);
 	refused("none/new", 4096, false, "cannot open it: No such file or directory");
+	assert_int_equal(symlink("nowhere", "link"), 0);
+	refused("link", 4096, false, "cannot open it: File exists; is it a symbolic link that leads nowhere?");
+	assert_int_equal(size_of("nowhere"), -1);
 }
 
 static void other_sizes_and_kinds_are_refused(void **state)
