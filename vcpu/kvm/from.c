@@ -192,10 +192,14 @@ static int get_disks(struct kvm *k)
 	uint64_t at = save_bits_at(h->state_len) + save_bits_bytes(h->mem_bytes) + h->pages * SAVE_PAGE;
 	const struct device *failed = saved_disks(&k->devices, true, &at);
 	uint8_t more;
+	ssize_t n;
 
 	if (failed)
 		return refuse(k, "%s", failed->front.error);
-	if (pread(VFD_KERNEL, &more, 1, (off_t)at) != 0)
+	n = pread(VFD_KERNEL, &more, 1, (off_t)at);
+	if (n < 0)
+		return refuse(k, "cannot read it: %m");
+	if (n > 0)
 		return refuse(k, "it is longer than it should be; save the guest again");
 	return 0;
 }
