@@ -176,14 +176,19 @@ uint64_t front_ack_fd(struct front *f, uint32_t request, unsigned q, int fd)
 	return front_ack(f, request, &v, sizeof(v), &fd, 1);
 }
 
-uint64_t front_get(struct front *f, uint32_t request)
+static uint64_t get_within(struct front *f, uint32_t request, int ms)
 {
 	struct vhu_msg m;
 
-	if (!front_send(f, request, 0, NULL, 0, NULL, 0) || !front_recv(f, &m, 5000) || m.request != request ||
+	if (!front_send(f, request, 0, NULL, 0, NULL, 0) || !front_recv(f, &m, ms) || m.request != request ||
 	    m.size != 8)
 		return UINT64_MAX;
 	return m.u64;
+}
+
+uint64_t front_get(struct front *f, uint32_t request)
+{
+	return get_within(f, request, 5000);
 }
 
 bool front_get_config(struct front *f, uint32_t offset, uint32_t size, void *to)
@@ -200,7 +205,8 @@ bool front_get_config(struct front *f, uint32_t offset, uint32_t size, void *to)
 
 bool front_negotiate(struct front *f, uint64_t want, uint64_t want_protocol)
 {
-	uint64_t offered = front_get(f, VHU_GET_FEATURES), protocol;
+	/* A process that goes on with another one's files opens them before its first answer. */
+	uint64_t offered = get_within(f, VHU_GET_FEATURES, PATIENCE_MS), protocol;
 
 	if (offered == UINT64_MAX)
 		return false;
