@@ -19,7 +19,9 @@ SAN    ?=
 V      ?= 0
 WERROR ?= 0
 STATIC ?= 0
-CFLAGS ?= -O2 -g
+# With sanitizers -O1, as their manual recommends: less is optimised away before it can be checked, and gcc needs about
+# half the time. Fuzz targets have -O2, for more executions a second.
+CFLAGS ?= $(if $(filter-out fuzzer%,$(SAN)),-O1,-O2) -g
 
 comma := ,
 B := build$(if $(filter-out x86_64,$(ARCH)),-$(ARCH))$(if $(SAN),-$(firstword $(subst $(comma), ,$(SAN))))$(if $(filter clang%,$(CC)),-clang)
