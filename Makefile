@@ -157,13 +157,15 @@ TESTS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(TEST_SRC))
 TLIB_OBJ := $(call obj,$(call src,tests/lib))
 notmain   = $(filter-out %/main.o $(B)/policy/compile.o,$(1))
 parts     = $(call notmain,$(call obj,$(call src,$(firstword $(subst _, ,$(notdir $(1)))))) $(MADE_$(firstword $(subst _, ,$(notdir $(1))))))
+# Test programs are linked by lld if there is one, in a third of the time.
+TEST_LD := $(if $(shell command -v ld.lld 2>/dev/null),-fuse-ld=lld)
 TEST_CFLAGS := $(BASE) $(if $(SAN),$(HARD),-fPIE) $(NL_CFLAGS)
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(TEST_CFLAGS) -c -o $@ $<
 .SECONDEXPANSION:
 $(TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $$(filter-out $(B)/common/%,$$(call parts,%)) $(TLIB_OBJ) $(B)/libcommon.a $(B)/libpolicy.a
-	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) -Wl,--start-group $(B)/libcommon.a $(B)/libpolicy.a -Wl,--end-group \
+	$(call say,LD,$@)$(CC) $(MARCH) -pie $(TEST_LD) $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) -Wl,--start-group $(B)/libcommon.a $(B)/libpolicy.a -Wl,--end-group \
 	  -lcmocka -lz -lpthread $(if $(findstring unit/parent_,$@),$(PARENT_LIBS)) $(if $(findstring unit/policy_,$@),-lseccomp)
 check-unit: $(TESTS)
 	$(Q)tools/run-unit $(TESTS)

@@ -46,5 +46,5 @@ fuzz_parts = $(call obj,$(FUZZ_WITH_$(1)))
 FUZZ_BIN := $(patsubst %,$(B)/tests/fuzz/%,$(FUZZ_TARGETS))
 fuzz-programs: $(FUZZ_BIN)
 $(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $$(call fuzz_parts,$$*) $(TLIB_OBJ) $(B)/libcommon.a $(B)/libpolicy.a
-	$(call say,LD,$@)$(CC) -pie -fsanitize=$(SAN),fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(B)/libcommon.a $(B)/libpolicy.a -Wl,--end-group \
+	$(call say,LD,$@)$(CC) -pie $(TEST_LD) -fsanitize=$(SAN),fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(B)/libcommon.a $(B)/libpolicy.a -Wl,--end-group \
 	  -lz -lpthread $(if $(findstring fuzz/parent_,$@),$(PARENT_LIBS))

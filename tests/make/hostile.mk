@@ -6,7 +6,7 @@ HOSTILE_ROLE := $(B)/tests/host/hostile_role
 HOSTILE_SUITES := $(shell sed -n 's/.*"\([a-z0-9]*_[a-z0-9_]*\)",.*/\1/p' tests/hostile/suites.c)
 
 $(HOSTILE): $(call obj,$(call src,tests/hostile)) $(TLIB_OBJ) $(filter-out %/main.o,$(PARENT_OBJ)) $(B)/netd/tap.o $(B)/libcommon.a $(B)/libpolicy.a
-	$(call say,LD,$@)$(CC) $(MARCH) -pie $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) -Wl,--start-group $(B)/libcommon.a $(B)/libpolicy.a -Wl,--end-group -lz -lpthread $(PARENT_LIBS)
+	$(call say,LD,$@)$(CC) $(MARCH) -pie $(TEST_LD) $(if $(SAN),-fsanitize=$(SAN)) -o $@ $(filter %.o,$^) -Wl,--start-group $(B)/libcommon.a $(B)/libpolicy.a -Wl,--end-group -lz -lpthread $(PARENT_LIBS)
 $(HOSTILE_ROLE).o: TEST_CFLAGS += -fPIE
 $(HOSTILE_ROLE): $(HOSTILE_ROLE).o $(B)/libcommon.a $(B)/libpolicy.a
 	$(call say,LD,$@)$(CC) $(ROLE_LDFLAGS) -o $@ $^
