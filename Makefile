@@ -256,4 +256,5 @@ compile_commands.json: Makefile
 	$(file >$@,[)$(foreach f,$(READ_C),$(file >>$@,$(if $(filter $f,$(firstword $(READ_C))),,$(comma)) { \
 	  "directory": "$(CURDIR)"$(comma) "file": "$f"$(comma) "command": "$(subst ",\",$(CC) $(PARENT_CFLAGS) -c $f)" }))$(file >>$@,])
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# The objects in build/fuzz have a make of their own.
+-include $(shell find $(B) -path $(B)/fuzz -prune -o -name '*.d' -print 2>/dev/null)
