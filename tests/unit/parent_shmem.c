@@ -97,6 +97,7 @@ static void a_file_is_made(void **state)
 	assert_int_equal(symlink("nowhere", "link"), 0);
 	refused("link", 4096, false, "cannot open it: File exists; is it a symbolic link that leads nowhere?");
 	assert_int_equal(size_of("nowhere"), -1);
+	assert_int_equal(unlink("link"), 0);
 }
 
 static void other_sizes_and_kinds_are_refused(void **state)
