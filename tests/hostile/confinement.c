@@ -4,7 +4,6 @@
  * namespaces, which makes forbidden system calls. Under the start filter they must fail; under each role's own filter
  * they must kill the role at once and be named. Needs root, and executables without a sanitizer.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -18,26 +17,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "parent/room/spawn.h"
 #include "policy/policies.h"
-#include "tests/host/hostile_role.h"
+#include "tests/hostile/confinement.h"
 #include "tests/hostile/hostile.h"
 
-#define ROLE_ID 54321
 /* Placeholders for the process IDs of a sibling and of the supervisor, until they are known. */
 #define SIBLING	   0x7ffffff1ul
 #define SUPERVISOR 0x7ffffff2ul
 
-/* One role and its spawner. */
-struct taken {
-	struct spawner s;
-	int ctl;
-	pid_t pid;
-};
 static struct taken attacker = { .s = { .sock = -1, .children = -1 } },
 		    sibling = { .s = { .sock = -1, .children = -1 } };
 
-static int open_program(const char *folder, const char *name)
+int open_program(const char *folder, const char *name)
 {
 	char path[600];
 
@@ -45,7 +36,7 @@ static int open_program(const char *folder, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static bool hear(struct spawner *s, struct spawn_msg *m)
+bool hear(struct spawner *s, struct spawn_msg *m)
 {
 	struct pollfd p = { .fd = s->sock, .events = POLLIN };
 
@@ -110,19 +101,23 @@ static unsigned long fill_in(unsigned long arg)
 	return arg == SIBLING ? (unsigned long)sibling.pid : arg == SUPERVISOR ? (unsigned long)getpid() : arg;
 }
 
-/* Make the role try one call. Returns true with its result in *@got, or false if the role ended, with how in *@end. */
+bool attempt_by(struct taken *t, const struct attempt *a, long *got, struct spawn_msg *end)
+{
+	struct pollfd p = { .fd = t->ctl, .events = POLLIN };
+
+	need(send(t->ctl, a, sizeof(*a), MSG_NOSIGNAL) == (ssize_t)sizeof(*a));
+	need(poll(&p, 1, PATIENCE) == 1);
+	if (recv(t->ctl, got, sizeof(*got), 0) == (ssize_t)sizeof(*got))
+		return true;
+	need(hear(&t->s, end) && end->type == SPAWN_ENDED);
+	return false;
+}
+
 static bool attempt(struct attempt a, long *got, struct spawn_msg *end)
 {
-	struct pollfd p = { .fd = attacker.ctl, .events = POLLIN };
-
 	for (unsigned i = 0; i < 6; i++)
 		a.arg[i] = fill_in(a.arg[i]);
-	need(send(attacker.ctl, &a, sizeof(a), MSG_NOSIGNAL) == (ssize_t)sizeof(a));
-	need(poll(&p, 1, PATIENCE) == 1);
-	if (recv(attacker.ctl, got, sizeof(*got), 0) == (ssize_t)sizeof(*got))
-		return true;
-	need(hear(&attacker.s, end) && end->type == SPAWN_ENDED);
-	return false;
+	return attempt_by(&attacker, &a, got, end);
 }
 
 #define A(call, ...)                                      \
@@ -140,10 +135,7 @@ static bool attempt(struct attempt a, long *got, struct spawn_msg *end)
 		}                                           \
 	}
 
-static const struct reach {
-	const char *name;
-	struct attempt a;
-} reaches[] = {
+static const struct reach reaches[] = {
 	{ "ptrace a sibling", A(__NR_ptrace, PTRACE_ATTACH, SIBLING) },
 	{ "ptrace the supervisor", A(__NR_ptrace, PTRACE_SEIZE, SUPERVISOR) },
 	{ "kill a sibling", A(__NR_kill, SIBLING, SIGKILL) },
@@ -279,180 +271,6 @@ static void qemu_stays_alone(const void *arg)
 	counted("ended");
 }
 
-/* ---- a compromised fsd ---- */
-
-#define O(words, flags, resolve)                                       \
-	{                                                              \
-		F_FSD, __NR_openat2, { HFD_ROOT, 0, 0, 24 }, 1, words, \
-		{                                                      \
-			(flags), 0, (resolve)                          \
-		}                                                      \
-	}
-
-/* Calls that fsd's filter allows, because it cannot see names and flags. */
-static const struct reach opens[] = {
-	{ "open a file of the host by a path of its own", O("/etc/passwd", O_RDONLY, 0) },
-	{ "open one above the share", O("../../../../etc/passwd", O_RDONLY, 0) },
-	{ "open one through a link in the share", O("link", O_RDONLY, 0) },
-	{ "open one through /proc", O("/proc/self/root/etc/passwd", O_RDONLY, 0) },
-	{ "open a file of the share for writing", O("file", O_WRONLY, 0) },
-	{ "open one for reading and writing", O("file", O_RDWR, 0) },
-	{ "empty a file of the share", O("file", O_RDONLY | O_TRUNC, 0) },
-	{ "make a file in the share", O("new", O_WRONLY | O_CREAT, 0) },
-	{ "make a file without name there", O(".", O_RDWR | O_TMPFILE, 0) },
-	{ "open a device in the share", O("device", O_RDONLY, 0) },
-	{ "read a file that only root may read", O("secret", O_RDONLY, 0) },
-};
-
-#define WITH(nr_, a, b, c, d, e, which, words)                                                              \
-	{                                                                                                   \
-		.filter = F_FSD_RW, .nr = (nr_), .arg = { a, b, c, d, e }, .text_arg = which, .text = words \
-	}
-#define OPENAT(words, flags, mode) WITH(__NR_openat, HFD_ROOT, 0, O_NOFOLLOW | (flags), (mode), 0, 1, words)
-
-/* The same for a share that the guest may write to: its filter sees flags and modes, but no names. */
-static const struct reach writes[] = {
-	{ "open a file of the host by a path of its own", OPENAT("/etc/passwd", O_RDWR, 0) },
-	{ "open one above the share", OPENAT("../../../../../../etc/passwd", O_RDONLY, 0) },
-	{ "open one through a directory that is a link", OPENAT("etc/passwd", O_RDONLY, 0) },
-	{ "open a device in the share", OPENAT("device", O_RDWR, 0) },
-	{ "write a file that only root may write", OPENAT("secret", O_WRONLY, 0) },
-	{ "remove the share", WITH(__NR_unlinkat, HFD_ROOT, 0, AT_REMOVEDIR, 0, 0, 1, "../share") },
-	{ "follow a link to change times", WITH(__NR_utimensat, HFD_ROOT, 0, 0, AT_EMPTY_PATH, 0, 1, "etc/passwd") },
-};
-
-/* What its filter sees, and ends it for. */
-static const struct reach ends[] = {
-	{ "make a set-user-ID program", OPENAT("new", O_RDWR | O_CREAT, 04755) },
-	{ "make a file without name there", OPENAT(".", O_RDWR | O_TMPFILE, 0600) },
-	{ "follow a link", WITH(__NR_openat, HFD_ROOT, 0, O_RDONLY, 0, 0, 1, "link") },
-	{ "set a set-user-ID bit", WITH(__NR_fchmod, FSD_FD0, 04755, 0, 0, 0, -1, "") },
-	{ "set one by name", WITH(452, HFD_ROOT, 0, 04755, AT_EMPTY_PATH, 0, 1, "file") },
-	{ "make a set-group-ID directory", WITH(__NR_mkdirat, HFD_ROOT, 0, 02777, 0, 0, 1, "new") },
-	{ "make a device", WITH(__NR_mknodat, HFD_ROOT, 0, S_IFCHR | 0666, 0x103, 0, 1, "new") },
-	{ "make a whiteout", WITH(__NR_renameat2, HFD_ROOT, 0, HFD_ROOT, 0, 4, 1, "file") },
-	{ "open by openat2(2)", WITH(__NR_openat2, HFD_ROOT, 0, 0, 24, 0, 1, "file") },
-	{ "use the current directory", WITH(__NR_openat, AT_FDCWD, 0, O_RDONLY | O_NOFOLLOW, 0, 0, 1, "/") },
-};
-
-static const char *in_share(const char *name)
-{
-	static char path[200];
-
-	snprintf(path, sizeof(path), "%s/share/%s", work_dir, name);
-	return path;
-}
-
-/* Start the test role as an fsd whose share is a directory of files that tempt it. */
-static void start_reader(struct taken *t, bool writable)
-{
-	char command[500], share[80], folder[560];
-	struct room r = { .name = "fs0", .role = ROLE_FSD, .uid = ROLE_ID, .gid = ROLE_ID, .diag = 2 };
-	struct role_fds f = { 0 };
-	struct spawn_msg m;
-	int pair[2];
-
-	snprintf(share, sizeof(share), "%s/share", work_dir);
-	snprintf(
-		command, sizeof(command),
-		"chmod 755 %s; mkdir -p %s && cd %s && echo text > file && chmod 666 file && ln -sfn /etc/passwd link && "
-		"{ test -e device || mknod -m 666 device c 1 3; } && echo secret > secret && chmod 600 secret && chmod 777 . && "
-		"ln -sfn /etc etc",
-		work_dir, share, share);
-	need(system(command) == 0);
-	snprintf(folder, sizeof(folder), "%s/../host", self_dir);
-	r.exe = open_program(folder, "hostile_role");
-	r.init_exe = open_program(bin_dir, "lguest-sep-init");
-	r.share = share;
-	r.share_writable = writable;
-	r.share_userns = -1;
-	need(r.exe >= 0 && r.init_exe >= 0 && spawner_begin(&t->s, &r) == 0 && spawner_finish(&t->s) == 0);
-	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
-	role_fds_add(&f, pair[1], HFD_CTL);
-	role_fds_add(&f, t->s.listen_fd[0], HFD_ROOT);
-	need(spawner_start_role(&t->s, &f, FSD_FD0, 0, writable ? 1 << 20 : 0, 0) == 0);
-	close(pair[1]);
-	t->ctl = pair[0];
-	need(hear(&t->s, &m) && m.type == SPAWN_STARTED);
-}
-
-/* One after the other in one process: the room, the read-only mount and its user must stop each. */
-static void fsd_reads_its_share_only(const void *arg)
-{
-	static struct taken reader;
-	const struct attempt good = O("file", O_RDONLY, 0);
-	struct taken before = attacker;
-	struct attempt a = good;
-	struct spawn_msg end;
-	unsigned n = 0;
-	long got = 0;
-
-	(void)arg;
-	start_reader(&reader, false);
-	attacker = reader;
-	need(attempt(a, &got, &end) && got >= 0);
-	for (unsigned i = 0; i < ARRAY_SIZE(opens); i++) {
-		a = opens[i].a;
-		a.filter = NO_FILTER; /* The first call has installed it. */
-		if (!attempt(a, &got, &end) || got >= 0)
-			need_(false, opens[i].name, __FILE__, __LINE__);
-		n++;
-	}
-	/* Its own root directory, by AT_FDCWD, which the filter does not allow. */
-	a = good;
-	a.filter = NO_FILTER;
-	a.arg[0] = (unsigned long)AT_FDCWD;
-	need(!attempt(a, &got, &end));
-	attacker = before;
-	close(reader.ctl);
-	spawner_destroy(&reader.s);
-	counted("%u of %zu", n, ARRAY_SIZE(opens));
-}
-
-/*
- * One after the other in one process, and those that end it in a process each: the room, the clone, its user and the
- * filter must stop each.
- */
-static void fsd_writes_its_share_only(const void *arg)
-{
-	static struct taken writer;
-	const struct attempt good = OPENAT("mine", O_RDWR | O_CREAT, 0600);
-	struct taken before = attacker;
-	struct attempt a = good;
-	struct spawn_msg end;
-	unsigned n = 0;
-	long got = 0;
-
-	(void)arg;
-	start_reader(&writer, true);
-	attacker = writer;
-	need(attempt(a, &got, &end) && got >= 0);
-	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++, n++) {
-		a = writes[i].a;
-		a.filter = NO_FILTER; /* The first call has installed it. */
-		if (!attempt(a, &got, &end) || got >= 0)
-			need_(false, writes[i].name, __FILE__, __LINE__);
-	}
-	/* The clone has nothing above it, so this makes a file in the share. */
-	a = (struct attempt)OPENAT("../taken", O_RDWR | O_CREAT, 0600);
-	a.filter = NO_FILTER;
-	need(attempt(a, &got, &end) && got >= 0 && faccessat(AT_FDCWD, in_share("../taken"), F_OK, 0) < 0);
-	need(unlink(in_share("taken")) == 0);
-	for (unsigned i = 0; i < ARRAY_SIZE(ends); i++, n++) {
-		attacker = before;
-		close(writer.ctl);
-		spawner_destroy(&writer.s);
-		start_reader(&writer, true);
-		attacker = writer;
-		if (attempt(ends[i].a, &got, &end))
-			need_(false, ends[i].name, __FILE__, __LINE__);
-	}
-	attacker = before;
-	close(writer.ctl);
-	spawner_destroy(&writer.s);
-	counted("%u of %zu", n, ARRAY_SIZE(writes) + ARRAY_SIZE(ends));
-}
-
 void confinement_group(void)
 {
 	static const struct own own[] = {
@@ -488,12 +306,7 @@ void confinement_group(void)
 		snprintf(text, sizeof(text), "all of the above from %s", own[i].name);
 		play(text, all, ends_there, &own[i]);
 	}
-	snprintf(all, sizeof(all), "%zu of %zu", ARRAY_SIZE(opens), ARRAY_SIZE(opens));
-	play("what fsd's filter lets through: files that are not its own to read", all, fsd_reads_its_share_only, NULL);
-	snprintf(all, sizeof(all), "%zu of %zu", ARRAY_SIZE(writes) + ARRAY_SIZE(ends),
-		 ARRAY_SIZE(writes) + ARRAY_SIZE(ends));
-	play("what that of an fsd with a writable share lets through, and what it ends", all, fsd_writes_its_share_only,
-	     NULL);
+	confinement_fsd();
 	play("what QEMU's filter lets through", "none", qemu_gets_nowhere, &qemu);
 	play("what it lets through before QEMU is executed", "none", qemu_gets_nowhere, &qemu_load);
 	play("a process that QEMU's filter would make, and signals to all", "ended", qemu_stays_alone, NULL);
