@@ -3,7 +3,6 @@
  * The filters allow exactly the calls that the policy files list. Filters are run by a small interpreter along every path,
  * and in a child for every system call number.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
