@@ -85,7 +85,11 @@ button)
 	chmod 755 /etc/acpi/PWRF
 	mkdir -p /etc/acpi/PWRF.d
 	acpid -d -l /dev/console -p /tmp/acpid.pid > /dev/null 2>&1 &
-	dd if=/dev/input/event0 bs=24 count=1 2>/dev/null | wc -c > /tmp/event &
+	dd if=/dev/input/event0 of=/tmp/event bs=24 count=1 2>/dev/null &
+	# A press before the device is open would be lost.
+	n=0
+	# shellcheck disable=SC2010
+	until ls -l "/proc/$!/fd" | grep -q event0 || [ $n -ge 300 ]; do sleep 0.1; n=$((n + 1)); done
 	say "waiting"
 	n=0
 	while [ ! -s /tmp/event ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n + 1)); done
