@@ -36,4 +36,4 @@ $(B)/policy/start-passt.policy.c: policy/start.policy
 $(B)/policy/start-qemu.policy.c: policy/start.policy policy/vcpu-qemu.policy
 
 # The compiler's own test runs it.
-$(B)/tests/unit/policy_compile $(B)/tests/unit/policy_errors: | $(B)/policy/compile
+$(B)/tests/unit/policy_compile $(B)/tests/unit/policy_lines: | $(B)/policy/compile

@@ -101,5 +101,5 @@ int main(int argc, char **argv)
 	snprintf(compiler, sizeof(compiler) - 32, "%s", argv[0]);
 	slash = strrchr(compiler, '/');
 	snprintf(slash ? slash : compiler, 32, "%s/../../policy/compile", slash ? "" : ".");
-	return cmocka_run_group_tests_name("policy_errors", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("policy_lines", tests, NULL, NULL);
 }
