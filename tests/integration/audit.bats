@@ -299,6 +299,7 @@ time.sleep(600)' "$pid" > "$BATS_TEST_TMPDIR/tracer" 3>&- &
 }
 
 @test "doctor says what works here, and its JSON parses" {
+	build_for_all
 	run "$L" doctor
 	echo "$output"
 	[[ $status == 0 ]]
@@ -350,6 +351,7 @@ assert {f["group"] for f in d["findings"]} == {"caller", "engine", "machine", "f
 }
 
 @test "doctor asks an ordinary user for no more than that user can do" {
+	build_for_all
 	run setpriv --reuid 1234 --regid 1235 --clear-groups "$L" doctor
 	echo "$output"
 	grep -qE '^  no +bridge +only root can create one' <<< "$output"

@@ -349,6 +349,7 @@ host()
 }
 
 @test "guest: no device, no permission and no hardware support are three messages, and auto's reasons" {
+	build_for_all
 	local auto=("$L" "${user[@]}" --engine=auto --verbose --no-reboot --timeout=200 64 "$guests/probe" t=word)
 	local kvm=("$L" "${user[@]}" --engine=kvm --no-reboot --timeout=200 64 "$guests/probe" t=word)
 	local none='no /dev/kvm, and no hardware support' module='no /dev/kvm; load its module'

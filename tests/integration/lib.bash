@@ -13,6 +13,14 @@ append=
 user=(--drop-to nobody)
 own_namespaces=${OWN_NAMESPACES:-}
 
+# Other users cannot use a build in root's home directory. There L becomes a copy that they can.
+build_for_all()
+{
+	setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all test -r "$L" && return
+	cp -r "${L%/*}" "$BATS_TEST_TMPDIR/bin"
+	L=$BATS_TEST_TMPDIR/bin/lguest-sep
+}
+
 need_root()
 {
 	[[ $EUID == 0 && -n $own_namespaces ]] || skip "needs root, and namespaces of its own (tools/run-bats)"

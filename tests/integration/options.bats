@@ -361,6 +361,7 @@ type_another_key()
 }
 
 @test "a limit of processes is named; kernel errors show the whole path; --help is ASCII in every locale" {
+	build_for_all
 	local below="$BATS_TEST_TMPDIR/below"
 	mkdir "$below"
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR" "$below"
@@ -370,7 +371,8 @@ type_another_key()
 	((status == 1))
 	[[ $output == *"lguest-sep: $below/words is not a kernel"* ]]
 	# Not root, whom the limit does not hold; nobody else has this ID.
-	run setpriv --reuid=61234 --regid=61234 --clear-groups bash -c 'ulimit -u 2; exec "$@"' sh "$L" 64 "$K"
+	install -m 644 "$K" "$below/kernel"
+	run setpriv --reuid=61234 --regid=61234 --clear-groups bash -c 'ulimit -u 2; exec "$@"' sh "$L" 64 "$below/kernel"
 	echo "$output"
 	((status == 1))
 	[[ $output == *"(too many processes: see ulimit -u, and pids.max of the cgroup)"* ]]

@@ -136,6 +136,7 @@ in_guest() # [OPTION…]
 }
 
 @test "directories that cannot be shared are one line" {
+	build_for_all
 	run "$L" --share="$BATS_TEST_TMPDIR/none" 64 "$K"
 	[[ $status == 1 ]]
 	one_line
