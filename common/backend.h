@@ -139,6 +139,8 @@ struct backend {
 	/* Private to backend*.c. */
 	bool have_epoll, have_ctl, gone;
 	bool awaiting_resume;
+	bool by_path;	   /* The front-end connects to HFD_LISTEN */
+	bool front_runs;   /* The value of the last CTL_FRONT */
 	bool own_inflight; /* The supervisor supplied the inflight area, not the front-end */
 	int exit_status;
 	struct log_limit bad_lines;	       /* Rate limit of log messages about rejected messages */

@@ -174,6 +174,7 @@ int backend_accept(struct backend *be)
 
 	if (watch(HFD_LISTEN, EPOLLIN) < 0)
 		return -1;
+	be->by_path = be->front_runs = true;
 	while (fd < 0 && !be->quit) {
 		int n = epoll_pwait(HFD_EPOLL, &ev, 1, -1, NULL);
 
@@ -183,6 +184,7 @@ int backend_accept(struct backend *be)
 			dispatch(be, &ev);
 		if (n <= 0 || ev.data.fd != HFD_LISTEN)
 			continue;
+		backend_tell_front(be, false);
 		fd = accept4(HFD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0 && errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
 			break;

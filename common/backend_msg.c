@@ -57,6 +57,7 @@ static enum verdict set_features(struct backend *be, struct vhu_msg *m)
 {
 	if (m->u64 & ~offered(be))
 		return BAD;
+	backend_tell_front(be, true);
 	/* Rings took their sizes and features when they started: while one runs, only logging may change. */
 	if (any_ring_started(be)) {
 		if ((m->u64 ^ be->acked_features) & ~BIT64(VHOST_F_LOG_ALL))

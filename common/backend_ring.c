@@ -236,6 +236,16 @@ void ring_on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 		ctl_send(HFD_CTL, &m);
 }
 
+void backend_tell_front(struct backend *be, bool runs)
+{
+	struct ctl_msg m = { .type = CTL_FRONT, .value = runs };
+
+	if (!be->by_path || !be->have_ctl || be->front_runs == runs)
+		return;
+	be->front_runs = runs;
+	ctl_send(HFD_CTL, &m);
+}
+
 void backend_flush(struct backend *be, struct vq *vq)
 {
 	const uint64_t one = 1;

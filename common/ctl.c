@@ -243,6 +243,7 @@ static bool msg_ok(struct ctl_msg *m)
 	case CTL_HELPERS_GONE:
 	case CTL_END_HELPERS:
 	case CTL_START_HELPERS:
+	case CTL_FRONT:
 	case CTL_READY:
 	case CTL_RUNNING:
 	case CTL_FAULT:

@@ -59,6 +59,11 @@ enum ctl_type {
 	 */
 	CTL_END_HELPERS,
 	CTL_START_HELPERS,
+	/*
+	 * Helper whose front-end connects by path: value: 1 once the front-end begins to start the device for the guest;
+	 * 0 right before its connection is accepted, and once it has stopped a ring
+	 */
+	CTL_FRONT,
 };
 
 /* Layers of confinement that a host may lack. CTL_READY, doctor and audit report the missing ones. */

@@ -39,8 +39,8 @@ static void blame(struct supervisor *s)
 	bool starting = s->phase == PHASE_STARTING;
 
 	sup_end_text(s->blamed, text, sizeof(text));
-	sup_line(s, "%s: its process ended%s: %s", s->blamed->host->name,
-		 starting ? " before it was ready" : "; ending the guest", text);
+	sup_line(s, "%s: its process ended%s: %s%s", s->blamed->host->name,
+		 starting ? " before it was ready" : "; ending the guest", text, sup_restart_text(s, s->blamed));
 	sup_force(s, starting && s->starts == 1 ? EXIT_HOST : EXIT_ROLE_DIED);
 }
 

@@ -154,6 +154,9 @@ static void role_message(struct supervisor *s, struct sup_role *r, const struct 
 	case CTL_FAULT:
 		role_fault(s, r, m);
 		break;
+	case CTL_FRONT:
+		sup_front_changed(s, r, m->value);
+		break;
 	case CTL_STATS:
 		r->stats = m->stats;
 		r->have_stats = true;

@@ -14,23 +14,43 @@
 #define WINDOW_MS 60000 /* --max-restarts counts the restarts in this time. */
 #define RECENT_MS 3000	/* How long after a restart sup_restart_recent() stays true. */
 
+/* True if QEMU is the front-end of disk @r by vhost-user: it connects to the path of a successor. */
+static bool is_disk_of_qemu(const struct supervisor *s, const struct sup_role *r)
+{
+	if (s->h->engine != ENGINE_QEMU || r->host->role != ROLE_BLKD || r->device < 0)
+		return false;
+	return s->c->disk[s->c->device[r->device].index].bus != BUS_IDE;
+}
+
 /*
- * False if QEMU is the front-end of @r and would not use a successor: a share has no path to connect to, and QEMU 7.2
- * forgets to connect again if it notices the end of a back-end while its guest is stopped (hw/virtio/vhost-user.c,
- * vhost_user_async_close_bh(): its device is no longer set up then). It would notice this end when it runs again.
+ * True if QEMU is the front-end of @r and would not use a successor. A share has no path to connect to. For a disk,
+ * QEMU 7.2 forgets to connect again if the connection closes while the guest does not use the device: before its
+ * driver has started it, while QEMU connects again, or during a pause. hw/virtio/vhost-user.c,
+ * vhost_user_async_close() removes the handler of events, and vhost_user_async_close_bh() puts it back only if
+ * hdev->vdev is set, as it is from SET_FEATURES to GET_VRING_BASE. While QEMU sets up its devices, before it says
+ * anything at its monitor, it connects again up to three times (hw/block/vhost-user-blk.c). A helper ends well if QEMU
+ * has closed the connection, mostly because QEMU ends, too.
  */
-static bool qemu_connects_again(const struct supervisor *s, const struct sup_role *r)
+static bool is_useless(const struct supervisor *s, const struct sup_role *r)
 {
 	if (s->h->engine != ENGINE_QEMU || sup_is_control(r))
-		return true;
-	return r->host->role != ROLE_FSD && !s->hold;
+		return false;
+	return r->host->role == ROLE_FSD || s->hold ||
+	       (is_disk_of_qemu(s, r) && s->qmp_ready && r->front_idle && !sup_ended_well(r));
+}
+
+const char *sup_restart_text(const struct supervisor *s, const struct sup_role *r)
+{
+	if (s->phase == PHASE_STARTING || !s->c->max_restarts || !is_useless(s, r))
+		return "";
+	return "; QEMU would not use another one now";
 }
 
 bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well)
 {
 	struct sup_role *partner = sup_partner(s, r);
 
-	if (!s->c->max_restarts || !qemu_connects_again(s, r))
+	if (!s->c->max_restarts || is_useless(s, r))
 		return false;
 	r->down_since = now_ms();
 	/* The first of a pair to end takes the other one along, and is what starts both again. */
@@ -160,9 +180,23 @@ bool sup_restart_recent(const struct supervisor *s)
 	return s->restarts && now_ms() - s->restarted_at[(s->restarts - 1) % MAX_RESTARTS] < RECENT_MS;
 }
 
-void sup_restarted(struct supervisor *s, struct sup_role *r)
+static void serves_again(struct supervisor *s, struct sup_role *r)
 {
 	sup_verbose(s, "%s: serves again, %llu ms after its end", r->host->name,
 		    (unsigned long long)(now_ms() - r->down_since));
 	r->down_since = 0;
+}
+
+void sup_restarted(struct supervisor *s, struct sup_role *r)
+{
+	/* QEMU connects to a disk within a second. */
+	if (!is_disk_of_qemu(s, r))
+		serves_again(s, r);
+}
+
+void sup_front_changed(struct supervisor *s, struct sup_role *r, bool runs)
+{
+	r->front_idle = !runs;
+	if (runs && r->ready && r->down_since && is_disk_of_qemu(s, r))
+		serves_again(s, r);
 }

@@ -7,7 +7,7 @@
 
 /*
  * Schedule the restart of helper @r, which has ended. @ended_well: with exit status 0.
- * Returns false if the user wants no restarts (--max-restarts=0).
+ * Returns false if the user wants no restarts (--max-restarts=0), or QEMU would not use its successor.
  */
 bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well);
 
@@ -26,7 +26,12 @@ bool sup_restart_recent(const struct supervisor *s);
 /* Print why controld (@r) ended, and that the guest goes on without it. */
 void sup_restart_gave_up(struct supervisor *s, struct sup_role *r);
 
-/* The successor @r has confined itself and is ready. */
+/* Returns the end of a message about the end of helper @r: if the guest runs, why it is not restarted, or "". */
+const char *sup_restart_text(const struct supervisor *s, const struct sup_role *r);
+
+/* The successor @r has confined itself and is ready. With QEMU a disk serves only once QEMU has connected to it. */
 void sup_restarted(struct supervisor *s, struct sup_role *r);
+/* Helper @r has sent CTL_FRONT. @runs: its front-end has begun to start the device. */
+void sup_front_changed(struct supervisor *s, struct sup_role *r, bool runs);
 
 #endif

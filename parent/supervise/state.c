@@ -170,6 +170,7 @@ void sup_role_fresh(struct sup_role *r)
 	sum_stats(r);
 	r->ready = false;
 	r->live = false;
+	r->front_idle = false;
 	r->killed_at = 0;
 	r->diag_len = 0;
 	r->said_at = 0;

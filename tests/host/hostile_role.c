@@ -164,6 +164,8 @@ static void flood(uint64_t ms, bool guest_ends)
 		{ CTL_FAULT, FAULT_HEAD_RANGE },
 		{ CTL_FAULT, UINT32_MAX },
 		{ CTL_RUNNING, 0 },
+		{ CTL_FRONT, 0 },
+		{ CTL_FRONT, UINT32_MAX },
 		{ CTL_READY, UINT32_MAX },
 		{ CTL_STATS, 0 },
 		{ CTL_GET_STATS, 0 },

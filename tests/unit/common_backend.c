@@ -297,6 +297,52 @@ static void one_front_end_after_the_other(void **state)
 	unlink(path);
 }
 
+/* Waits for CTL_FRONT, which may come after the counters of an earlier connection. Returns its value, or 9. */
+static uint32_t front_said(int ctl)
+{
+	struct ctl_msg m;
+
+	for (unsigned i = 0; i < PATIENCE_MS; i++, usleep(1000))
+		if (ctl_recv(ctl, &m) > 0 && m.type == CTL_FRONT)
+			return m.value;
+	return 9;
+}
+
+static void supervisor_hears_whether_the_front_end_has_begun(void **state)
+{
+	struct front_queue *q[2];
+	struct ctl_msg m;
+	char path[64];
+	pid_t pid;
+	int ctl;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/core-echo-%016" PRIx64, unique_number());
+	assert_true(echo_start(&f, &(struct echo_options){ .path = path }, &ctl));
+	pid = f.pid;
+	for (unsigned i = 0; i < 2; i++) {
+		memset(&f, 0, sizeof(f));
+		assert_true(front_connect(&f, path));
+		assert_int_equal(front_said(ctl), 0); /* before it has sent anything */
+		assert_true(front_memory(&f, MEM, GPA, true));
+		assert_true(front_negotiate(&f, ALL, ALL));
+		assert_int_equal(front_said(ctl), 1);
+		assert_true(front_send_memory(&f));
+		for (unsigned n = 0; n < 2; n++)
+			echo(q[n] = start(n, 8), "hello");
+		assert_int_equal(ctl_recv(ctl, &m), 0); /* said once */
+		assert_true(front_queue_stop(q[0]) >= 0);
+		assert_int_equal(front_said(ctl), 0);
+		assert_true(front_queue_stop(q[1]) >= 0);
+		assert_int_equal(ctl_recv(ctl, &m), 0);
+		front_close(&f);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(ctl);
+	unlink(path);
+}
+
 static void supervisor_asks_and_stops(void **state)
 {
 	struct ctl_msg m = { .type = CTL_GET_STATS };
@@ -437,6 +483,7 @@ int main(void)
 		cmocka_unit_test(reset_device_and_status_zero),
 		cmocka_unit_test(sealed_it_takes_nothing_and_still_restarts),
 		cmocka_unit_test(one_front_end_after_the_other),
+		cmocka_unit_test(supervisor_hears_whether_the_front_end_has_begun),
 		cmocka_unit_test(supervisor_asks_and_stops),
 		cmocka_unit_test(no_kick_is_lost),
 		cmocka_unit_test(polling_serves_and_sleeps),

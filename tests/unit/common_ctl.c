@@ -96,6 +96,8 @@ static void test_hostile_packets(void **state)
 	refused(&m, sizeof(m));
 	m.type = CTL_OVER;
 	refused(&m, sizeof(m));
+	m.type = CTL_FRONT;
+	refused(&m, sizeof(m));
 	m = (struct ctl_msg){ .type = CTL_COMMAND, .value = CONTROL_NONE };
 	refused(&m, sizeof(m));
 	m.value = CONTROL_COUNT;

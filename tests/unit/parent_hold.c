@@ -3,6 +3,8 @@
  * Pause and resume in the supervisor: a pause is complete when all spawners say so, ends with whatever
  * ends the guest, and costs the guest none of its time limits.
  */
+#include <signal.h>
+
 #include "tests/unit/parent_steer_rig.h"
 
 static void a_pause_and_its_end(void **state)
@@ -218,6 +220,79 @@ static void with_qemu_it_ends_the_guest(void **state)
 	assert_int_equal(s.status, EXIT_ROLE_DIED);
 }
 
+/* The process of the disk is killed after it has said in @said, which ends with 9, what its front-end does. */
+static void disk_dies(const uint32_t *said)
+{
+	struct ctl_msg m = { .type = CTL_FRONT };
+
+	for (; *said != 9; said++) {
+		m.value = *said;
+		assert_int_equal(ctl_send(far[BLK], &m), 0);
+		sup_role_ctl(&s, &s.role[BLK]);
+	}
+	s.role[BLK].live = false;
+	s.role[BLK].end = (struct spawn_msg){ .type = SPAWN_ENDED, .value = SIGKILL };
+	sup_role_ended(&s, &s.role[BLK]);
+}
+
+static void with_qemu_a_disk_without_a_user_ends_the_guest(void **state)
+{
+	(void)state;
+	disk_dies((uint32_t[]){ 0, 1, 0, 9 });
+	assert_int_equal(s.role[BLK].restart_at, 0);
+	assert_string_equal(sup_restart_text(&s, s.blamed), "; QEMU would not use another one now");
+	s.blame_at = 1;
+	sup_deadlines(&s);
+	assert_int_equal(s.status, EXIT_ROLE_DIED);
+}
+
+static void other_disks_are_started_again(void **state)
+{
+	(void)state;
+	disk_dies((uint32_t[]){ 9 }); /* not connected */
+	assert_true(s.role[BLK].restart_at > 0);
+	s.role[BLK].restart_at = 0;
+	disk_dies((uint32_t[]){ 0, 1, 9 });
+	assert_true(s.role[BLK].restart_at > 0);
+	s.role[BLK].restart_at = 0;
+	s.qmp_ready = false; /* QEMU sets up its devices. */
+	disk_dies((uint32_t[]){ 0, 9 });
+	assert_true(s.role[BLK].restart_at > 0);
+	s.role[BLK].restart_at = 0;
+	s.qmp_ready = true;
+	config.disk[0].bus = BUS_IDE; /* NBD */
+	disk_dies((uint32_t[]){ 0, 9 });
+	assert_true(s.role[BLK].restart_at > 0);
+	assert_null(s.blamed);
+}
+
+static void our_own_front_end_is_there(void **state)
+{
+	(void)state;
+	disk_dies((uint32_t[]){ 0, 9 });
+	assert_true(s.role[BLK].restart_at > 0);
+}
+
+/* With QEMU a disk serves again once QEMU has connected to it. */
+static void when_it_serves_again(void **state)
+{
+	const struct ctl_msg ready = { .type = CTL_READY }, runs = { .type = CTL_FRONT, .value = 1 };
+
+	(void)state;
+	for (unsigned i = BLK; i <= NET; i++) {
+		s.role[i].ready = false;
+		s.role[i].generation = 1;
+		s.role[i].down_since = now_ms();
+		assert_int_equal(ctl_send(far[i], &ready), 0);
+		sup_role_ctl(&s, &s.role[i]);
+	}
+	assert_int_equal(s.role[NET].down_since, 0);
+	assert_true(s.role[BLK].down_since > 0);
+	assert_int_equal(ctl_send(far[BLK], &runs), 0);
+	sup_role_ctl(&s, &s.role[BLK]);
+	assert_int_equal(s.role[BLK].down_since, 0);
+}
+
 static void nobody_is_left_to_resume_it(void **state)
 {
 	(void)state;
@@ -243,6 +318,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_answers_who_waits, kvm, done),
 		cmocka_unit_test_setup_teardown(a_helper_that_dies_waits_for_the_resume, kvm, done),
 		cmocka_unit_test_setup_teardown(with_qemu_it_ends_the_guest, qemu, done),
+		cmocka_unit_test_setup_teardown(with_qemu_a_disk_without_a_user_ends_the_guest, qemu, done),
+		cmocka_unit_test_setup_teardown(other_disks_are_started_again, qemu, done),
+		cmocka_unit_test_setup_teardown(our_own_front_end_is_there, kvm, done),
+		cmocka_unit_test_setup_teardown(when_it_serves_again, qemu, done),
 		cmocka_unit_test_setup_teardown(nobody_is_left_to_resume_it, kvm, done),
 	};
 
