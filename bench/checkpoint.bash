@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154 # variables are bench/run's
 #
 # The section "checkpoint" of bench/run: how long a reset takes (--checkpoint), by the pages that the guest has dirtied
-# since. One value is the mean of many resets of one guest.
+# since. One value is the mean of many resets of one guest, or a percentile of them: where the host's kernel makes a few
+# resets wait long, for instance for its own threads, the mean says more about these than about the others.
 
 measure_checkpoint()
 {
@@ -68,6 +69,8 @@ checkpoint_run() # CASE TEST RESETS [OPTION...]
 	us=$(sed -n 's/.*: \([0-9]*\) microseconds of the rest of resets: waiting for helpers.*/\1/p' "$tmp/checkpoint.log")
 	[[ -z $us ]] || put checkpoint "$name" "of these, waiting for helpers" us_per_reset $((us / resets))
 	put checkpoint "$name" "both" us_per_reset "$(checkpoint_us "(memory|the rest) of resets")"
+	put checkpoint "$name" "median" us_per_reset "$(checkpoint_count "median of a reset")"
+	put checkpoint "$name" "99th percentile" us_per_reset "$(checkpoint_count "99th percentile of a reset")"
 	put checkpoint "$name" "with the guest's own work" resets_per_s \
 		"$(sed -n 's/.* resets, \([0-9]*\) a second.*/\1/p' "$tmp/checkpoint.log")"
 }
@@ -76,6 +79,11 @@ checkpoint_guest() # TEST RESETS [OPTION...]: a guest in $tmp/checkpoint.log
 {
 	nice -n -20 "$bin/lguest-sep" --engine=kvm --checkpoint --resets="$2" --stats --no-reboot --timeout=300 "${@:3}" 64 \
 		"$build/tests/guest/probe" console=ttyS0 t="$1" < /dev/null > "$tmp/checkpoint.log" 2>&1
+}
+
+checkpoint_count() # TEXT: the number before it
+{
+	tr -d '\r' < "$tmp/checkpoint.log" | sed -n "s/^lguest-sep: vcpu *\([0-9]*\)  microseconds: $1\$/\1/p"
 }
 
 checkpoint_us() # TEXT: microseconds a reset

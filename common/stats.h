@@ -55,9 +55,18 @@ struct stats {
 	X(reset_helpers_us, "microseconds: waiting for helpers in resets") \
 	X(reset_span_us, "microseconds since the first checkpoint")
 
+/*
+ * Percentiles of the time that one reset took. They are not counters: those of two vCPU processes have no sum, so a
+ * guest that was started again has those of its last start.
+ */
+#define RESET_TIMES(X)                                        \
+	X(reset_median_us, "microseconds: median of a reset") \
+	X(reset_p99_us, "microseconds: 99th percentile of a reset")
+
 struct reset_stats {
 #define X(name, text) uint64_t name;
 	RESET_STATS(X)
+	RESET_TIMES(X)
 #undef X
 };
 

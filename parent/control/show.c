@@ -268,12 +268,16 @@ void show_status(const struct shown_guest *g, const struct shown_parts *p, bool 
 static const struct {
 	const char *name, *text;
 	size_t at;
+	bool gauge; /* Not a count, but a value of now */
 } counters[] = {
-#define X(name, text) { #name, text, offsetof(struct shown_role, stats.stats.name) },
+#define X(name, text) { #name, text, offsetof(struct shown_role, stats.stats.name), false },
 	STATS(X)
 #undef X
-#define X(name, text) { #name, text, offsetof(struct shown_role, resets.name) },
+#define X(name, text) { #name, text, offsetof(struct shown_role, resets.name), false },
 		RESET_STATS(X)
+#undef X
+#define X(name, text) { #name, text, offsetof(struct shown_role, resets.name), true },
+			RESET_TIMES(X)
 #undef X
 };
 
@@ -414,9 +418,10 @@ static void counters_prometheus(const struct guest *g, const struct shown_role *
 	for (unsigned c = 0; c < ARRAY_SIZE(counters) && any; c++) {
 		if (!*counters[c].text)
 			continue;
-		snprintf(name, sizeof(name), "%s_total", counters[c].name);
-		snprintf(help, sizeof(help), "The role's own count of %s.", counters[c].text);
-		metric(name, "counter", help);
+		snprintf(name, sizeof(name), "%s%s", counters[c].name, counters[c].gauge ? "" : "_total");
+		snprintf(help, sizeof(help), "The role's own %s%s.", counters[c].gauge ? "" : "count of ",
+			 counters[c].text);
+		metric(name, counters[c].gauge ? "gauge" : "counter", help);
 		for (unsigned i = 0; i < n; i++) {
 			if (!r[i].stats.counted)
 				continue;

@@ -58,9 +58,12 @@ static void print_stats(struct supervisor *s, const struct sup_role *r)
 #define X(name, label) { label, r->resets.name + r->resets_before.name },
 			RESET_STATS(X)
 #undef X
-				{ "resets a second",
-				  resets_a_second(st->resets + before->resets,
-						  r->resets.reset_span_us + r->resets_before.reset_span_us) },
+#define X(name, label) { label, r->resets.name },
+				RESET_TIMES(X)
+#undef X
+					{ "resets a second",
+					  resets_a_second(st->resets + before->resets,
+							  r->resets.reset_span_us + r->resets_before.reset_span_us) },
 	};
 	bool any = false;
 

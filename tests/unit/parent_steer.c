@@ -288,7 +288,8 @@ static void a_client_learns_what_resets_took(void **state)
 	(void)state;
 	command(CONTROL_STATS, 0);
 	says(NET, (struct ctl_msg){ .type = CTL_RESETS, .resets = { .reset_cpu_us = 1, .reset_span_us = 2 } });
-	says(VCPU, (struct ctl_msg){ .type = CTL_RESETS, .resets = { .reset_cpu_us = 56, .reset_span_us = 78 } });
+	says(VCPU, (struct ctl_msg){ .type = CTL_RESETS,
+				     .resets = { .reset_cpu_us = 56, .reset_span_us = 78, .reset_p99_us = 90 } });
 	for (unsigned i = BLK; i < ROLES; i++)
 		if (i != CONTROL)
 			says(i, (struct ctl_msg){ .type = CTL_STATS });
@@ -301,6 +302,7 @@ static void a_client_learns_what_resets_took(void **state)
 	assert_int_equal(m.type, CTL_ROLE_RESETS);
 	assert_int_equal(m.resets.reset_cpu_us, 56);
 	assert_int_equal(m.resets.reset_span_us, 78);
+	assert_int_equal(m.resets.reset_p99_us, 90);
 	assert_true(m.queue + 1 < m.count);
 	m = next_for_clients();
 	assert_int_equal(m.type, CTL_ROLE_STATS);

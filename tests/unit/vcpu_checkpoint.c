@@ -216,6 +216,10 @@ static void memory_is_the_same_after_each_of_1000_resets(void **state)
 		assert_true(memory_is_back());
 	}
 	assert_int_equal(vm.stats.resets, 1000);
+	/* The supervisor gets the percentiles of all of them. */
+	assert_int_equal(k.checkpoint.times.total, 1000);
+	kvm_checkpoint_count(&k);
+	assert_true(vm.resets.reset_median_us > 0 && vm.resets.reset_median_us <= vm.resets.reset_p99_us);
 	assert_int_equal(vm.end, 0);
 }
 

@@ -366,6 +366,7 @@ static void go_back(struct kvm *k)
 		return;
 	renewed = now_us();
 	s->resets++;
+	histogram_add(&k->checkpoint.times, renewed - began);
 	k->checkpoint.instead[k->checkpoint.why]++;
 	k->checkpoint.run_began = now_ms();
 	s->reset_memory_us += copied - copying;
@@ -413,6 +414,8 @@ void kvm_checkpoint_count(struct kvm *k)
 	if (!k->checkpoint.first)
 		return;
 	k->vm->resets.reset_span_us = now_us() - k->checkpoint.first;
+	k->vm->resets.reset_median_us = histogram_percentile(&k->checkpoint.times, 50);
+	k->vm->resets.reset_p99_us = histogram_percentile(&k->checkpoint.times, 99);
 	m.resets = k->vm->resets;
 	ctl_send(VFD_CTL, &m);
 }

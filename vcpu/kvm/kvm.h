@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "common/histogram.h"
 #include "vcpu/devices/devices.h"
 #include "vcpu/devices/own.h"
 #include "vcpu/devices/shmem.h"
@@ -51,6 +52,7 @@ struct kvm_checkpoint {
 	uint64_t instead[RESET_ONS + 1]; /* Resets for each reason */
 	uint64_t since;			 /* now_us() of the last checkpoint */
 	uint64_t first;			 /* The same of the first one */
+	struct histogram times;		 /* Of single resets, in microseconds */
 };
 
 struct kvm {
