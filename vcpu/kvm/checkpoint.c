@@ -111,20 +111,37 @@ static void not_held(struct kvm *k, const struct device *d, const char *request)
 	kvm_end(k, GUEST_ENGINE_FAILED, "%s: %s does not answer, or refuses", request, d->name);
 }
 
-/* Make every helper stand still. False after ending the guest. */
-static bool hold_all(struct kvm *k, const char *request)
+/* Ask every helper to stand still. */
+static void hold_early(struct kvm *k)
 {
 	struct devices *ds = &k->devices;
 
 	for (unsigned i = 0; i < ds->n; i++)
 		held_begin_early(&ds->dev[i]);
+}
+
+/* Wait until every helper stands still. False after ending the guest. */
+static bool hold_all(struct kvm *k, const char *request)
+{
+	struct devices *ds = &k->devices;
+
+	/* First, because it takes as long. What helpers signal from now on is left for held_signals(). */
+	kvm_irq_unwire(k);
 	for (unsigned i = 0; i < ds->n; i++)
 		if (!held_begin(&ds->dev[i])) {
 			not_held(k, &ds->dev[i], request);
 			return false;
 		}
-	kvm_irq_unwire(k);
 	return true;
+}
+
+static bool drop_translations(struct kvm *k)
+{
+	int error = kvm_shadow_drop(k);
+
+	if (error)
+		kvm_end(k, GUEST_ENGINE_FAILED, "reset: KVM_SET_USER_MEMORY_REGION: error %d", error);
+	return !error;
 }
 
 /* Before a reset: make every helper stand still, or with --reset=fresh have another process take its place. */
@@ -139,18 +156,32 @@ static bool quiet_all(struct kvm *k)
 	return kvm_fresh_start(k);
 }
 
-static bool release_all(struct kvm *k, enum vhu_go what, const char *request)
+/* Tell every helper to go on. */
+static void release_early(struct kvm *k, enum vhu_go what)
 {
 	struct devices *ds = &k->devices;
 
 	for (unsigned i = 0; i < ds->n; i++)
 		held_end_early(&ds->dev[i], what);
+}
+
+/* Wait until every helper goes on. False after ending the guest. */
+static bool all_released(struct kvm *k, enum vhu_go what, const char *request)
+{
+	struct devices *ds = &k->devices;
+
 	for (unsigned i = 0; i < ds->n; i++)
 		if (!held_end(&ds->dev[i], what)) {
 			not_held(k, &ds->dev[i], request);
 			return false;
 		}
 	return true;
+}
+
+static bool release_all(struct kvm *k, enum vhu_go what, const char *request)
+{
+	release_early(k, what);
+	return all_released(k, what, request);
 }
 
 /* ---- devices ---- */
@@ -205,11 +236,21 @@ static bool load_devices(struct kvm *k)
 	ds->rng = saved.rng;
 	kvm_irq_line(PC_SERIAL_IRQ, k->pc.uart.level);
 	kvm_irq_line(PC_SCI_IRQ, k->pc.pm.level);
-	for (unsigned i = 0; i < ds->n; i++) {
+	for (unsigned i = 0; i < ds->n; i++)
 		kvm_vpci_host.intx(&ds->dev[i].v, ds->dev[i].v.intx_level);
-		kvm_vpci_host.rewire(&ds->dev[i].v);
-	}
 	return true;
+}
+
+/*
+ * Connect the interrupts of all devices: after the controllers were set, which would lose an interrupt that came before.
+ * One that a helper has sent meanwhile is in its eventfd, from which KVM takes it now.
+ */
+static void wire_devices(struct kvm *k)
+{
+	struct devices *ds = &k->devices;
+
+	for (unsigned i = 0; i < ds->n; i++)
+		kvm_vpci_host.rewire(&ds->dev[i].v);
 }
 
 /* A kick or input that came after the checkpoint may have been for a ring as it is again now: look at all. */
@@ -273,6 +314,7 @@ static void take(struct kvm *k)
 	struct devices *ds = &k->devices;
 	uint64_t began = now_us();
 
+	hold_early(k);
 	if (!hold_all(k, "checkpoint"))
 		return;
 	for (unsigned i = 0; i < ds->n; i++) {
@@ -317,24 +359,25 @@ static bool any_page(struct devices *ds)
 	return any;
 }
 
-static bool translations_are_dropped(struct kvm *k)
-{
-	int error = kvm_shadow_dropped(k);
-
-	if (error)
-		kvm_end(k, GUEST_ENGINE_FAILED, "reset: KVM_SET_USER_MEMORY_REGION: error %d", error);
-	return !error;
-}
-
+/*
+ * Helpers go on while the state of the processors is set: they touch only memory, which is as it was, and what they ask
+ * for waits until wire_devices().
+ */
 static void go_back(struct kvm *k)
 {
 	struct stats *s = &k->vm->stats;
 	struct reset_stats *part = &k->vm->resets;
-	uint64_t began, held, told, copying, copied, devices, cpus, loaded, released, renewed;
+	uint64_t began, dropped, held, told, copying, copied, devices, cpus, loaded, released, renewed;
 
 	if (k->vm->c->rounds && (!kvm_round_over(k) || end_after_last(k)))
 		return;
 	began = now_us();
+	if (!k->vm->c->fresh)
+		hold_early(k);
+	/* While helpers come to rest, for which this thread would wait anyway. */
+	if (!drop_translations(k))
+		return;
+	dropped = now_us();
 	if (!quiet_all(k))
 		return;
 	held = now_us();
@@ -347,19 +390,18 @@ static void go_back(struct kvm *k)
 	if (kvm_copy_restore(k, any_page(&k->devices), &s->reset_pages) < 0)
 		return;
 	copied = now_us();
-	kvm_shadow_drop(k);
 	if (!load_devices(k))
 		return;
+	release_early(k, VHU_GO_RESET);
 	devices = now_us();
 	if (kvm_state_load(k) < 0)
 		return;
 	cpus = now_us();
-	if (!translations_are_dropped(k))
-		return;
+	wire_devices(k);
 	mark_rings(&k->devices);
 	look_at_rings(k);
 	loaded = now_us();
-	if (!release_all(k, VHU_GO_RESET, "reset"))
+	if (!all_released(k, VHU_GO_RESET, "reset"))
 		return;
 	released = now_us();
 	if (vmgenid_renew(k) < 0)
@@ -371,9 +413,9 @@ static void go_back(struct kvm *k)
 	k->checkpoint.run_began = now_ms();
 	s->reset_memory_us += copied - copying;
 	s->reset_state_us += renewed - copied + copying - began;
-	part->reset_helpers_us += released - loaded + held - began;
+	part->reset_helpers_us += released - loaded + held - dropped;
 	part->reset_devices_us += told - held + devices - copied + loaded - cpus + renewed - released;
-	part->reset_cpu_us += copying - told + cpus - devices;
+	part->reset_cpu_us += dropped - began + copying - told + cpus - devices;
 }
 
 bool kvm_checkpoint_meet(struct kvm *k)

@@ -23,7 +23,6 @@
 #include "vcpu/kvm/round.h"
 #include "vcpu/kvm/run.h"
 #include "vcpu/kvm/saved_machine.h"
-#include "vcpu/kvm/shadow.h"
 #include "vcpu/kvm/vm.h"
 #include "vcpu/kvm/vmgenid.h"
 #include "vcpu/vm.h"
@@ -261,13 +260,6 @@ static void confine_thread(struct kvm *k)
 	sem_post(&k->confined);
 }
 
-static void *shadow_thread(void *arg)
-{
-	confine_thread(arg);
-	kvm_shadow_serve();
-	return NULL;
-}
-
 static void *vcpu_thread(void *arg)
 {
 	struct kvm_cpu *c = arg;
@@ -283,12 +275,10 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
-/* Start the vCPU threads, and one for shadow.c. Each installs its filter and then waits until the guest is loaded. */
+/* Start the vCPU threads. Each installs its filter and then waits until the guest is loaded. */
 static int start_threads(struct kvm *k)
 {
-	unsigned n = k->ncpus + k->vm->c->shadow_paging;
 	pthread_attr_t attr;
-	pthread_t shadow;
 	int error = 0;
 
 	sem_init(&k->confined, 0, 0);
@@ -298,13 +288,11 @@ static int start_threads(struct kvm *k)
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	for (unsigned i = 0; i < k->ncpus && !error; i++)
 		error = pthread_create(&k->cpu[i].thread, &attr, vcpu_thread, &k->cpu[i]);
-	if (!error && k->vm->c->shadow_paging)
-		error = pthread_create(&shadow, &attr, shadow_thread, k);
 	pthread_attr_destroy(&attr);
 	errno = error;
 	if (error)
 		return vm_fail(k->vm, GUEST_ENGINE_FAILED, "cannot create the vCPU threads: %m");
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < k->ncpus; i++)
 		sem_wait(&k->confined);
 	errno = k->confine_errno;
 	return errno ? vm_fail(k->vm, GUEST_ENGINE_FAILED, "cannot install the seccomp filter: %m") : 0;

@@ -19,14 +19,6 @@ static const uint8_t nothing[PAGE] __attribute__((aligned(PAGE))) = { [0 ... PAG
 
 static uint64_t place = KVM_NOTHING; /* Of the slot in guest-physical memory */
 
-/* The call that the thread makes. */
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	bool wanted;
-	int error; /* Of the last call; 0: none */
-} call = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
-
 static int put_slot(void)
 {
 	struct kvm_userspace_memory_region m = {
@@ -47,45 +39,10 @@ int kvm_shadow_make(struct kvm *k)
 	return vm_fail(k->vm, GUEST_ENGINE_FAILED, "--checkpoint: KVM_SET_USER_MEMORY_REGION: %m");
 }
 
-void kvm_shadow_serve(void)
+int kvm_shadow_drop(const struct kvm *k)
 {
-	int error;
-
-	for (;;) {
-		pthread_mutex_lock(&call.lock);
-		while (!call.wanted)
-			pthread_cond_wait(&call.changed, &call.lock);
-		pthread_mutex_unlock(&call.lock);
-		place ^= PAGE;
-		error = put_slot() < 0 ? errno : 0;
-		pthread_mutex_lock(&call.lock);
-		call.error = error;
-		call.wanted = false;
-		pthread_cond_broadcast(&call.changed);
-		pthread_mutex_unlock(&call.lock);
-	}
-}
-
-void kvm_shadow_drop(const struct kvm *k)
-{
-	if (!k->vm->c->shadow_paging)
-		return;
-	pthread_mutex_lock(&call.lock);
-	call.wanted = true;
-	pthread_cond_broadcast(&call.changed);
-	pthread_mutex_unlock(&call.lock);
-}
-
-int kvm_shadow_dropped(const struct kvm *k)
-{
-	int error;
-
 	if (!k->vm->c->shadow_paging)
 		return 0;
-	pthread_mutex_lock(&call.lock);
-	while (call.wanted)
-		pthread_cond_wait(&call.changed, &call.lock);
-	error = call.error;
-	pthread_mutex_unlock(&call.lock);
-	return error;
+	place ^= PAGE;
+	return put_slot() < 0 ? errno : 0;
 }

@@ -2,9 +2,6 @@
 /*
  * Making KVM drop the shadow page tables that it keeps on hosts without nested paging (EPT, NPT), where KVM follows the
  * guest's writes to its page tables, but not ours. Runs in the vCPU process.
- *
- * The call takes long because KVM waits in it for kernel threads (SRCU), so a thread of its own makes it while a reset
- * does other work.
  */
 #ifndef VCPU_KVM_SHADOW_H
 #define VCPU_KVM_SHADOW_H
@@ -16,11 +13,10 @@
  * with vm->end and vm->end_text set.
  */
 int kvm_shadow_make(struct kvm *k);
-/* Serve kvm_shadow_drop(), in a thread of its own, without end. */
-void kvm_shadow_serve(void);
-/* Begin to drop every translation that KVM keeps, if the host may lack nested paging. No vCPU may run. */
-void kvm_shadow_drop(const struct kvm *k);
-/* Wait for the end of kvm_shadow_drop(), before a vCPU runs again. Returns 0, or the call's errno. */
-int kvm_shadow_dropped(const struct kvm *k);
+/*
+ * Drop every translation that KVM keeps, if the host may lack nested paging. No vCPU may run until the reset is done.
+ * KVM waits in this call for kernel threads (SRCU). Returns 0, or the call's errno.
+ */
+int kvm_shadow_drop(const struct kvm *k);
 
 #endif
