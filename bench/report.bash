@@ -123,7 +123,7 @@ lines() # SECTION: what a guest costs as their number grows
 
 resets() # How the time of a reset grows with the pages that the guest has dirtied
 {
-	awk -F'|' '$1 == "checkpoint" && $4 == "us_per_reset" && $2 ~ /^[0-9]+ pages$/ && ($3 == "memory" || $3 == "both") {
+	awk -F'|' '$1 == "checkpoint" && $4 == "us_per_reset" && $2 ~ /^[0-9]+ pages$/ && ($3 == "memory" || $3 == "median") {
 			g = $2 + 0; m = $3 == "memory"; v[g, m] = v[g, m] " " $5; seen[g] = 1 }
 		function med(t,  a, n, i, j, x) { n = split(t, a, " "); for (i = 2; i <= n; i++) for (j = i; j > 1 && a[j-1] + 0 > a[j] + 0; j--) { x = a[j]; a[j] = a[j-1]; a[j-1] = x } return a[int((n + 1) / 2)] }
 		END { for (g in seen) printf "%s\t%s\t%s\n", g, med(v[g, 0]), med(v[g, 1]) }' "$raw" | sort -n > "$tmp/checkpoint.tsv"
@@ -137,7 +137,7 @@ resets() # How the time of a reset grows with the pages that the guest has dirti
 		set yrange [0:*]
 		set grid
 		set key top left
-		plot "$tmp/checkpoint.tsv" using 1:2 with linespoints title "all", "" using 1:3 with linespoints title "memory"
+		plot "$tmp/checkpoint.tsv" using 1:2 with linespoints title "all (median)", "" using 1:3 with linespoints title "memory (mean)"
 	GNUPLOT
 }
 

@@ -323,6 +323,8 @@ static void spend(uint64_t tsc)
 		__asm__ volatile("pause");
 }
 
+#define MSR_SYSENTER 0x175
+
 /* On the second processor: resets at the same time as the first one, or a little before or after it. */
 static void second(void)
 {
@@ -347,11 +349,17 @@ static void start_second(void)
 	MMIO(uint32_t, LAPIC + 0x300) = 0x4600 | AP_START >> 12;
 }
 
-/* Both processors ask for resets. At the checkpoint the second one still waits to be started. */
+/* Both processors ask for resets. At the checkpoint the second one still waits to be started, and a register is set. */
 void test_reset_two(void)
 {
+	uint64_t value = 0;
+
 	__asm__ volatile("cli");
+	(void)wrmsr(MSR_SYSENTER, 0x1000);
 	ask('C', 0);
+	if (!rdmsr(MSR_SYSENTER, &value) || value != 0x1000)
+		fail("a register was not taken back");
+	(void)wrmsr(MSR_SYSENTER, 0x2000);
 	for (unsigned i = 0; i < 101; i++)
 		if (MMIO(uint64_t, FREE_FROM + i * 4096))
 			fail("memory has a nonce");

@@ -164,7 +164,7 @@ kvm_work()
 	done
 }
 
-# Two processors, so that one has to be interrupted, and each reset needs all calls.
+# Two processors, so that one has to be interrupted, and each reset needs all calls: the guest also changes an MSR.
 checkpoint_work()
 {
 	guest 0 --checkpoint --resets=20 --smp=2 reset-two && from_file 0 --checkpoint --resets=3
