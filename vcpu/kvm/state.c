@@ -33,6 +33,7 @@ static struct {
 	struct kvm_clock_data clock;
 	bool xcrs;    /* The host's processor has XSAVE; without it there are no XCRs */
 	bool offsets; /* The host can set the offset of the counter, since Linux 5.16 */
+	bool plain;   /* The guest's counters are the host's and an offset, without a factor */
 } saved;
 
 /* ---- calls ---- */
@@ -89,6 +90,7 @@ int kvm_state_make(struct kvm *k)
 			       kvm_state_option(k));
 	saved.xcrs = ioctl(VFD_ENGINE, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0;
 	saved.offsets = ioctl(VFD_VCPU0, KVM_GET_DEVICE_ATTR, &a) == 0;
+	saved.plain = false;
 	return kvm_msrs_make(k);
 }
 
@@ -155,19 +157,38 @@ int kvm_state_load_msrs(struct kvm *k)
 }
 
 /*
+ * What the counters of the guest would be now without their offsets. If that is the host's counter, we read it ourselves,
+ * because each call for a vCPU makes KVM load and unload its state. A factor does not change while the guest exists.
+ */
+static int counter_now(struct kvm *k, uint64_t *now)
+{
+	uint64_t before = __builtin_ia32_rdtsc(), guest, offset = 0;
+
+	*now = before;
+	if (saved.plain)
+		return 0;
+	if (kvm_msr_get(k, 0, MSR_TSC, &guest) < 0 || tsc_offset(k, 0, &offset, false) < 0)
+		return -1;
+	*now = guest - offset;
+	saved.plain = *now - before <= __builtin_ia32_rdtsc() - before;
+	return 0;
+}
+
+/*
  * Set the time stamp counters back. All get the same shift of their offset, so that they stay as far from each other as
  * they were. Without the attribute KVM takes a write that is close to the running counter for an attempt to synchronise
  * vCPUs: it undoes what the guest has added, but the counter runs on.
  */
 static int load_tsc(struct kvm *k)
 {
-	uint64_t now = 0, offset = 0, passed;
+	uint64_t now = 0, passed;
 
-	if (saved.offsets && (kvm_msr_get(k, 0, MSR_TSC, &now) < 0 || tsc_offset(k, 0, &offset, false) < 0))
+	if (saved.offsets && counter_now(k, &now) < 0)
 		return -1;
-	passed = (now - offset) - (saved.cpu[0].tsc - saved.cpu[0].offset);
+	passed = now - (saved.cpu[0].tsc - saved.cpu[0].offset);
 	for (unsigned i = 0; i < k->ncpus; i++) {
-		offset = saved.cpu[i].offset - passed;
+		uint64_t offset = saved.cpu[i].offset - passed;
+
 		if (saved.offsets ? tsc_offset(k, i, &offset, true) < 0
 				  : kvm_msr_set(k, i, MSR_TSC, saved.cpu[i].tsc) < 0)
 			return -1;
@@ -187,15 +208,29 @@ static int load_registers(struct kvm *k, unsigned id)
 		       : 0;
 }
 
+#define LVT_TIMER     0x320
+#define TIMER_MODE    (3u << 17)
+#define MODE_DEADLINE (2u << 17)
+
+static bool deadline_mode(const struct kvm_lapic_state *l)
+{
+	uint32_t lvt;
+
+	memcpy(&lvt, l->regs + LVT_TIMER, sizeof(lvt));
+	return (lvt & TIMER_MODE) == MODE_DEADLINE;
+}
+
 /*
  * The local APIC after its mode (special registers) and the counter; the deadline after the mode of its timer; events
- * after the registers, because KVM_SET_REGS drops a pending exception.
+ * after the registers, because KVM_SET_REGS drops a pending exception. In another mode of the timer there is no
+ * deadline: KVM_SET_LAPIC has dropped one, and KVM would ignore a write (kvm_set_lapic_tscdeadline_msr()).
  */
 static int load_interrupts(struct kvm *k, unsigned id)
 {
 	struct cpu_state *s = &saved.cpu[id];
 
-	return CPU(id, KVM_SET_LAPIC, &s->lapic) < 0 || kvm_msrs_load_deadline(k, id) < 0 ||
+	return CPU(id, KVM_SET_LAPIC, &s->lapic) < 0 ||
+			       (deadline_mode(&s->lapic) && kvm_msrs_load_deadline(k, id) < 0) ||
 			       CPU(id, KVM_SET_VCPU_EVENTS, &s->events) < 0 || CPU(id, KVM_SET_MP_STATE, &s->mp) < 0
 		       ? -1
 		       : 0;
