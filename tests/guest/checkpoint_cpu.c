@@ -5,6 +5,7 @@
  */
 #include "tests/guest/guest.h"
 
+#define EXIT_PORT  0xf4
 #define CR0_MP	   0x2u
 #define CR0_NE	   0x20u
 #define CR4_TSD	   0x4u
@@ -76,4 +77,23 @@ void cpu_write(uint64_t nonce)
 			 "r"(p.cr4 ^ CR4_TSD ^ CR4_DE), "r"(p.dr6 ^ (nonce & 15)));
 	/* Interrupts are off, and no segment is loaded before the reset. */
 	__asm__ volatile("lgdt %0; lidt %0" ::"m"(table));
+}
+
+/* The timer of the local APIC runs at the checkpoint, and waits for a deadline at each reset. */
+void test_checkpoint_timer(void)
+{
+	const uint32_t count = 2000000000;
+
+	__asm__ volatile("cli");
+	MMIO(uint32_t, LAPIC + 0xf0) = 0x1ff;
+	MMIO(uint32_t, LAPIC + 0x3e0) = 0xb;
+	MMIO(uint32_t, LAPIC + 0x320) = 0x30040;
+	MMIO(uint32_t, LAPIC + 0x380) = count;
+	outb(EXIT_PORT, 'C');
+	if (MMIO(uint32_t, LAPIC + 0x380) != count || !MMIO(uint32_t, LAPIC + 0x390))
+		fail("the timer does not run");
+	say("the timer runs\n");
+	MMIO(uint32_t, LAPIC + 0x320) = 0x50040;
+	outb(EXIT_PORT, 'R');
+	fail("no reset");
 }

@@ -145,6 +145,7 @@ void cpu_write(uint64_t nonce);
 void test_checkpoint(bool look_at);
 void test_checkpoint_rings(void);
 void test_checkpoint_host(void);
+void test_checkpoint_timer(void);
 void test_checkpoint_id(void);
 void test_checkpoint_disk(bool ro, bool restarts);
 void test_dirty_disk(unsigned pages, bool net);

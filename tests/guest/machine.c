@@ -256,6 +256,8 @@ void guest_main(const uint8_t *params)
 		test_checkpoint_id();
 	else if (is(name, "cp-host"))
 		test_checkpoint_host();
+	else if (is(name, "cp-timer"))
+		test_checkpoint_timer();
 	else if (is(name, "cp-disk"))
 		test_checkpoint_disk(false, false);
 	else if (is(name, "cp-disk-killed"))

@@ -79,6 +79,12 @@ ids()
 	[[ $output == *"--vmgenid: only with --checkpoint, --save or --from"* ]]
 }
 
+@test "checkpoint: a timer that counted goes on, also if the guest has given it a deadline since" {
+	resets cp-timer 20
+	all_done 20
+	[[ $(grep -c '^the timer runs' "$out.clean") == 21 ]]
+}
+
 @test "checkpoint: no translation of page tables that a reset took back is left, with pages of each kind" {
 	resets cp-paging 100
 	all_done 100

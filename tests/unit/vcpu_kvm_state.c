@@ -2,7 +2,7 @@
 /*
  * Promise: after a reset the time stamp counters of a guest go on from where they were at the checkpoint, whatever the
  * guest has made of them, also where KVM multiplies the host's counter by a factor; and the timer of the local APIC gets
- * its deadline back in the mode that has one. Uses a test double of KVM's calls.
+ * its deadline back in the mode that has one, and its count in the others. Uses a test double of KVM's calls.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -30,7 +30,7 @@ static struct vm vm;
 static struct vcpu_config config;
 static struct kvm_pit_state2 pit;
 static uint64_t offset[CPUS], factor, deadline[CPUS];
-static uint32_t timer_mode[CPUS];
+static uint32_t timer_mode[CPUS], count[CPUS];
 static bool no_offsets;
 static unsigned reads; /* Of a counter or its offset */
 
@@ -81,12 +81,14 @@ static int lapic(unsigned id, bool set, struct kvm_lapic_state *l)
 
 	if (!set) {
 		memcpy(l->regs + 0x320, &lvt, sizeof(lvt));
+		memcpy(l->regs + 0x380, &count[id], sizeof(count[id]));
 		return 0;
 	}
 	memcpy(&lvt, l->regs + 0x320, sizeof(lvt));
+	memcpy(&count[id], l->regs + 0x380, sizeof(count[id]));
 	/* As apic_update_lvtt() of arch/x86/kvm/lapic.c */
-	if ((lvt & 3u << 17) != timer_mode[id])
-		deadline[id] = 0;
+	if (((lvt & 3u << 17) == 2u << 17) != (timer_mode[id] == 2u << 17))
+		deadline[id] = count[id] = 0;
 	timer_mode[id] = lvt & 3u << 17;
 	return 0;
 }
@@ -133,6 +135,7 @@ static int start(void **state)
 	no_offsets = false;
 	memset(timer_mode, 0, sizeof(timer_mode));
 	memset(deadline, 0, sizeof(deadline));
+	memset(count, 0, sizeof(count));
 	offset[0] = 12345;
 	offset[1] = UINT64_MAX / 3;
 	return 0;
@@ -222,7 +225,7 @@ static void hosts_without_offsets_get_values(void **state)
 }
 
 /* Each mode at the checkpoint, each mode at the reset */
-static void a_deadline_is_back_in_its_mode(void **state)
+static void the_timer_is_back_in_its_mode(void **state)
 {
 	for (uint32_t was = 0; was <= 2; was++)
 		for (uint32_t is = 0; is <= 2; is++) {
@@ -230,16 +233,19 @@ static void a_deadline_is_back_in_its_mode(void **state)
 			for (unsigned i = 0; i < CPUS; i++) {
 				timer_mode[i] = was << 17;
 				deadline[i] = was == 2 ? 1000 + i : 0;
+				count[i] = was == 2 ? 0 : 500 + i;
 			}
 			save();
 			for (unsigned i = 0; i < CPUS; i++) {
 				timer_mode[i] = is << 17;
 				deadline[i] = is == 2 ? 77 : 0;
+				count[i] = is == 2 ? 0 : 88;
 			}
 			load();
 			for (unsigned i = 0; i < CPUS; i++) {
 				assert_int_equal(timer_mode[i], was << 17);
 				assert_int_equal(deadline[i], was == 2 ? 1000 + i : 0);
+				assert_int_equal(count[i], was == 2 ? 0 : 500 + i);
 			}
 		}
 }
@@ -251,7 +257,7 @@ int main(void)
 		cmocka_unit_test_setup(counters_with_a_factor_go_on, start),
 		cmocka_unit_test_setup(the_next_guest_may_have_a_factor, start),
 		cmocka_unit_test_setup(hosts_without_offsets_get_values, start),
-		cmocka_unit_test_setup(a_deadline_is_back_in_its_mode, start),
+		cmocka_unit_test_setup(the_timer_is_back_in_its_mode, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,13 +211,32 @@ static int load_registers(struct kvm *k, unsigned id)
 #define LVT_TIMER     0x320
 #define TIMER_MODE    (3u << 17)
 #define MODE_DEADLINE (2u << 17)
+#define TIMER_COUNT   0x380
+
+static uint32_t lapic_register(const struct kvm_lapic_state *l, unsigned at)
+{
+	uint32_t value;
+
+	memcpy(&value, l->regs + at, sizeof(value));
+	return value;
+}
 
 static bool deadline_mode(const struct kvm_lapic_state *l)
 {
-	uint32_t lvt;
+	return (lapic_register(l, LVT_TIMER) & TIMER_MODE) == MODE_DEADLINE;
+}
 
-	memcpy(&lvt, l->regs + LVT_TIMER, sizeof(lvt));
-	return (lvt & TIMER_MODE) == MODE_DEADLINE;
+/*
+ * If the mode of the timer is not the one with a deadline any more, KVM clears the count that the timer begins with, also
+ * the one that it was given in this call (apic_update_lvtt()). The second call does not change the mode.
+ */
+static int load_lapic(struct kvm *k, unsigned id)
+{
+	struct kvm_lapic_state *l = &saved.cpu[id].lapic;
+
+	if (CPU(id, KVM_SET_LAPIC, l) < 0)
+		return -1;
+	return lapic_register(l, TIMER_COUNT) ? CPU(id, KVM_SET_LAPIC, l) : 0;
 }
 
 /*
@@ -229,8 +248,7 @@ static int load_interrupts(struct kvm *k, unsigned id)
 {
 	struct cpu_state *s = &saved.cpu[id];
 
-	return CPU(id, KVM_SET_LAPIC, &s->lapic) < 0 ||
-			       (deadline_mode(&s->lapic) && kvm_msrs_load_deadline(k, id) < 0) ||
+	return load_lapic(k, id) < 0 || (deadline_mode(&s->lapic) && kvm_msrs_load_deadline(k, id) < 0) ||
 			       CPU(id, KVM_SET_VCPU_EVENTS, &s->events) < 0 || CPU(id, KVM_SET_MP_STATE, &s->mp) < 0
 		       ? -1
 		       : 0;
