@@ -242,8 +242,8 @@ static bool load_devices(struct kvm *k)
 }
 
 /*
- * Connect the interrupts of all devices: after the controllers were set, which would lose an interrupt that came before.
- * One that a helper has sent meanwhile is in its eventfd, from which KVM takes it now.
+ * Connect the interrupts of all devices: after the controllers were set, which would lose an interrupt that came
+ * before. One that a helper has sent meanwhile is in its eventfd, from which KVM takes it now.
  */
 static void wire_devices(struct kvm *k)
 {

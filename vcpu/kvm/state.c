@@ -157,8 +157,9 @@ int kvm_state_load_msrs(struct kvm *k)
 }
 
 /*
- * What the counters of the guest would be now without their offsets. If that is the host's counter, we read it ourselves,
- * because each call for a vCPU makes KVM load and unload its state. A factor does not change while the guest exists.
+ * What the counters of the guest would be now without their offsets. If that is the host's counter, we read it
+ * ourselves, because each call for a vCPU makes KVM load and unload its state. A factor does not change while the guest
+ * exists.
  */
 static int counter_now(struct kvm *k, uint64_t *now)
 {
@@ -227,8 +228,8 @@ static bool deadline_mode(const struct kvm_lapic_state *l)
 }
 
 /*
- * If the mode of the timer is not the one with a deadline any more, KVM clears the count that the timer begins with, also
- * the one that it was given in this call (apic_update_lvtt()). The second call does not change the mode.
+ * If the mode of the timer is not the one with a deadline any more, KVM clears the count that the timer begins with,
+ * also the one that it was given in this call (apic_update_lvtt()). The second call does not change the mode.
  */
 static int load_lapic(struct kvm *k, unsigned id)
 {
