@@ -32,7 +32,7 @@ exposition()
 import re, sys
 done, name = set(), None
 for line in sys.stdin.read().split("\n")[:-1]:
-    m = re.fullmatch(r"# (HELP|TYPE) ([a-z_]+) (.+)", line)
+    m = re.fullmatch(r"# (HELP|TYPE) ([a-z_][a-z0-9_]*) (.+)", line)
     if m:
         if m[1] == "HELP":
             assert m[2] not in done, line
@@ -42,7 +42,7 @@ for line in sys.stdin.read().split("\n")[:-1]:
             assert m[2] == name and m[3] in ("counter", "gauge"), line
             assert m[3] == "gauge" or name.endswith("_total"), line
         continue
-    m = re.fullmatch(r"([a-z_]+)\{guest=\"[\w.-]+\"(?:,(?:role|port)=\"[\w.-]+\")?,uid=\"\d+\"\} (\d+(?:\.\d+)?)", line)
+    m = re.fullmatch(r"([a-z_][a-z0-9_]*)\{guest=\"[\w.-]+\"(?:,(?:role|port)=\"[\w.-]+\")?,uid=\"\d+\"\} (\d+(?:\.\d+)?)", line)
     assert m and m[1] == name, line
     print(m[1], m[2])'
 }
