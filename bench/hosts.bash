@@ -53,9 +53,7 @@ model()
 hosts()
 {
 	grep -qE '^(farm|dispatch)\|' "$raw" || return 0
-	printf '\n<!-- many hosts: begin -->\n## Many guests, many hosts\n\n'
-	printf 'Measured by `bench/run --only=farm,dispatch`. Machine: %s. Date: %s. Commit: %s. Load before the run: %s%s.\n' \
-		"$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "$load_before" "$( ((!quick)) || echo '; short run (--quick)')"
+	begin_part "many hosts" "Many guests, many hosts" farm,dispatch
 	table "**Many short guests** that report through an exit port (qemu engine): guests a minute, beside QEMU started by hand" farm "guests a minute" 1 "bare QEMU"
 	table "Processor time, ms a guest" farm "cpu ms a guest"
 	table "**Slurm** (bench/dispatch: controller and two nodes in namespaces of this machine): elements or guests a minute" dispatch "a minute"
@@ -63,20 +61,4 @@ hosts()
 	table "Processor time of the controller, ms for one element or guest" dispatch "controller cpu ms"
 	model
 	printf '<!-- many hosts: end -->\n'
-}
-
-# old_hosts: the part of the page as it is now
-old_hosts()
-{
-	sed -n '/^<!-- many hosts: begin -->$/,/^<!-- many hosts: end -->$/p' docs/performance.md
-}
-
-# Replaces the part of docs/performance.md, or adds it at the end
-write_hosts()
-{
-	sed '/^<!-- many hosts: begin -->$/,/^<!-- many hosts: end -->$/d' docs/performance.md > "$tmp/page"
-	{
-		cat -s "$tmp/page"
-		hosts
-	} | cat -s > docs/performance.md
 }

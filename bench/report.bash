@@ -58,13 +58,57 @@ report()
 	table "Memory of the back-end with 10,000 files known to the guest, KiB (PSS without guest memory)" share kib
 	table "**Machines of the qemu engine**, a kernel without devices: parts of the start until QEMU's first instruction, ms (beside x86_64)" machines ms 1 x86_64
 	table "Exec to the kernel's first byte on the console, ms (beside x86_64)" machines first_byte_ms 1 x86_64
+	table "**Control plane**: PSS without guest memory, KiB, with and without --name, --result, --console and a port" control kib
+	table "\`lguest-sep ps\`, ms" control us 0.001
+	resets_page
+	hosts
+}
+
+# resets_page: the part of the page about resets; prints nothing if the section was not measured
+resets_page()
+{
+	grep -q '^checkpoint|' "$raw" || return 0
+	begin_part resets "Resets and starts from a file" checkpoint
+	[[ ! -e $out/checkpoint.svg ]] || printf '\n![checkpoint](img/checkpoint.svg)\n'
 	table "**A reset** (\`--checkpoint\`) by the pages that the guest has dirtied, µs" checkpoint us_per_reset
 	table "**A reset that starts the helpers again** (\`--reset=fresh\`) beside one that holds them, µs" reset us_per_reset 1 --reset=keep
 	table "Resets a second, with the time in which the guest dirties them" checkpoint resets_per_s
 	table "**A start from a file** (\`--from\`) beside one from a kernel, µs" from us
-	table "**Control plane**: PSS without guest memory, KiB, with and without --name, --result, --console and a port" control kib
-	table "\`lguest-sep ps\`, ms" control us 0.001
-	hosts
+	printf '<!-- resets: end -->\n'
+}
+
+# begin_part NAME TITLE SECTIONS: the beginning of a part of the page that can be measured by itself
+begin_part()
+{
+	printf '\n<!-- %s: begin -->\n## %s\n\n' "$1" "$2"
+	printf 'Measured by `bench/run --only=%s`. Machine: %s. Date: %s. Commit: %s. Load before the run: %s%s.\n' "$3" \
+		"$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "$load_before" "$( ((!quick)) || echo '; short run (--quick)')"
+}
+
+# old_part NAME: that part of docs/performance.md as it is now
+old_part()
+{
+	sed -n "/^<!-- $1: begin -->\$/,/^<!-- $1: end -->\$/p" docs/performance.md
+}
+
+# write_part NAME FUNCTION [PLOT...]: replaces that part of docs/performance.md by what FUNCTION prints, or adds it at the end
+write_part()
+{
+	sed "/^<!-- $1: begin -->\$/,/^<!-- $1: end -->\$/d" docs/performance.md > "$tmp/page"
+	copy_plots "${@:3}"
+	{
+		cat -s "$tmp/page"
+		"$2"
+	} | cat -s > docs/performance.md
+}
+
+copy_plots() # PLOT...
+{
+	local f
+	mkdir -p docs/img
+	for f; do
+		[[ ! -e $out/$f.svg ]] || cp "$out/$f.svg" "docs/img/$f.svg"
+	done
 }
 
 # bars SECTION TITLE YLABEL SCALE: candidates side by side for each case
@@ -153,12 +197,9 @@ plots()
 
 write_docs()
 {
-	mkdir -p docs/img
-	local f old
-	old=$(old_hosts)
-	for f in blk-cached net guests checkpoint; do
-		[[ ! -e $out/$f.svg ]] || cp "$out/$f.svg" "docs/img/$f.svg"
-	done
+	local f resets hosts
+	resets=$(old_part resets) hosts=$(old_part "many hosts")
+	copy_plots blk-cached net guests checkpoint
 	{
 		cat <<-'TEXT'
 			<!-- Written by bench/run --write-docs; changes made by hand are lost. -->
@@ -172,10 +213,11 @@ write_docs()
 			the same file. Spoof checks, seccomp filters and all other confinement are on.
 		TEXT
 		printf '\nMachine: %s. Date: %s. Commit: %s. Priority: %s. Load of the machine before the run: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "${rt[*]:-normal}" "$load_before"
-		for f in blk-cached net guests checkpoint; do
+		for f in blk-cached net guests; do
 			[[ ! -e docs/img/$f.svg ]] || printf '\n![%s](img/%s.svg)\n' "$f" "$f"
 		done
 		cat "$out/tables.md"
-		[[ -n $(hosts) ]] || printf '%s\n' "$old"
+		[[ -n $(resets_page) ]] || printf '%s\n' "$resets"
+		[[ -n $(hosts) ]] || printf '%s\n' "$hosts"
 	} > docs/performance.md
 }
