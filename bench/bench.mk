@@ -15,6 +15,10 @@ bench: $(B)/bench/idle
 $(B)/bench/idle: bench/idle.S
 	@mkdir -p $(@D)
 	$(call say,GUEST,$@)$(CC) -nostdlib -static -no-pie -Wl,-N,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-Ttext=0x200000 -o $@ $<
+# Static like the programs that it stands for.
+bench: $(B)/bench/startbare
+$(B)/bench/startbare: $(B)/bench/startbare.o
+	$(call say,LD,$@)$(CC) $(filter-out -fsanitize=%,$(ROLE_LDFLAGS)) -o $@ $^
 # A kernel that reports success at once, for the section farm.
 bench: $(B)/tests/guest/exit
 # The same objects without confinement, for Valgrind.

@@ -24,6 +24,13 @@ latencies()
 	raw=$tmp/latencies table "$1" "$2" us
 }
 
+start_title()
+{
+	echo "**Start-up** with one disk and one NIC on a new tap, with none, with one on an existing tap (no rules)," \
+		"and with nat; and what the kernel alone needs for as many processes and a tap without rules (bare)." \
+		"ms (first instruction: since exec)"
+}
+
 report()
 {
 	awk -v as=json -v machine="$(machine)" -v date="$(date -u +%F)" -v commit="$(git rev-parse --short HEAD 2>&-)" \
@@ -39,7 +46,7 @@ report()
 	table "**Network**: thousand frames a second (beside one thread that reads or writes that tap)" net ops_per_s 0.001 bare
 	table "Processor time of the back-end, µs a frame" net cpu_us_per_op
 	latencies "Time until the other side has a frame that is sent alone, µs (bare: one thread that sends it and receives it)" net-latency
-	table "**Start-up** with one disk and one NIC on a new tap, with none, with one on an existing tap (no rules), and with nat, ms (first instruction: since exec)" start ms
+	table "$(start_title)" start ms
 	table "**Boot**: exec of lguest-sep to the first process of a stock Debian kernel, ms" boot ms
 	table "**Memory**: PSS without guest memory, KiB" memory kib
 	table "**1, 4, 16 disks at once**: thousand requests a second in all, 4 KiB, depth 8 each" disks ops_per_s 0.001

@@ -262,8 +262,20 @@ measure_start()
 		processor_time "kvm" 1
 		processor_time "kvm, no NIC" 1 none
 		processor_time "kvm, 64 at once" 64
+		bare_start "bare" 3 bench1
+		bare_start "bare, no NIC" 2
 	done
 	ip link del bench0
+}
+
+# The kernel's part of a start with so many rooms, and one tap: bench/startbare.c.
+bare_start() # CANDIDATE ROOMS [TAP]
+{
+	local TIMEFORMAT='%U %S' user system us
+	us=$(nice -n -20 "$build/bench/startbare" 65534 "${@:2}")
+	put start "first instruction" "$1" ms "$(awk "BEGIN { print $us / 1000 }")"
+	read -r user system < <({ time "$build/bench/startbare" 65534 "${@:2}" > "$tmp/log.bare" 2>&1; } 2>&1)
+	put start "processor time, start and end" "$1" ms "$(awk "BEGIN { print 1000 * ($user + $system) }")"
 }
 
 start_with() # ENGINE CANDIDATE [NIC]: one start
