@@ -15,6 +15,7 @@
 #ifndef COMMON_BACKEND_H
 #define COMMON_BACKEND_H
 
+#include "common/ctl.h"
 #include "common/dirty.h"
 #include "common/fdtab.h"
 #include "common/inflight.h"
@@ -139,9 +140,9 @@ struct backend {
 	/* Private to backend*.c. */
 	bool have_epoll, have_ctl, gone;
 	bool awaiting_resume;
-	bool by_path;	   /* The front-end connects to HFD_LISTEN */
-	bool front_runs;   /* The value of the last CTL_FRONT */
-	bool own_inflight; /* The supervisor supplied the inflight area, not the front-end */
+	bool by_path;	      /* The front-end connects to HFD_LISTEN */
+	enum ctl_front front; /* The value of the last CTL_FRONT */
+	bool own_inflight;    /* The supervisor supplied the inflight area, not the front-end */
 	int exit_status;
 	struct log_limit bad_lines;	       /* Rate limit of log messages about rejected messages */
 	const char *bad_log;		       /* Why the last END of a handler (backend_private.h) */

@@ -174,7 +174,8 @@ int backend_accept(struct backend *be)
 
 	if (watch(HFD_LISTEN, EPOLLIN) < 0)
 		return -1;
-	be->by_path = be->front_runs = true;
+	be->by_path = true;
+	be->front = FRONT_IDLE;
 	while (fd < 0 && !be->quit) {
 		int n = epoll_pwait(HFD_EPOLL, &ev, 1, -1, NULL);
 
@@ -184,7 +185,7 @@ int backend_accept(struct backend *be)
 			dispatch(be, &ev);
 		if (n <= 0 || ev.data.fd != HFD_LISTEN)
 			continue;
-		backend_tell_front(be, false);
+		backend_tell_front(be, FRONT_SILENT);
 		fd = accept4(HFD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0 && errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
 			break;

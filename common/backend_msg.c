@@ -57,7 +57,7 @@ static enum verdict set_features(struct backend *be, struct vhu_msg *m)
 {
 	if (m->u64 & ~offered(be))
 		return BAD;
-	backend_tell_front(be, true);
+	backend_tell_front(be, FRONT_RUNS);
 	/* Rings took their sizes and features when they started: while one runs, only logging may change. */
 	if (any_ring_started(be)) {
 		if ((m->u64 ^ be->acked_features) & ~BIT64(VHOST_F_LOG_ALL))
@@ -376,6 +376,8 @@ bool backend_message(struct backend *be)
 
 	if (stale(be))
 		return true;
+	if (be->front == FRONT_SILENT)
+		backend_tell_front(be, FRONT_IDLE);
 	v = judge(be, m, r);
 
 	/* Close descriptors of the request that were not kept, before the reply is sent. */

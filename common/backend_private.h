@@ -39,10 +39,10 @@ enum verdict msg_set_log_base(struct backend *be, struct vhu_msg *m);
 /* Validate the message in be->rx.msg, apply it and send its reply. False if the reply could not be sent. */
 bool backend_message(struct backend *be);
 /*
- * Tell the supervisor with CTL_FRONT, if the front-end connected by path, whether it has begun to start the device. If
- * the channel is full, the supervisor goes on with the last value.
+ * Tell the supervisor with CTL_FRONT, if the front-end connected by path, what it does now. If the channel is full, the
+ * supervisor goes on with the last value.
  */
-void backend_tell_front(struct backend *be, bool runs);
+void backend_tell_front(struct backend *be, enum ctl_front front);
 /* Count invalid input other than a ring fault and log it, rate-limited. Always returns false. */
 bool backend_bad(struct backend *be, const char *what, const char *why);
 

@@ -236,13 +236,13 @@ void ring_on_fault(struct vq *vq, enum guest_fault f, uint64_t detail)
 		ctl_send(HFD_CTL, &m);
 }
 
-void backend_tell_front(struct backend *be, bool runs)
+void backend_tell_front(struct backend *be, enum ctl_front front)
 {
-	struct ctl_msg m = { .type = CTL_FRONT, .value = runs };
+	struct ctl_msg m = { .type = CTL_FRONT, .value = front };
 
-	if (!be->by_path || !be->have_ctl || be->front_runs == runs)
+	if (!be->by_path || !be->have_ctl || be->front == front)
 		return;
-	be->front_runs = runs;
+	be->front = front;
 	ctl_send(HFD_CTL, &m);
 }
 

@@ -62,7 +62,7 @@ enum verdict msg_get_vring_base(struct backend *be, struct vhu_msg *m)
 {
 	if (m->state.index >= be->c.max_queues)
 		return BAD;
-	backend_tell_front(be, false);
+	backend_tell_front(be, FRONT_IDLE);
 	ring_retire(be, m->state.index);
 	m->state.num = be->ring[m->state.index].base;
 	return REPLY;

@@ -59,11 +59,14 @@ enum ctl_type {
 	 */
 	CTL_END_HELPERS,
 	CTL_START_HELPERS,
-	/*
-	 * Helper whose front-end connects by path: value: 1 once the front-end begins to start the device for the guest;
-	 * 0 right before its connection is accepted, and once it has stopped a ring
-	 */
-	CTL_FRONT,
+	CTL_FRONT, /* Helper whose front-end connects by path: value: enum ctl_front */
+};
+
+/* What the front-end of a helper does. */
+enum ctl_front {
+	FRONT_IDLE,   /* It has sent its first message, or has stopped a ring. */
+	FRONT_RUNS,   /* It begins to start the device for the guest (SET_FEATURES). */
+	FRONT_SILENT, /* Its connection is accepted next; it has not said anything. */
 };
 
 /* Layers of confinement that a host may lack. CTL_READY, doctor and audit report the missing ones. */

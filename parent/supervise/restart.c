@@ -13,6 +13,7 @@
 
 #define WINDOW_MS 60000 /* --max-restarts counts the restarts in this time. */
 #define RECENT_MS 3000	/* How long after a restart sup_restart_recent() stays true. */
+#define FRONT_MS  60000 /* How long QEMU may take to connect to a successor and to say something. It needs a second. */
 
 /* True if QEMU is the front-end of disk @r by vhost-user: it connects to the path of a successor. */
 static bool is_disk_of_qemu(const struct supervisor *s, const struct sup_role *r)
@@ -149,13 +150,37 @@ static bool pair_is_gone(const struct supervisor *s, const struct sup_role *r)
 	return is_gone(r) && (!partner || is_gone(partner));
 }
 
+/*
+ * End the guest if QEMU has forgotten the disk @r: its requests would wait for ever. That happens if QEMU itself closes
+ * the connection at the times that is_useless() tells of. During a pause QEMU is stopped.
+ */
+static void front_due(struct supervisor *s, struct sup_role *r, uint64_t now)
+{
+	if (!r->front_by)
+		return;
+	if (s->hold || !s->qmp_ready)
+		r->front_by = now + FRONT_MS;
+	if (now < r->front_by)
+		return;
+	r->front_by = 0;
+	sup_line(s, "%s: QEMU has not used its new process for %u s; ending the guest", r->host->name, FRONT_MS / 1000);
+	sup_force(s, EXIT_ROLE_DIED);
+}
+
 void sup_restart_due(struct supervisor *s)
 {
 	uint64_t now = now_ms();
 
-	for (unsigned i = 0; i + 1 < s->nroles && s->status < 0; i++)
+	for (unsigned i = 0; i + 1 < s->nroles && s->status < 0; i++) {
 		if (may_restart(s, &s->role[i]) && now >= s->role[i].restart_at && pair_is_gone(s, &s->role[i]))
 			restart_one(s, &s->role[i], now);
+		front_due(s, &s->role[i], now);
+	}
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a && (!b || a < b) ? a : b;
 }
 
 uint64_t sup_restart_deadline(const struct supervisor *s)
@@ -165,8 +190,9 @@ uint64_t sup_restart_deadline(const struct supervisor *s)
 	for (unsigned i = 0; i + 1 < s->nroles; i++) {
 		const struct sup_role *r = &s->role[i];
 
-		if (may_restart(s, r) && pair_is_gone(s, r) && (!first || r->restart_at < first))
-			first = r->restart_at;
+		if (may_restart(s, r) && pair_is_gone(s, r))
+			first = earlier(r->restart_at, first);
+		first = earlier(r->front_by, first);
 	}
 	return first;
 }
@@ -190,13 +216,19 @@ static void serves_again(struct supervisor *s, struct sup_role *r)
 void sup_restarted(struct supervisor *s, struct sup_role *r)
 {
 	/* QEMU connects to a disk within a second. */
-	if (!is_disk_of_qemu(s, r))
+	if (is_disk_of_qemu(s, r))
+		r->front_by = now_ms() + FRONT_MS;
+	else
 		serves_again(s, r);
 }
 
-void sup_front_changed(struct supervisor *s, struct sup_role *r, bool runs)
+void sup_front_changed(struct supervisor *s, struct sup_role *r, uint32_t front)
 {
+	bool runs = front == FRONT_RUNS;
+
 	r->front_idle = !runs;
+	if (front != FRONT_SILENT)
+		r->front_by = 0;
 	if (runs && r->ready && r->down_since && is_disk_of_qemu(s, r))
 		serves_again(s, r);
 }

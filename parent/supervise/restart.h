@@ -29,9 +29,12 @@ void sup_restart_gave_up(struct supervisor *s, struct sup_role *r);
 /* Returns the end of a message about the end of helper @r: if the guest runs, why it is not restarted, or "". */
 const char *sup_restart_text(const struct supervisor *s, const struct sup_role *r);
 
-/* The successor @r has confined itself and is ready. With QEMU a disk serves only once QEMU has connected to it. */
+/*
+ * The successor @r has confined itself and is ready. With QEMU a disk serves only once QEMU has connected to it, and
+ * sup_restart_due() ends the guest if QEMU has said nothing after a minute in which the guest ran.
+ */
 void sup_restarted(struct supervisor *s, struct sup_role *r);
-/* Helper @r has sent CTL_FRONT. @runs: its front-end has begun to start the device. */
-void sup_front_changed(struct supervisor *s, struct sup_role *r, bool runs);
+/* Helper @r has sent CTL_FRONT with @front, an enum ctl_front or any other number. */
+void sup_front_changed(struct supervisor *s, struct sup_role *r, uint32_t front);
 
 #endif

@@ -171,6 +171,7 @@ void sup_role_fresh(struct sup_role *r)
 	r->ready = false;
 	r->live = false;
 	r->front_idle = false;
+	r->front_by = 0;
 	r->killed_at = 0;
 	r->diag_len = 0;
 	r->said_at = 0;

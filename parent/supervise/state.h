@@ -66,6 +66,7 @@ struct sup_role {
 	int front;		/* The helper's end of the connection with our own front-end. */
 	int inflight;		/* blkd: requests begun and not finished (common/inflight.h). */
 	bool front_idle;	/* Its front-end is connected, and has not begun to start the device (CTL_FRONT). */
+	uint64_t front_by;	/* Until when QEMU must connect to this successor and say something (ms); 0: it has. */
 	uint32_t generation;	/* Number of restarts since the guest's start. */
 	uint64_t down_since;	/* When the helper ended (ms); 0: not down. */
 	uint64_t restart_at;	/* When to restart it (ms); 0: not scheduled. */

@@ -323,16 +323,17 @@ static void supervisor_hears_whether_the_front_end_has_begun(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		memset(&f, 0, sizeof(f));
 		assert_true(front_connect(&f, path));
-		assert_int_equal(front_said(ctl), 0); /* before it has sent anything */
+		assert_int_equal(front_said(ctl), FRONT_SILENT); /* before it has sent anything */
 		assert_true(front_memory(&f, MEM, GPA, true));
 		assert_true(front_negotiate(&f, ALL, ALL));
-		assert_int_equal(front_said(ctl), 1);
+		assert_int_equal(front_said(ctl), FRONT_IDLE);
+		assert_int_equal(front_said(ctl), FRONT_RUNS);
 		assert_true(front_send_memory(&f));
 		for (unsigned n = 0; n < 2; n++)
 			echo(q[n] = start(n, 8), "hello");
 		assert_int_equal(ctl_recv(ctl, &m), 0); /* said once */
 		assert_true(front_queue_stop(q[0]) >= 0);
-		assert_int_equal(front_said(ctl), 0);
+		assert_int_equal(front_said(ctl), FRONT_IDLE);
 		assert_true(front_queue_stop(q[1]) >= 0);
 		assert_int_equal(ctl_recv(ctl, &m), 0);
 		front_close(&f);

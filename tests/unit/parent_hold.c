@@ -238,7 +238,7 @@ static void disk_dies(const uint32_t *said)
 static void with_qemu_a_disk_without_a_user_ends_the_guest(void **state)
 {
 	(void)state;
-	disk_dies((uint32_t[]){ 0, 1, 0, 9 });
+	disk_dies((uint32_t[]){ FRONT_SILENT, FRONT_IDLE, FRONT_RUNS, FRONT_IDLE, 9 });
 	assert_int_equal(s.role[BLK].restart_at, 0);
 	assert_string_equal(sup_restart_text(&s, s.blamed), "; QEMU would not use another one now");
 	s.blame_at = 1;
@@ -252,16 +252,16 @@ static void other_disks_are_started_again(void **state)
 	disk_dies((uint32_t[]){ 9 }); /* not connected */
 	assert_true(s.role[BLK].restart_at > 0);
 	s.role[BLK].restart_at = 0;
-	disk_dies((uint32_t[]){ 0, 1, 9 });
+	disk_dies((uint32_t[]){ FRONT_SILENT, FRONT_IDLE, FRONT_RUNS, 9 });
 	assert_true(s.role[BLK].restart_at > 0);
 	s.role[BLK].restart_at = 0;
 	s.qmp_ready = false; /* QEMU sets up its devices. */
-	disk_dies((uint32_t[]){ 0, 9 });
+	disk_dies((uint32_t[]){ FRONT_SILENT, 9 });
 	assert_true(s.role[BLK].restart_at > 0);
 	s.role[BLK].restart_at = 0;
 	s.qmp_ready = true;
 	config.disk[0].bus = BUS_IDE; /* NBD */
-	disk_dies((uint32_t[]){ 0, 9 });
+	disk_dies((uint32_t[]){ FRONT_SILENT, 9 });
 	assert_true(s.role[BLK].restart_at > 0);
 	assert_null(s.blamed);
 	/* What the predecessor said is forgotten: QEMU is not connected to the successor yet. */
@@ -274,14 +274,14 @@ static void other_disks_are_started_again(void **state)
 static void our_own_front_end_is_there(void **state)
 {
 	(void)state;
-	disk_dies((uint32_t[]){ 0, 9 });
+	disk_dies((uint32_t[]){ FRONT_SILENT, 9 });
 	assert_true(s.role[BLK].restart_at > 0);
 }
 
 /* With QEMU a disk serves again once QEMU has connected to it. */
 static void when_it_serves_again(void **state)
 {
-	const struct ctl_msg ready = { .type = CTL_READY }, runs = { .type = CTL_FRONT, .value = 1 };
+	const struct ctl_msg ready = { .type = CTL_READY }, runs = { .type = CTL_FRONT, .value = FRONT_RUNS };
 
 	(void)state;
 	for (unsigned i = BLK; i <= NET; i++) {
@@ -296,6 +296,54 @@ static void when_it_serves_again(void **state)
 	assert_int_equal(ctl_send(far[BLK], &runs), 0);
 	sup_role_ctl(&s, &s.role[BLK]);
 	assert_int_equal(s.role[BLK].down_since, 0);
+}
+
+static void blk_says(enum ctl_type type, uint32_t value)
+{
+	struct ctl_msg m = { .type = type, .value = value };
+
+	assert_int_equal(ctl_send(far[BLK], &m), 0);
+	sup_role_ctl(&s, &s.role[BLK]);
+}
+
+/* A successor of the disk is ready, and its time for QEMU is over. */
+static void qemu_is_late(void)
+{
+	s.role[BLK].ready = false;
+	s.role[BLK].generation = 1;
+	s.role[BLK].down_since = now_ms();
+	blk_says(CTL_READY, 0);
+	assert_true(sup_restart_deadline(&s) > now_ms());
+	sup_deadlines(&s);
+	assert_int_equal(s.status, -1);
+	s.role[BLK].front_by = 1;
+}
+
+static void qemu_may_not_forget_a_disk(void **state)
+{
+	(void)state;
+	qemu_is_late();
+	blk_says(CTL_FRONT, FRONT_SILENT); /* connected */
+	assert_int_equal(sup_restart_deadline(&s), 1);
+	sup_deadlines(&s);
+	assert_int_equal(s.status, EXIT_ROLE_DIED);
+}
+
+static void qemu_that_speaks_has_time(void **state)
+{
+	(void)state;
+	qemu_is_late();
+	blk_says(CTL_FRONT, FRONT_SILENT);
+	blk_says(CTL_FRONT, FRONT_IDLE); /* The guest does not use the disk. */
+	assert_int_equal(sup_restart_deadline(&s), 0);
+	sup_deadlines(&s);
+	assert_int_equal(s.status, -1);
+	/* A paused QEMU cannot speak. */
+	qemu_is_late();
+	s.hold = HOLD_DONE;
+	sup_deadlines(&s);
+	assert_true(s.role[BLK].front_by > now_ms());
+	assert_int_equal(s.status, -1);
 }
 
 static void nobody_is_left_to_resume_it(void **state)
@@ -327,6 +375,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(other_disks_are_started_again, qemu, done),
 		cmocka_unit_test_setup_teardown(our_own_front_end_is_there, kvm, done),
 		cmocka_unit_test_setup_teardown(when_it_serves_again, qemu, done),
+		cmocka_unit_test_setup_teardown(qemu_may_not_forget_a_disk, qemu, done),
+		cmocka_unit_test_setup_teardown(qemu_that_speaks_has_time, qemu, done),
 		cmocka_unit_test_setup_teardown(nobody_is_left_to_resume_it, kvm, done),
 	};
 
