@@ -30,6 +30,7 @@ struct walk_case {
 	enum guest_fault want;
 	uint16_t nout, nin;
 	uint32_t out_len, in_len;
+	uint64_t detail; /* Of no_descriptor_is_read_twice() only */
 };
 
 static const struct walk_case cases[] = {
@@ -96,6 +97,15 @@ static void load_case(struct world *w, const struct walk_case *c)
 		world_put(w, TABLE, i, c->t[i]);
 }
 
+/* Whatever earlier calls have left on the stack, a walk does not depend on it. */
+static __attribute__((noinline)) void fill_stack(void)
+{
+	volatile uint8_t left[2048];
+
+	for (unsigned i = 0; i < sizeof(left); i++)
+		left[i] = 0xff;
+}
+
 static void every_chain_is_judged(void **state)
 {
 	struct world *w = *state;
@@ -109,6 +119,7 @@ static void every_chain_is_judged(void **state)
 		print_message("# %s\n", c->name);
 		load_case(w, c);
 		iov[SIZE].iov_len = 0xdead;
+		fill_stack();
 		assert_int_equal(vq_walk(&w->vq, c->head, iov, SIZE, &got, &detail), c->want);
 		assert_int_equal(iov[SIZE].iov_len, 0xdead);
 		if (c->want != FAULT_NONE)
@@ -118,6 +129,28 @@ static void every_chain_is_judged(void **state)
 		assert_int_equal(got.out_len, c->out_len);
 		assert_int_equal(got.in_len, c->in_len);
 		assert_int_equal(got.head, c->head);
+	}
+}
+
+/* The detail of the fault is the entry that would be read again, not the number of those that were read. */
+static void no_descriptor_is_read_twice(void **state)
+{
+	static const struct walk_case loops[] = {
+		{ "one", .d = { { DATA, 1, N, 0 } }, .detail = 0 },
+		{ "two", .head = 3, .d = { [3] = { DATA, 1, N, 4 }, [4] = { DATA, 1, N, 3 } }, .detail = 3 },
+		{ "two after one", .d = { { DATA, 1, N, 5 }, [5] = { DATA, 1, N, 6 }, { DATA, 1, N, 5 } },
+		  .detail = 5 },
+	};
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(loops); i++) {
+		struct iovec iov[SIZE];
+		struct vq_chain got;
+		uint64_t detail;
+
+		load_case(w, &loops[i]);
+		assert_int_equal(vq_walk(&w->vq, loops[i].head, iov, SIZE, &got, &detail), FAULT_CHAIN_LONG);
+		assert_int_equal(detail, loops[i].detail);
 	}
 }
 
@@ -318,8 +351,9 @@ static void what_is_used_is_what_was_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(every_chain_is_judged),      T(a_fault_stops_the_queue_once),	   T(indirect_needs_its_feature),
-		T(pieces_never_pass_the_list), T(geometry_is_judged_part_by_part), T(what_is_used_is_what_was_checked),
+		T(every_chain_is_judged),	T(a_fault_stops_the_queue_once),    T(indirect_needs_its_feature),
+		T(pieces_never_pass_the_list),	T(geometry_is_judged_part_by_part), T(what_is_used_is_what_was_checked),
+		T(no_descriptor_is_read_twice),
 	};
 
 	alarm(120);
