@@ -118,6 +118,11 @@ enum guest_fault vq_walk(const struct vq *vq, uint16_t head, struct iovec *iov, 
  * is invalid, guest_fault() was called and the queue has stopped.
  */
 enum vq_pop vq_pop(struct vq *vq, struct iovec *iov, unsigned cap, struct vq_chain *out);
+/* Number of chains that vq_pop() can take without a look at the ring's index: at least so many are available. */
+static inline unsigned vq_known(const struct vq *vq)
+{
+	return (uint16_t)(vq->avail_seen - vq->last_avail);
+}
 /*
  * Undo the last @n calls of vq_pop(), for a receive queue with too few buffers for a
  * frame. None of these chains may have been pushed.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sends many small frames of the guest to a tap with one system call. netd writes frames that
- * it has copied and checked through an io_uring, which is created and restricted before
- * confinement: it only writes, and only to the taps (and the control channel). Without an io_uring (its host has none,
- * a capture, a rate limit, passt), and for a few frames at a time, each frame is one write(2).
+ * Sends many small frames of the guest to a tap, or reads many from it, with one system call. netd does both on
+ * private copies through an io_uring, which is created and restricted before confinement: it only reads and writes, and
+ * only the taps (and the control channel). Without an io_uring (its host has none, a capture, a rate limit, passt), and
+ * for a few frames at a time, each frame is one read or write.
  */
 #ifndef NETD_BATCH_H
 #define NETD_BATCH_H
@@ -13,6 +13,8 @@
 
 /* Most frames of a batch: a power of two. */
 #define BATCH_MAX 32
+/* For fewer frames, io_uring_enter(2) costs more than as many calls of read(2) or write(2). */
+#define BATCH_WORTH 4
 /* Frames up to this many bytes are copied whole. */
 #define TX_WHOLE 1600
 
@@ -46,5 +48,20 @@ void batch_add(uint16_t head, const void *at, size_t len);
  * and not pushed; sets p->tap_full, and returns false.
  */
 bool batch_send(struct backend *be, struct net_pair *p, struct vq *vq, unsigned later);
+
+/* True if many frames can be read with one call. Not while frames that were read so wait for buffers of the guest. */
+bool batch_can_read(void);
+/*
+ * Read up to @n frames, at most BATCH_MAX, from the tap of @p; batch_can_read() is true. got[i]: the bytes of frame i,
+ * which is in batch_held(i), with its header of @hdr bytes; or -errno: -EAGAIN if the tap was empty, -ECANCELED if
+ * nothing was read. No read is in flight afterwards.
+ */
+void batch_read(const struct net_pair *p, unsigned hdr, unsigned n, int *got);
+/* Where batch_read() puts frame @i. The caller sets its field full if the guest shall have it. */
+struct held_frame *batch_held(unsigned i);
+/* The oldest frame that was read for @p and is full; NULL if there is none. */
+struct held_frame *batch_waiting(const struct net_pair *p);
+/* Drop the frames that were read for @p and wait. */
+void batch_forget(const struct net_pair *p);
 
 #endif

@@ -267,7 +267,7 @@ static void netd_set_features(struct backend *be, uint64_t features)
 	n->hdr_len = frame_hdr_len(features);
 	n->rx_max = frame_rx_max(n->features, n->c.mtu);
 	for (unsigned i = 0; i < n->c.queue_pairs; i++)
-		n->pair[i].held.full = false;
+		rx_drop_waiting(&n->pair[i]);
 	n->offloads_due = n->c.vnet_hdr;
 }
 
@@ -283,8 +283,8 @@ static void netd_queue_stop(struct backend *be, struct vq *vq)
 
 	if (!is_rx(vq))
 		return;
-	/* Drop a frame that waits for buffers; chains are never kept between calls. */
-	p->held.full = false;
+	/* Chains are never kept between calls, frames are. */
+	rx_drop_waiting(p);
 	/* Queue 0 serves this tap now (rx_target()), but epoll will not report frames queued before. */
 	if (vq->index)
 		backend_wake(be, &be->vq[0]);

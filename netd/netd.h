@@ -7,6 +7,8 @@
 #ifndef NETD_NETD_H
 #define NETD_NETD_H
 
+#include <stddef.h>
+
 #include "common/backend.h"
 #include "common/bucket.h"
 #include "common/ctl.h"
@@ -25,6 +27,8 @@ struct held_frame {
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 	uint8_t data[FRAME_MAX + 1]; /* One spare byte, to detect oversized frames */
 };
+_Static_assert(offsetof(struct held_frame, data) == offsetof(struct held_frame, hdr) + TAP_HDR_LEN,
+	       "header and frame must be adjacent");
 
 struct net_pair {
 	unsigned index;
@@ -35,6 +39,7 @@ struct net_pair {
 	bool rx_starved;   /* The last call of rx_work() ran out of receive buffers */
 	bool tx_throttled; /* The last call of tx_work() reached the rate limit */
 	uint8_t small_row; /* Number of small frames received in a row, up to RX_SMALL_ROW */
+	uint8_t burst;	   /* Frames read since the tap was last empty, up to BATCH_MAX */
 	struct held_frame held;
 };
 

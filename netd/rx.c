@@ -3,6 +3,7 @@
  * Moves frames from the tap to the guest. Runs in netd, confined, on rings in guest
  * memory. readv() writes each frame directly into receive buffers of the guest; only the
  * header goes through a local copy, which is checked and then written to the guest once.
+ * Many small frames are read with one call (batch.h) into private memory, and copied.
  *
  * With mergeable buffers (VIRTIO_NET_F_MRG_RXBUF) a frame may span several chains. Before a
  * read, enough chains for the largest possible frame are popped into a pool. The pool is
@@ -15,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "common/iov.h"
+#include "netd/batch.h"
 #include "netd/netd.h"
 #include "netd/rx.h"
 #include "netd/tap.h"
@@ -28,6 +30,8 @@
 #define RX_FORGET_MAX 65536
 /* After this many small frames in a row, expect the next one to be small: see read_held(). */
 #define RX_SMALL_ROW 16
+/* Finished chains after which they are published: the driver can then take them during the rest. */
+#define RX_FLUSH BATCH_MAX
 /* Entries of one readv() for guest buffers; the header and the sentinel need one each. */
 #define RX_IOV_USE (IOV_MAX - 2)
 /*
@@ -164,6 +168,17 @@ static uint64_t pool_room(bool merge, unsigned hdr_len)
 	return all - hdr_len;
 }
 
+/* Reading has failed with errno: the tap is empty, or never readable again. */
+static void tap_ended(struct net_pair *p)
+{
+	p->tap_readable = false;
+	p->burst = 0;
+	if (errno != EAGAIN && !p->tap_dead) {
+		p->tap_dead = true;
+		log_line(LOG_ERROR, "cannot read from the tap; the guest receives no more frames: %m");
+	}
+}
+
 static ssize_t tap_read(struct net_pair *p, const struct iovec *iov, int n)
 {
 	ssize_t got;
@@ -171,14 +186,11 @@ static ssize_t tap_read(struct net_pair *p, const struct iovec *iov, int n)
 	do
 		got = readv(p->tap, iov, n);
 	while (got < 0 && errno == EINTR);
-	if (got >= 0)
-		return got;
-	p->tap_readable = false;
-	if (errno != EAGAIN && !p->tap_dead) {
-		p->tap_dead = true;
-		log_line(LOG_ERROR, "cannot read from the tap; the guest receives no more frames: %m");
-	}
-	return -1;
+	if (got < 0)
+		tap_ended(p);
+	else
+		p->burst = (uint8_t)MIN(p->burst + 1u, (unsigned)BATCH_MAX);
+	return got;
 }
 
 /* A frame of passt's into the side buffer: its length; 0: a part of one; -1: none, or never again. */
@@ -293,23 +305,22 @@ static enum rx_result read_direct(struct backend *be, struct net_pair *p, struct
 	return RX_DONE;
 }
 
-/* The held frame was delivered (@why is NULL) or dropped: record it in the capture file. Returns true. */
-static bool let_go_of_held(struct backend *be, struct net_pair *p, const char *why)
+/* The frame @f was delivered (@why is NULL) or dropped: record it in the capture file. Returns true. */
+static bool let_go_of(struct backend *be, struct net_pair *p, struct held_frame *f, const char *why)
 {
 	struct netd *n = netd_of(be);
 
-	p->held.full = false;
+	f->full = false;
 	be->stats.dropped_full += why != NULL;
 	if (n->capture.on)
-		record(n, p, p->held.len, why);
+		record(n, p, f->len, why);
 	return true;
 }
 
-/* Copy the held frame into guest buffers, or drop it. False if it has to wait for more buffers. */
-static bool deliver_held(struct backend *be, struct net_pair *p, struct vq *vq)
+/* Copy the frame @f into guest buffers, or drop it. False if it has to wait for more buffers. */
+static bool deliver(struct backend *be, struct net_pair *p, struct vq *vq, struct held_frame *f)
 {
 	struct netd *n = netd_of(be);
-	struct held_frame *f = &p->held;
 	bool merge = n->features & BIT64(VIRTIO_NET_F_MRG_RXBUF);
 
 	pool_fill(vq, (uint64_t)f->len + n->hdr_len, merge, n->hdr_len);
@@ -320,11 +331,11 @@ static bool deliver_held(struct backend *be, struct net_pair *p, struct vq *vq)
 		iov_from_buf(&pool.iov[pool.begin], pool.end - pool.begin, 0, f->data, f->len);
 		vq_wrote(vq, &pool.iov[pool.begin], pool.end - pool.begin, 0, f->len);
 		pool_use(be, vq, &f->hdr, n->hdr_len, f->len);
-		return let_go_of_held(be, p, NULL);
+		return let_go_of(be, p, f, NULL);
 	}
 	/* The guest has added buffers, but not enough. Drop the frame: more may never come. */
 	if ((!merge && pool.first != pool.last) || (f->chains && pool.last - pool.first > f->chains))
-		return let_go_of_held(be, p, "dropped: the guest's receive buffers have no room for it");
+		return let_go_of(be, p, f, "dropped: the guest's receive buffers have no room for it");
 	f->chains = (uint16_t)MAX(pool.last - pool.first, 1u);
 	return false;
 }
@@ -353,7 +364,49 @@ static enum rx_result read_held(struct backend *be, struct net_pair *p, struct v
 		return RX_DONE;
 	f->full = true;
 	f->chains = 0;
-	return deliver_held(be, p, vq) ? RX_DONE : RX_STARVED;
+	return deliver(be, p, vq, f) ? RX_DONE : RX_STARVED;
+}
+
+/*
+ * Read frames into private memory with one call, for rx_one() to deliver: as many as came in a row before, and no more
+ * than the guest has buffers for. False if that is too few, or the io_uring cannot.
+ */
+static bool read_many(struct backend *be, struct net_pair *p, const struct vq *vq)
+{
+	struct netd *n = netd_of(be);
+	unsigned count = MIN(p->burst, pool.last - pool.first + vq_known(vq)), some = 0;
+	int got[BATCH_MAX];
+
+	if (count < BATCH_WORTH || n->limited || n->capture.on || !batch_can_read())
+		return false;
+	batch_read(p, n->tap_hdr, count, got);
+	for (unsigned i = 0; i < count; i++) {
+		struct held_frame *f = batch_held(i);
+
+		if (!n->tap_hdr)
+			memset(&f->hdr, 0, sizeof(f->hdr));
+		some += got[i] >= 0;
+		f->full = got[i] >= 0 && judge(be, p, &f->hdr, got[i], FRAME_MAX, &f->len);
+		f->chains = 0;
+	}
+	p->burst = (uint8_t)MIN(p->burst + some, (unsigned)BATCH_MAX);
+	/* Only an empty tap after the last read means an event for the next frame. */
+	errno = -MIN(got[count - 1], 0);
+	if (errno && errno != ECANCELED)
+		tap_ended(p);
+	return true;
+}
+
+/* The oldest frame that waits for buffers of the guest, or NULL. */
+static struct held_frame *waiting(struct net_pair *p)
+{
+	return p->held.full ? &p->held : batch_waiting(p);
+}
+
+void rx_drop_waiting(struct net_pair *p)
+{
+	p->held.full = false;
+	batch_forget(p);
 }
 
 void rx_forget(struct backend *be, struct net_pair *p)
@@ -363,7 +416,7 @@ void rx_forget(struct backend *be, struct net_pair *p)
 	/* A tap drops the rest of a frame that is longer than the buffers. */
 	struct iovec iov[2] = { { &f->hdr, n->tap_hdr }, { f->data, n->capture.on ? sizeof(f->data) : 1 } };
 
-	f->full = false;
+	rx_drop_waiting(p);
 	p->small_row = 0;
 	p->tap_readable = !p->tap_dead;
 	for (unsigned i = 0; i < RX_FORGET_MAX && p->tap_readable; i++) {
@@ -383,10 +436,11 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 	bool copy = n->capture.on || n->c.user.on;
 	bool small = copy || (merge && p->small_row == RX_SMALL_ROW);
 	uint64_t want = (uint64_t)n->rx_max + n->hdr_len;
+	struct held_frame *f = waiting(p);
 	enum rx_result r;
 
-	if (p->held.full) {
-		r = deliver_held(be, p, vq) ? RX_DONE : RX_STARVED;
+	if (f) {
+		r = deliver(be, p, vq, f) ? RX_DONE : RX_STARVED;
 	} else if (!p->tap_readable) {
 		return RX_DRY;
 	} else {
@@ -395,6 +449,8 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 			return RX_FAULT;
 		if (pool.first == pool.last)
 			return RX_STARVED;
+		if (small && !copy && read_many(be, p, vq))
+			return RX_DONE;
 		r = !copy && (!merge || (!small && pool.bytes >= want)) ? read_direct(be, p, vq, merge)
 									: read_held(be, p, vq);
 	}
@@ -417,7 +473,7 @@ bool rx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 	unsigned done = 0;
 
 	p->rx_starved = false;
-	if (!p->tap_readable && !p->held.full)
+	if (!p->tap_readable && !waiting(p))
 		return false;
 	pool_clear();
 	while (done < budget) {
@@ -430,6 +486,8 @@ bool rx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 		if (r != RX_DONE)
 			break;
 		done++;
+		if ((uint16_t)(vq->next_used - vq->published) >= RX_FLUSH)
+			backend_flush(be, vq);
 	}
 	if (r == RX_FAULT)
 		return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames that netd sends with one system call: all of them arrive, in order and whole, between
- * frames that are dropped or sent alone; a full tap loses none; on a tap without RWF_NOWAIT
- * each is sent by itself; and the io_uring does nothing but write to the taps.
+ * Frames that netd sends or reads with one system call: all of them arrive, in order and whole, between frames that
+ * are dropped, moved alone or too large for a buffer; a full tap and a guest without buffers lose none; on a tap
+ * without RWF_NOWAIT each is moved by itself; and the io_uring does nothing but read and write the taps.
  */
 #include <errno.h>
 #include <pty.h>
@@ -192,6 +192,171 @@ static void a_tap_that_cannot_is_written_frame_by_frame(void **state)
 	close(tap);
 }
 
+/* ---- from the tap ---- */
+
+#define ROOM   1526u
+#define STRIDE 2048u
+
+/* Offer @n receive buffers. */
+static void give(struct front_queue *q, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct front_buf b = { BUFFERS + (q->index * 256u + q->avail_idx % 256u) * STRIDE, ROOM, true };
+
+		front_offer(q, front_chain(q, &b, 1));
+	}
+	front_kick(q);
+}
+
+/* The next frame that reaches the guest on @q has @len bytes and @tag, in as few buffers as hold it. */
+static void comes(struct front_queue *q, size_t len, uint32_t tag)
+{
+	static uint8_t frame[HDR + FRAME_MAX];
+	unsigned want = (unsigned)(len + HDR + ROOM - 1) / ROOM;
+	size_t have = 0;
+	uint32_t id, part;
+
+	for (unsigned k = 0; k < want; k++) {
+		assert_true(front_wait_used(q, &id, &part, PATIENCE_MS));
+		assert_in_range(part, 1, ROOM);
+		memcpy(frame + have, at(q->desc[id].addr), part);
+		have += part;
+	}
+	assert_int_equal(have, HDR + len);
+	assert_int_equal(((struct virtio_net_hdr_mrg_rxbuf *)frame)->num_buffers, want);
+	expect_frame(frame + HDR, len, tag);
+}
+
+/* More than a guest's buffer in places, but most are small: only then netd reads many at once. */
+static size_t in_size(unsigned i)
+{
+	return i == 45 || i == 46 ? 4000 : i == 80 ? FRAME_MAX : 60 + i;
+}
+
+/* True once netd is woken up by nothing but the requests for counters. */
+static bool sleeps(void)
+{
+	for (unsigned tries = 0; tries < PATIENCE_MS / 100; tries++) {
+		uint64_t before = stats().wakeups;
+
+		usleep(100000);
+		if (stats().wakeups - before <= 4)
+			return true;
+	}
+	return false;
+}
+
+static void many_frames_are_read_in_order(void **state)
+{
+	const struct virtio_net_hdr csum = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					     .csum_start = 34,
+					     .csum_offset = 16 };
+	uint32_t id, len;
+
+	(void)state;
+	begin(MODERN);
+	/* While the guest has no buffers, they wait in the tap. */
+	for (unsigned i = 0; i < 100; i++)
+		tap_send(0, i % 7 == 3 ? &csum : &plain, in_size(i), i);
+	give(rig.rx, 250);
+	for (unsigned i = 0; i < 100; i++)
+		if (i % 7 != 3)
+			comes(rig.rx, in_size(i), i);
+	assert_false(front_used(rig.rx, &id, &len));
+	assert_int_equal(stats().dropped_bad, 14);
+	assert_int_equal(stats().frames_in, 86);
+	/* The tap has become empty: netd sleeps until the next frame. */
+	assert_true(sleeps());
+	tap_send(0, &plain, 60, 200);
+	comes(rig.rx, 60, 200);
+	end();
+}
+
+/* The first 16 are read one by one, four of the others at once; the large one leaves too few buffers for the rest. */
+static void leave_frames_waiting(int tap)
+{
+	for (unsigned i = 0; i < 24; i++)
+		tap_send(tap, &plain, i == 16 ? 4000 : 60, i);
+	give(rig.rx, 20);
+	for (unsigned i = 0; i < 18; i++)
+		comes(rig.rx, i == 16 ? 4000 : 60, i);
+}
+
+static void frames_that_were_read_wait_for_buffers(void **state)
+{
+	uint32_t id, len;
+
+	(void)state;
+	begin(MODERN);
+	leave_frames_waiting(0);
+	assert_false(front_wait_used(rig.rx, &id, &len, 50));
+	for (unsigned i = 18; i < 24; i++) {
+		give(rig.rx, 1);
+		comes(rig.rx, 60, i);
+	}
+	assert_int_equal(stats().dropped_full, 0);
+	end();
+}
+
+/* As one that was read alone: they may have offloads that the next driver does not know. */
+static void frames_that_wait_end_with_the_queue(void **state)
+{
+	(void)state;
+	begin(MODERN);
+	leave_frames_waiting(0);
+	assert_int_equal(front_queue_stop(rig.rx), 20);
+	rig.rx = front_queue(&rig.f, 0, 256, 0);
+	assert_true(front_queue_start(rig.rx));
+	give(rig.rx, 4);
+	/* 18 and 19 had been read. */
+	for (unsigned i = 20; i < 24; i++)
+		comes(rig.rx, 60, i);
+	end();
+}
+
+/* A fault while frames wait: the queue stops, and works again after a restart. */
+static void a_fault_while_frames_wait(void **state)
+{
+	const struct front_buf b = { BUFFERS, HDR - 1, true };
+
+	(void)state;
+	begin(MODERN);
+	leave_frames_waiting(0);
+	front_offer(rig.rx, front_chain(rig.rx, &b, 1));
+	front_kick(rig.rx);
+	assert_int_equal(next_fault(), FAULT_NO_WRITABLE);
+	heals(rig.rx);
+	end();
+}
+
+static void frames_come_from_the_tap_of_their_pair(void **state)
+{
+	struct front_queue *rx1;
+
+	(void)state;
+	begin_two_pairs();
+	rx1 = front_queue(&rig.f, 2, 256, 0x20000);
+	assert_true(front_queue_start(rx1));
+	leave_frames_waiting(0);
+	/* While frames of the first tap wait, those of the second pass. */
+	for (unsigned i = 0; i < 60; i++)
+		tap_send(1, &plain, 60, 100 + i);
+	give(rx1, 60);
+	for (unsigned i = 0; i < 60; i++)
+		comes(rx1, 60, 100 + i);
+	give(rig.rx, 6);
+	for (unsigned i = 18; i < 24; i++)
+		comes(rig.rx, 60, i);
+	for (unsigned i = 0; i < 60; i++)
+		tap_send(1, &plain, 60, 200 + i);
+	give(rx1, 60);
+	for (unsigned i = 0; i < 60; i++)
+		comes(rx1, 60, 200 + i);
+	end();
+}
+
+/* ---- the io_uring ---- */
+
 static int result_of(uint8_t opcode, unsigned slot, uint8_t flags, int fd)
 {
 	static uint8_t byte;
@@ -208,12 +373,45 @@ static int result_of(uint8_t opcode, unsigned slot, uint8_t flags, int fd)
 	return res;
 }
 
+/* Three frames are in the tap: two more reads return at once, and none is left in the io_uring. */
+static bool reads_what_is_there(int other)
+{
+	static const struct net_pair p = { .index = 0, .tap = HFD_TAP0 };
+	int got[5];
+
+	for (uint8_t i = 1; i <= 3; i++)
+		if (send(other, "0123456789abcdef", 12u + i, 0) != 12 + i)
+			return false;
+	if (!batch_can_read())
+		return false;
+	batch_read(&p, HDR, 5, got);
+	for (int i = 0; i < 5; i++)
+		if (got[i] != (i < 3 ? HDR + 1 + i : -EAGAIN))
+			return false;
+	return batch_held(2)->data[2] == 'e' && batch_works() && !batch_ring.in_flight;
+}
+
+/* The same on a terminal: nothing is read, and the io_uring is not used again. */
+static void read_terminal(void)
+{
+	static const struct net_pair p = { .index = 0, .tap = HFD_TAP0 };
+	int host, tap, got[5];
+
+	if (openpty(&host, &tap, NULL, NULL, NULL) != 0 || dup2(tap, HFD_TAP0) < 0 || batch_open(1) != 0)
+		_exit(77);
+	batch_read(&p, HDR, 5, got);
+	for (unsigned i = 0; i < 5; i++)
+		if (got[i] != -ECANCELED)
+			_exit(1);
+	_exit(batch_works() ? 2 : 0);
+}
+
 /* In a process of its own, which takes the numbers of netd's table: exits with the line that failed, or 0. */
 static void use_ring(void)
 {
 	int end[2], plain_pipe[2];
-	static const uint8_t refused[] = { IORING_OP_NOP,    IORING_OP_READ,	IORING_OP_READV,  IORING_OP_WRITEV,
-					   IORING_OP_OPENAT, IORING_OP_SENDMSG, IORING_OP_ACCEPT, IORING_OP_SPLICE };
+	static const uint8_t refused[] = { IORING_OP_NOP,    IORING_OP_READ_FIXED, IORING_OP_READV,  IORING_OP_WRITEV,
+					   IORING_OP_OPENAT, IORING_OP_SENDMSG,	   IORING_OP_ACCEPT, IORING_OP_SPLICE };
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, end) < 0 || pipe(plain_pipe) < 0)
 		_exit(__LINE__);
@@ -224,6 +422,8 @@ static void use_ring(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
 		if (result_of(refused[i], 0, IOSQE_FIXED_FILE, 0) != -EACCES)
 			_exit(2);
+	if (!reads_what_is_there(end[1]))
+		_exit(6);
 	/* A descriptor that is not registered, a slot that is empty, and flags for later. */
 	if (result_of(IORING_OP_WRITE, 0, 0, plain_pipe[1]) != -EACCES)
 		_exit(3);
@@ -234,19 +434,30 @@ static void use_ring(void)
 	_exit(0);
 }
 
-static void the_ring_does_nothing_else(void **state)
+static void in_a_process(void (*what)(void))
 {
 	int status;
 	pid_t pid = fork();
 
-	(void)state;
 	if (!pid)
-		use_ring();
+		what();
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77)
 		skip();
 	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void the_ring_does_nothing_else(void **state)
+{
+	(void)state;
+	in_a_process(use_ring);
+}
+
+static void a_tap_that_cannot_is_not_read_through_the_ring(void **state)
+{
+	(void)state;
+	in_a_process(read_terminal);
 }
 
 int main(void)
@@ -257,7 +468,13 @@ int main(void)
 		cmocka_unit_test(frames_go_to_the_tap_of_their_pair),
 		cmocka_unit_test(a_fault_ends_a_batch),
 		cmocka_unit_test(a_tap_that_cannot_is_written_frame_by_frame),
+		cmocka_unit_test(many_frames_are_read_in_order),
+		cmocka_unit_test(frames_that_were_read_wait_for_buffers),
+		cmocka_unit_test(frames_that_wait_end_with_the_queue),
+		cmocka_unit_test(a_fault_while_frames_wait),
+		cmocka_unit_test(frames_come_from_the_tap_of_their_pair),
 		cmocka_unit_test(the_ring_does_nothing_else),
+		cmocka_unit_test(a_tap_that_cannot_is_not_read_through_the_ring),
 	};
 
 	rig_batch = true;

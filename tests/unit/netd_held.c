@@ -116,6 +116,26 @@ static void frames_from_before_a_reset_do_not_arrive(void **state)
 	end();
 }
 
+/* The first 16 are read alone, the others together: as many as the guest has buffers, but the large one takes two. */
+static void nor_do_frames_that_were_read_together(void **state)
+{
+	(void)state;
+	rig_batch = true;
+	begin_checkpoint(false);
+	checkpoint();
+	for (unsigned i = 0; i < 24; i++)
+		tap_send(0, &plain, i == 16 ? 2 * ROOM : 60, 7);
+	give(20);
+	settle();
+	assert_int_equal(stats().frames_in, 18);
+	reset();
+	tap_send(0, &plain, 60, 9);
+	give(1);
+	arrives(9);
+	end();
+	rig_batch = false;
+}
+
 /* The frames of a tap whose own queues are not in use go to queue 0. */
 static void nor_do_frames_of_a_pair_that_is_not_in_use(void **state)
 {
@@ -350,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_from_before_a_reset_do_not_arrive),
+		cmocka_unit_test(nor_do_frames_that_were_read_together),
 		cmocka_unit_test(nor_do_frames_of_a_pair_that_is_not_in_use),
 		cmocka_unit_test(a_checkpoint_loses_no_frame_of_the_tap),
 		cmocka_unit_test(nothing_offered_before_a_reset_is_sent_after_it),
