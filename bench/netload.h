@@ -20,9 +20,10 @@
 #define NET_BUFFERS	 256 /* a queue's frames */
 
 struct net_load {
-	const char *socket, *tap;  /* through @socket if it is given; @tap is the tap's name */
-	bool receive, poll, batch; /* tap to guest; sleep never; send no frame before all are done */
-	bool latency;		   /* one frame at a time, until the other side has it */
+	const char *socket, *tap; /* through @socket if it is given; @tap is the tap's name */
+	bool receive, poll;	  /* tap to guest; sleep never */
+	bool batch;   /* 32 frames are waiting for the back-end before it may begin, and done before the next */
+	bool latency; /* one frame at a time, until the other side has it */
 	uint64_t size, ms, cpu, sender_cpu, count;
 	uint64_t buffers; /* the bare loop takes so many in turn */
 };
