@@ -76,7 +76,7 @@ static void take_slot(struct blkd *d)
 
 static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsigned budget)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, called_at = 0;
 
 	for (; budget && bytes < BLK_TURN_BYTES; budget--) {
 		struct blk_req *r = have_slot(d) ? first_slot(d) : NULL;
@@ -106,8 +106,12 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		/* Discard and write-zeroes finish inside blkd_begin() and may take long: one in each turn. */
 		bytes += r->nranges ? BLK_TURN_BYTES : r->data_len;
 		blkd_begin(d, r);
-		if (budget % BLK_BATCH == 0)
+		if (blkd_call_due(vq, bytes - called_at)) {
 			flush_dirty(be, d);
+			called_at = bytes;
+		} else if (budget % BLK_PUBLISH == 0) {
+			vq_publish(vq);
+		}
 		if (ring_batch_due(&d->ring))
 			blkd_pump(d, UINT32_MAX);
 	}

@@ -15,10 +15,15 @@
 /* Bytes of data that one turn moves for one queue before the next queue is served. */
 #define BLK_TURN_BYTES (8u << 20)
 /*
- * Finished requests that are published together, with one interrupt. More would save
- * interrupts; fewer let the driver refill the ring earlier, while we still work.
+ * Finished requests are published after every BLK_PUBLISH chains, for a driver that is awake. An interrupt costs as
+ * much as several cached requests. While chains are left, the driver is interrupted only after BLK_BATCH requests,
+ * after BLK_BATCH_BYTES of data, or when at least BLK_AHEAD requests are finished and at most BLK_AHEAD chains are
+ * left: these keep blkd busy until the driver has woken up and added more.
  */
-#define BLK_BATCH 16
+#define BLK_PUBLISH	4
+#define BLK_AHEAD	8
+#define BLK_BATCH	32
+#define BLK_BATCH_BYTES (512u << 10)
 /* Most data segments of a request: the 128 entries of QEMU's rings minus header and status. */
 #define BLK_SEG_MAX 126
 

@@ -216,6 +216,37 @@ static void many_at_once_on_many_queues(void **state)
 			burst(&w.f.q[q], 42);
 }
 
+/* Offer @n reads of @len bytes at once, to a stopped device. Returns how often it interrupts for them. */
+static uint64_t calls_for(unsigned n, uint32_t len)
+{
+	uint64_t before = stats().calls;
+	uint32_t id, used;
+
+	assert_int_equal(kill(w.f.pid, SIGSTOP), 0);
+	for (unsigned i = 0; i < n; i++)
+		offer(w.q, i, VIRTIO_BLK_T_IN, 0, DATA + i % 8 * len, len);
+	front_kick(w.q);
+	assert_int_equal(kill(w.f.pid, SIGCONT), 0);
+	for (unsigned i = 0; i < n; i++)
+		assert_true(front_wait_used(w.q, &id, &used, PATIENCE_MS));
+	return stats().calls - before;
+}
+
+/* Without an event index, each time that the device decides to interrupt is an interrupt. */
+static void interrupts_for_many_requests(void **state)
+{
+	(void)state;
+	w.want = (1ull << VHU_F_PROTOCOL_FEATURES) | (1ull << VIRTIO_F_VERSION_1);
+	begin();
+	/* After half of them, 8 before the end, so that the driver can refill the ring meanwhile, and at the end. */
+	assert_int_equal(calls_for(42, 512), 3);
+	assert_int_equal(calls_for(24, 512), 2);
+	assert_int_equal(calls_for(8, 512), 1);
+	/* Each 512 KiB, however few requests that are. */
+	assert_int_equal(calls_for(8, 128u << 10), 2);
+	assert_int_equal(calls_for(4, 128u << 10), 1);
+}
+
 static void without_any_ring_feature(void **state)
 {
 	(void)state;
@@ -275,6 +306,7 @@ int main(void)
 		T(names),
 		T(discard_and_write_zeroes),
 		T(many_at_once_on_many_queues),
+		T(interrupts_for_many_requests),
 		T(without_any_ring_feature),
 		T(configuration_space),
 	};
