@@ -193,7 +193,9 @@ unsigned ring_unsubmitted(const struct ring *r)
 
 bool ring_batch_due(const struct ring *r)
 {
-	return r->ok && ring_unsubmitted(r) > r->in_flight / 2;
+	unsigned n = r->ok ? ring_unsubmitted(r) : 0;
+
+	return n >= RING_BATCH && n > r->in_flight / 2;
 }
 
 int ring_submit(struct ring *r, unsigned wait)

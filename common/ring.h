@@ -60,10 +60,10 @@ struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, vo
 /* Number of operations that the kernel has not taken yet. */
 unsigned ring_unsubmitted(const struct ring *r);
 /*
- * True if pushed operations should be submitted before more are pushed: they are more than
- * half as many as those in flight. So an idle disk starts with the first operation, and a
- * busy disk does not cause one system call for each operation.
+ * True if pushed operations should be submitted before more are pushed: they are RING_BATCH, and more than half as many
+ * as those in flight. So a disk does not wait for a long queue, and few operations do not cause a system call each.
  */
+#define RING_BATCH 16
 bool ring_batch_due(const struct ring *r);
 /*
  * Submit pushed operations and wait until at least @wait operations have finished. Stops the

@@ -335,7 +335,6 @@ static void ring_wakes_when_it_is_not_looked_at(void **state)
 	(void)state;
 	if (open_ring(&r, &fd))
 		skip();
-	assert_false(ring_batch_due(&r));
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(one(&r, ring_push(&r, IORING_OP_READ, 0, &r), (uintptr_t)buf, 4096, 0), 4096);
 	assert_false(event_counted());
@@ -343,7 +342,6 @@ static void ring_wakes_when_it_is_not_looked_at(void **state)
 
 	/* An operation that completes after the last reap is reported, by the event or by ring_listen(). */
 	(void)ring_push(&r, IORING_OP_FSYNC, 0, &r);
-	assert_true(ring_batch_due(&r));
 	assert_int_equal(ring_submit(&r, 0), 0);
 	if (!ring_listen(&r)) {
 		assert_int_equal(poll(&p, 1, 60000), 1);
@@ -351,6 +349,43 @@ static void ring_wakes_when_it_is_not_looked_at(void **state)
 		assert_int_equal(ring_submit(&r, 0), 0);
 	}
 	assert_true(ring_reap(&r, &user, &res));
+	close_ring(&r);
+	close(fd);
+}
+
+static void push_flushes(struct ring *r, unsigned n)
+{
+	while (n--)
+		assert_non_null(ring_push(r, IORING_OP_FSYNC, 0, r));
+}
+
+/* Few operations are submitted together; with many in flight, half as many more are collected. */
+static void operations_are_submitted_in_batches(void **state)
+{
+	int fd = open(path, O_RDWR);
+	struct ring r;
+	void *user;
+	int res;
+
+	(void)state;
+	if (open_ring(&r, &fd))
+		skip();
+	push_flushes(&r, RING_BATCH - 1);
+	assert_false(ring_batch_due(&r));
+	push_flushes(&r, 1);
+	assert_true(ring_batch_due(&r));
+	push_flushes(&r, 2 * RING_BATCH);
+	assert_int_equal(ring_submit(&r, 0), 0);
+	assert_int_equal(r.in_flight, 3 * RING_BATCH);
+	push_flushes(&r, RING_BATCH + RING_BATCH / 2);
+	assert_false(ring_batch_due(&r));
+	push_flushes(&r, 1);
+	assert_true(ring_batch_due(&r));
+	while (r.in_flight || ring_unsubmitted(&r)) {
+		assert_int_equal(ring_submit(&r, !ring_unsubmitted(&r)), 0);
+		while (ring_reap(&r, &user, &res))
+			assert_int_equal(res, 0);
+	}
 	close_ring(&r);
 	close(fd);
 }
@@ -368,6 +403,7 @@ int main(void)
 		cmocka_unit_test(zeroing),
 		cmocka_unit_test(ring_does_only_its_work),
 		cmocka_unit_test(ring_wakes_when_it_is_not_looked_at),
+		cmocka_unit_test(operations_are_submitted_in_batches),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
