@@ -2,7 +2,8 @@
 /*
  * The upper limit: the same requests on the file itself, without a back-end, by preadv()
  * one after the other or by io_uring with --depth in flight (buffers and file registered).
- * Part of bench/blkload.
+ * With --api=io_uring-guest the buffers are shared memory in small pages that is not
+ * registered, as the memory of a guest is for a back-end. Part of bench/blkload.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,11 @@ struct ring {
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
 };
+
+static bool guest_memory(const struct blk_load *l)
+{
+	return l->api && strcmp(l->api, "io_uring-guest") == 0;
+}
 
 static void done(const struct blk_load *l, struct bench_result *r, unsigned slot, int64_t got)
 {
@@ -87,7 +93,7 @@ static void open_ring(struct ring *g, const struct blk_load *l, int file)
 	for (unsigned i = 0; i < p.sq_entries; i++)
 		array[i] = i;
 	if (syscall(SYS_io_uring_register, g->fd, IORING_REGISTER_FILES, &file, 1) != 0 ||
-	    syscall(SYS_io_uring_register, g->fd, IORING_REGISTER_BUFFERS, &iov, 1) != 0)
+	    (!guest_memory(l) && syscall(SYS_io_uring_register, g->fd, IORING_REGISTER_BUFFERS, &iov, 1) != 0))
 		bench_die("io_uring_register");
 }
 
@@ -101,7 +107,10 @@ static void push(const struct blk_load *l, struct ring *g, unsigned slot)
 	if (l->write)
 		blk_mark(l, buffers + slot * l->bs, offs[slot]);
 	memset(e, 0, sizeof(*e));
-	e->opcode = l->write ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
+	if (guest_memory(l))
+		e->opcode = l->write ? IORING_OP_WRITE : IORING_OP_READ;
+	else
+		e->opcode = l->write ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
 	e->flags = IOSQE_FIXED_FILE;
 	e->addr = (uintptr_t)(buffers + slot * l->bs);
 	e->len = (uint32_t)l->bs;
@@ -149,14 +158,14 @@ void blk_bare(const struct blk_load *l, struct bench_result *r)
 
 	if (fd < 0)
 		bench_die(l->file);
-	buffers =
-		mmap(NULL, l->depth * l->bs, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	buffers = mmap(NULL, l->depth * l->bs, PROT_READ | PROT_WRITE,
+		       (guest_memory(l) ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (buffers == MAP_FAILED)
 		bench_die("buffers");
 	next = (struct blk_next){ .state = l->seed * 0x9e3779b97f4a7c15ull | 1 };
 	before = bench_cpu_ns(getpid());
 	began = bench_ns();
-	if (l->api && strcmp(l->api, "io_uring") == 0)
+	if (l->api && strncmp(l->api, "io_uring", 8) == 0)
 		by_ring(l, fd, r, began + l->ms * 1000000);
 	else
 		by_calls(l, fd, r, began + l->ms * 1000000);

@@ -14,7 +14,7 @@
 #define LOAD_MAX_SLOTS	512
 
 struct blk_load {
-	const char *socket, *file, *api; /* one of @socket and @file; @api: preadv or io_uring */
+	const char *socket, *file, *api; /* one of @socket and @file; @api: preadv, io_uring or io_uring-guest */
 	const char *fill;
 	bool write, sequential, direct, poll, no_event_idx, batch;
 	uint64_t bs, depth, queues, ms, size, cpu, seed, count;

@@ -37,6 +37,7 @@ report()
 		-f bench/report.awk "$raw" > "$out/results.json"
 	local peers=qsd-threads,qsd-io_uring
 	table "**Disk, cached image (tmpfs)**: thousand requests a second (beside the better qemu-storage-daemon)" blk-cached ops_per_s 0.001 $peers
+	table "The same beside the bare loop of preadv or pwritev" blk-cached ops_per_s 0.001 bare-preadv
 	table "Processor time of the back-end, µs a request" blk-cached cpu_us_per_op
 	latencies "Time until a request is complete, µs" blk-cached
 	table "**Disk, O_DIRECT on a file**: thousand requests a second (beside the better qemu-storage-daemon)" blk-disk ops_per_s 0.001 $peers
@@ -47,6 +48,7 @@ report()
 	table "Processor time of the back-end, µs a frame" net cpu_us_per_op
 	latencies "Time until the other side has a frame that is sent alone, µs (bare: one thread that sends it and receives it)" net-latency
 	table "$(start_title)" start ms
+	table "Each further disk or NIC adds to the first instruction, ms (of three more)" start-further ms
 	table "**Boot**: exec of lguest-sep to the first process of a stock Debian kernel, ms" boot ms
 	table "**Memory**: PSS without guest memory, KiB" memory kib
 	table "**1, 4, 16 disks at once**: thousand requests a second in all, 4 KiB, depth 8 each" disks ops_per_s 0.001
@@ -65,6 +67,7 @@ report()
 	table "Memory of the back-end with 10,000 files known to the guest, KiB (PSS without guest memory)" share kib
 	table "**Machines of the qemu engine**, a kernel without devices: parts of the start until QEMU's first instruction, ms (beside x86_64)" machines ms 1 x86_64
 	table "Exec to the kernel's first byte on the console, ms (beside x86_64)" machines first_byte_ms 1 x86_64
+	table "**lguest**, on one emulated host: elapsed time, s (beside the launcher that this project began from)" lguest s 1 classic
 	table "**Control plane**: PSS without guest memory, KiB, with and without --name, --result, --console and a port" control kib
 	table "\`lguest-sep ps\`, ms" control us 0.001
 	resets_page
@@ -216,8 +219,9 @@ write_docs()
 			median of the rounds. The load is a vhost-user front-end of this project, which sleeps until it is notified, like a
 			guest's driver. It runs on CPU 0 and the measured back-end on CPU 1, both with the priority named below (O_DIRECT:
 			normal priority). `bare` is the same work without a back-end: one thread that accesses the file or tap directly; for the
-			network with one buffer that stays in the cache, or with as many buffers as a queue has. `qsd` is qemu-storage-daemon on
-			the same file. Spoof checks, seccomp filters and all other confinement are on.
+			network with one buffer that stays in the cache, or with as many buffers as a queue has; `bare-io_uring-guest` uses
+			shared memory in small pages that is not registered, as a guest's is. `qsd` is qemu-storage-daemon on the same file. Spoof
+			checks, seccomp filters and all other confinement are on.
 		TEXT
 		printf '\nMachine: %s. Date: %s. Commit: %s. Priority: %s. Load of the machine before the run: %s.\n' "$(machine)" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "${rt[*]:-normal}" "$load_before"
 		for f in blk-cached net guests; do

@@ -48,18 +48,15 @@ blk_media() # SECTION IMAGE SIZE DIRECT(on|off)
 {
 	local section=$1 img=$2 size=$3 direct=$4 flag=() rep case args c
 	[[ $direct == on ]] && flag=(--direct)
-	local candidates=(blkd blkd-sync)
-	# All candidates use the same image: its content never changes, and blkd releases its lock.
-	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd" --blk-file="$img" "${flag[@]}"
-	wait_socket "$tmp/blkd"
-	ln "$img" "$img.2" 2>&- || true
-	cp --reflink=auto "$img" "$img.sync"
-	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd-sync" --blk-file="$img.sync" --io=sync "${flag[@]}"
+	local candidates=(blkd blkd-sync) bare=(preadv io_uring)
+	# All candidates use the same image: its content never changes.
+	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd" --blk-file="$img" --lock=off "${flag[@]}"
+	daemon "$bin/lguest-sep-blkd" --socket-path="$tmp/blkd-sync" --blk-file="$img" --lock=off --io=sync "${flag[@]}"
 	if [[ $direct == on ]]; then
+		bare+=(io_uring-guest)
 		# Empty the page cache first, so that the first writes do not have to.
-		sync "$img" "$img.sync"
+		sync "$img"
 		dd if="$img" iflag=nocache count=0 status=none
-		dd if="$img.sync" iflag=nocache count=0 status=none
 	fi
 	if command -v qemu-storage-daemon > /dev/null; then
 		qsd qsd-threads "$img" "$direct" threads
@@ -70,6 +67,8 @@ blk_media() # SECTION IMAGE SIZE DIRECT(on|off)
 	fi
 	wait_socket "${candidates[@]/#/$tmp/}"
 	local cases=("4k read d1:--depth=1" "4k read d32:--depth=32" "4k write d1:--depth=1 --write" "4k write d32:--depth=32 --write")
+	# A driver that polls its ring is never interrupted.
+	[[ $direct == on ]] || cases+=("4k read d32, polled:--depth=32 --poll" "4k write d32, polled:--depth=32 --write --poll")
 	((quick)) || cases+=("128k seq read d8:--bs=128k --depth=8 --sequential" "128k seq write d8:--bs=128k --depth=8 --sequential --write")
 	for ((rep = 0; rep < reps; rep++)); do
 		for case in "${cases[@]}"; do
@@ -78,13 +77,12 @@ blk_media() # SECTION IMAGE SIZE DIRECT(on|off)
 			for c in "${candidates[@]}"; do
 				"${rt[@]}" "$blkload" --socket="$tmp/$c" --cpu=0 "${args[@]}" | record "$section" "${case%%:*}" "$c"
 			done
-			for c in preadv io_uring; do
+			for c in "${bare[@]}"; do
 				"${rt[@]}" "$blkload" --file="$img" --api=$c --cpu=1 "${flag[@]}" "${args[@]}" |
 					record "$section" "${case%%:*}" "bare-$c"
 			done
 		done
 	done
-	rm -f "$img.2" "$img.sync"
 }
 
 measure_blk_cached()
@@ -257,6 +255,7 @@ measure_start()
 			start_with "$engine" "$engine, no NIC" none
 			start_with "$engine" "$engine, tap of others" --net=tap=bench0
 			start_with "$engine" "$engine, nat" --tunnet=10.9.9.1/24,nat
+			further_devices "$engine"
 		done
 		[[ -c /dev/kvm ]] || continue
 		processor_time "kvm" 1
@@ -276,6 +275,31 @@ bare_start() # CANDIDATE ROOMS [TAP]
 	put start "first instruction" "$1" ms "$(awk "BEGIN { print $us / 1000 }")"
 	read -r user system < <({ time "$build/bench/startbare" 65534 "${@:2}" > "$tmp/log.bare" 2>&1; } 2>&1)
 	put start "processor time, start and end" "$1" ms "$(awk "BEGIN { print 1000 * ($user + $system) }")"
+}
+
+# further_devices ENGINE: the part of a further disk or NIC in the time until the first instruction: of three, in one round
+further_devices()
+{
+	local -A ms
+	local kind i more
+	for kind in none disk NIC; do
+		guest "$1"
+		more=()
+		for ((i = 0; i < 3; i++)); do
+			[[ $kind != NIC ]] || more+=("--tunnet=10.9.$((20 + i)).1/24")
+			[[ $kind == disk ]] || continue
+			truncate -s 64M "$tmp/shm/disk$((ndisks += 1))"
+			chmod 666 "$tmp/shm/disk$ndisks"
+			more+=("--block=$tmp/shm/disk$ndisks")
+		done
+		guest=("${guest[0]}" "${more[@]}" "${guest[@]:1}")
+		start_guest further || return 1
+		ms[$kind]=$(raw=/dev/stdout phases "$tmp/log.further" start "$1" | awk -F'|' '$2 == "first instruction" { print $5 }')
+		stop_guests
+	done
+	for kind in disk NIC; do
+		put start-further "a further $kind" "$1" ms "$(awk -v with="${ms[$kind]}" -v less="${ms[none]}" 'BEGIN { print (with - less) / 3 }')"
+	done
 }
 
 start_with() # ENGINE CANDIDATE [NIC]: one start
