@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "policy/expr.h"
+#include "policy/frequent.h"
 #include "policy/i386.h"
 
 #define MAX_CALLS  160
@@ -380,7 +381,9 @@ static unsigned export_filter(struct sock_filter *insns, unsigned max)
 	if (!feof(f) || n == 0)
 		fail("filter too long");
 	fclose(f);
-	return (unsigned)n;
+	if (c.ncalls <= CHAIN_MAX || c.arch != SCMP_ARCH_X86)
+		return (unsigned)n;
+	return frequent_first(insns, (unsigned)n, max, c.call, c.bare, c.ncalls);
 }
 
 static void write_filter(const char *out, const char *name, const struct sock_filter *insns, unsigned n)
