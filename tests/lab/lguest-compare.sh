@@ -34,6 +34,7 @@ one() { # WHO CASE
 zeroes /tmp/disk 128
 # shellcheck disable=SC2034
 for round in $(seq "${ROUNDS:-3}"); do
-	one classic dd
-	one ours dd
+	for who in ${WHO-classic ours}; do
+		one "$who" "${CASE:-dd}"
+	done
 done

@@ -87,9 +87,11 @@ kills)
 	say "kills bad $bad"
 	;;
 init) ;;
-dd)
+dd | read1m | write1m | read4k | write4k)
+	list=$what
+	[ "$what" = dd ] && list="read1m write1m read4k write4k"
 	# enough for a clock of hundredths: 1 GiB, 128, 64 and 32 MiB
-	for what in read1m write1m read4k write4k; do
+	for what in $list; do
 		times=1
 		case $what in
 		read1m) args="if=/dev/vda of=/dev/null bs=1M count=128 iflag=direct" times="1 2 3 4 5 6 7 8" ;;
