@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Compares a few frequent calls first in a filter for i386 that is a binary tree. Kernels with lguest interpret filters,
- * and an emulated port access is eight system calls. Build host only; included only by policy/compile.c.
+ * Compares a few frequent calls first in a filter for i386 that is a binary tree. Kernels with lguest interpret
+ * filters, and an emulated port access is eight system calls. Build host only; included only by policy/compile.c.
  */
 #ifndef POLICY_FREQUENT_H
 #define POLICY_FREQUENT_H

@@ -2,8 +2,8 @@
 /*
  * A plugin for qemu-system-i386 (tests/lab/lguest-profile): counts the instructions of an lguest host by address. When
  * QEMU ends, it writes one line for each block of code to the file given by out=: the number of instructions executed,
- * "host" or "guest" for the two kernels or "user" for programs, and the address. It declares what it needs of QEMU's plugin interface, version 1, because Debian
- * has no package with the header.
+ * "host" or "guest" for the two kernels or "user" for programs, and the address. It declares what it needs of QEMU's
+ * plugin interface, version 1, because Debian has no package with the header.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -107,12 +107,16 @@ static unsigned filter_of(const char *path, struct sock_filter *insns, unsigned 
 	f = popen(command, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
-		unsigned code, jt, jf, k;
+		char *p = line;
+		unsigned long v[4];
 
-		if (sscanf(line, " { %x, %u, %u, %x }", &code, &jt, &jf, &k) != 4)
+		if (strncmp(p, "\t{ ", 3) != 0)
 			continue;
-		assert_true(n < max && jt <= UINT8_MAX && jf <= UINT8_MAX);
-		insns[n++] = (struct sock_filter){ (uint16_t)code, (uint8_t)jt, (uint8_t)jf, k };
+		p += 2;
+		for (size_t i = 0; i < 4; i++)
+			v[i] = strtoul(p + 1, &p, 0);
+		assert_true(n < max && !strcmp(p, " },\n"));
+		insns[n++] = (struct sock_filter){ (uint16_t)v[0], (uint8_t)v[1], (uint8_t)v[2], (uint32_t)v[3] };
 	}
 	assert_int_equal(pclose(f), 0);
 	return n;
