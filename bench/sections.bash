@@ -280,7 +280,7 @@ bare_start() # CANDIDATE ROOMS [TAP]
 # further_devices ENGINE: the part of a further disk or NIC in the time until the first instruction: of three, in one round
 further_devices()
 {
-	local -A ms
+	local -A took
 	local kind i more
 	for kind in none disk NIC; do
 		guest "$1"
@@ -294,11 +294,11 @@ further_devices()
 		done
 		guest=("${guest[0]}" "${more[@]}" "${guest[@]:1}")
 		start_guest further || return 1
-		ms[$kind]=$(raw=/dev/stdout phases "$tmp/log.further" start "$1" | awk -F'|' '$2 == "first instruction" { print $5 }')
+		took[$kind]=$(raw=/dev/stdout phases "$tmp/log.further" start "$1" | awk -F'|' '$2 == "first instruction" { print $5 }')
 		stop_guests
 	done
 	for kind in disk NIC; do
-		put start-further "a further $kind" "$1" ms "$(awk -v with="${ms[$kind]}" -v less="${ms[none]}" 'BEGIN { print (with - less) / 3 }')"
+		put start-further "a further $kind" "$1" ms "$(awk -v with="${took[$kind]}" -v less="${took[none]}" 'BEGIN { print (with - less) / 3 }')"
 	done
 }
 
