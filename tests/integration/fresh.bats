@@ -167,8 +167,12 @@ least()
 	wait_until reached 10
 	first=$(least)
 	wait_until reached 160
-	last=$(least)
-	echo "$first $last"
+	# On a busy machine helpers are always being started. A descriptor that is left stays.
+	for _ in {1..6}; do
+		last=$(least)
+		echo "$first $last"
+		((last > first)) || break
+	done
 	((last <= first))
 	"$L" kill "$name"
 	wait "$pid" || true

@@ -82,7 +82,23 @@ prints_without_end()
 }
 
 @test "a guest that powers off while nobody reads ends with 0, and the loss is counted" {
-	guest_script <<< 'i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789012345678901234567890; i=$((i+1)); done & sleep 3; poweroff -f; sleep 60'
+	# It powers off once it has been waiting for its reader for three seconds.
+	guest_script <<- 'END'
+		i=0
+		while [ $i -lt 3000 ]; do
+			echo 0123456789012345678901234567890123456789012345678901234567890
+			i=$((i + 1))
+			echo $i > /printed
+		done &
+		at=0
+		while [ "$at" -lt 100 ] || [ "$at" != "$before" ]; do
+			before=$at
+			sleep 3
+			at=$(cat /printed)
+		done
+		poweroff -f
+		sleep 60
+	END
 	start_stalled
 	ends 0
 }
