@@ -248,12 +248,12 @@ measure_start()
 {
 	local engine rep
 	prepare_guest
-	ip tuntap add dev bench0 mode tap
+	ip tuntap add dev start0 mode tap
 	for ((rep = 0; rep < reps; rep++)); do
 		for engine in $(engines); do
 			start_with "$engine" "$engine"
 			start_with "$engine" "$engine, no NIC" none
-			start_with "$engine" "$engine, tap of others" --net=tap=bench0
+			start_with "$engine" "$engine, tap of others" --net=tap=start0
 			start_with "$engine" "$engine, nat" --tunnet=10.9.9.1/24,nat
 			further_devices "$engine"
 		done
@@ -261,10 +261,10 @@ measure_start()
 		processor_time "kvm" 1
 		processor_time "kvm, no NIC" 1 none
 		processor_time "kvm, 64 at once" 64
-		bare_start "bare" 3 bench1
+		bare_start "bare" 3 start1
 		bare_start "bare, no NIC" 2
 	done
-	ip link del bench0
+	ip link del start0
 }
 
 # The kernel's part of a start with so many rooms, and one tap: bench/startbare.c.
