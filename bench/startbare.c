@@ -34,10 +34,10 @@
 #include <unistd.h>
 
 #define MAX_ROOMS 16
-/* The descriptors of a room. */
-#define KVM	  10
-#define COMMAND	  11
-#define PROGRAM	  12
+/* The descriptors of a room: above all that the parent opens. */
+#define KVM	  100
+#define COMMAND	  101
+#define PROGRAM	  102
 #define GUEST_MEM (32U << 20)
 
 static void die(const char *what)

@@ -163,7 +163,8 @@ static void front_due(struct supervisor *s, struct sup_role *r, uint64_t now)
 	if (now < r->front_by)
 		return;
 	r->front_by = 0;
-	sup_line(s, "%s: QEMU has not used its new process for %u s; ending the guest", r->host->name, FRONT_MS / 1000);
+	sup_line(s, "%s: QEMU has said nothing to its new process for %u s; ending the guest", r->host->name,
+		 FRONT_MS / 1000);
 	sup_force(s, EXIT_ROLE_DIED);
 }
 
