@@ -5,6 +5,8 @@
  * guest memory is read once, into a local variable, and only that copy is used: the guest
  * can change its memory between a check and the use.
  */
+#include <string.h>
+
 #include "common/inflight.h"
 #include "common/vring.h"
 
@@ -169,13 +171,6 @@ static enum guest_fault add_buffer(struct walk *w, const struct vring_desc *d)
 	return FAULT_NONE;
 }
 
-/* Not memset(3), of which the proofs have no exact model for a part of an array. */
-static void clear_seen(uint64_t *seen, uint32_t entries)
-{
-	for (uint32_t w = 0; w < (entries + 63) / 64; w++)
-		seen[w] = 0;
-}
-
 /*
  * Walk one table (the queue's, or an indirect one) from entry @i on, to the end of the
  * chain. @top: this is the queue's table, and a descriptor with VRING_DESC_F_INDIRECT
@@ -212,7 +207,7 @@ static enum guest_fault walk_table(struct walk *w, const uint8_t *desc, uint32_t
 		if (d.next >= entries)
 			return fault(w, FAULT_NEXT_RANGE, d.next);
 		if (first)
-			clear_seen(seen, entries);
+			memset(seen, 0, sizeof(seen));
 		seen[i / 64] |= 1ull << (i % 64);
 		i = d.next;
 	}
