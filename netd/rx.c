@@ -11,7 +11,6 @@
  * that no buffer is held between calls.
  */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -19,7 +18,7 @@
 #include "netd/batch.h"
 #include "netd/netd.h"
 #include "netd/rx.h"
-#include "netd/tap.h"
+#include "netd/rx_pool.h"
 
 /* Frames up to this size are small, in bytes. */
 #define RX_SMALL 2048
@@ -32,141 +31,10 @@
 #define RX_SMALL_ROW 16
 /* Finished chains after which they are published: the driver can then take them during the rest. */
 #define RX_FLUSH BATCH_MAX
-/* Entries of one readv() for guest buffers; the header and the sentinel need one each. */
-#define RX_IOV_USE (IOV_MAX - 2)
-/*
- * Size of the pool's list. A chain of VQ_MAX_SIZE pieces must fit behind RX_IOV_USE used
- * entries; the second RX_IOV_USE makes pool_compact() rare.
- */
-#define RX_IOV_ALL (1 + 2 * RX_IOV_USE + VQ_MAX_SIZE)
-
-struct rx_chain {
-	uint16_t head, pieces;
-	uint32_t len;
-};
-
-/* Chains that were popped and not yet pushed or given back, oldest first. */
-static struct {
-	struct rx_chain chain[VQ_MAX_SIZE];
-	unsigned first, last;		  /* In use: chain[first .. last) */
-	struct iovec iov[RX_IOV_ALL + 1]; /* Buffers of these chains, in order; one spare for the sentinel */
-	unsigned begin, end;		  /* In use: iov[begin .. end); begin >= 1, for the tap's header */
-	uint64_t bytes;			  /* Total size of these chains */
-	struct iovec hdr[TAP_HDR_LEN];	  /* Place of the virtio-net header in the first chain */
-	unsigned hdr_pieces;		  /* Entries of hdr; 0: not determined yet */
-} pool;
+/* Of one call of rx_work(). */
+static struct rx_pool pool;
 
 enum rx_result { RX_DONE, RX_DRY, RX_STARVED, RX_FAULT };
-
-static void pool_clear(void)
-{
-	pool.first = pool.last = 0;
-	pool.begin = pool.end = 1;
-	pool.bytes = 0;
-	pool.hdr_pieces = 0;
-}
-
-/* Move the used entries of both arrays to their start, to make room at the end. */
-static void pool_compact(void)
-{
-	unsigned n = pool.end - pool.begin, c = pool.last - pool.first;
-
-	memmove(&pool.iov[1], &pool.iov[pool.begin], n * sizeof(pool.iov[0]));
-	memmove(&pool.chain[0], &pool.chain[pool.first], c * sizeof(pool.chain[0]));
-	pool.begin = 1;
-	pool.end = 1 + n;
-	pool.first = 0;
-	pool.last = c;
-}
-
-/* Pop one chain into the pool. False if the ring is empty, the pool full, or after a fault (vq->broken). */
-static bool pool_take(struct vq *vq, unsigned hdr_len)
-{
-	struct vq_chain ch;
-
-	if (RX_IOV_ALL - pool.end < VQ_MAX_SIZE || pool.last == VQ_MAX_SIZE)
-		pool_compact();
-	if (pool.last == VQ_MAX_SIZE)
-		return false;
-	if (vq_pop(vq, &pool.iov[pool.end], VQ_MAX_SIZE, &ch) != VQ_POP_CHAIN)
-		return false;
-	/* 5.1.6.3.1: receive buffers must be writable and have room for the header. */
-	if (ch.nout || ch.in_len < hdr_len) {
-		guest_fault(vq, ch.nout ? FAULT_BAD_LAYOUT : FAULT_NO_WRITABLE, ch.head);
-		return false;
-	}
-	pool.chain[pool.last++] = (struct rx_chain){ ch.head, ch.nin, ch.in_len };
-	pool.end += ch.nin;
-	pool.bytes += ch.in_len;
-	return true;
-}
-
-/* Pop chains until the pool has room for @bytes; if @merge is false, pop only one. */
-static void pool_fill(struct vq *vq, uint64_t bytes, bool merge, unsigned hdr_len)
-{
-	while (pool.first == pool.last || (merge && pool.bytes < bytes && pool.end - pool.begin < RX_IOV_USE))
-		if (!pool_take(vq, hdr_len))
-			return;
-}
-
-/* Reserve the first @len bytes of the first chain for the header, unless that was done. */
-static void pool_cut_header(unsigned len)
-{
-	unsigned n = 0;
-
-	if (pool.hdr_pieces)
-		return;
-	while (len) {
-		struct iovec *v = &pool.iov[pool.begin];
-		size_t take = MIN(len, v->iov_len);
-
-		pool.hdr[n++] = (struct iovec){ v->iov_base, take };
-		v->iov_base = (uint8_t *)v->iov_base + take;
-		v->iov_len -= take;
-		len -= take;
-		pool.chain[pool.first].pieces -= !v->iov_len;
-		pool.begin += !v->iov_len;
-	}
-	pool.hdr_pieces = n;
-}
-
-/*
- * A frame of @len bytes is in the pool's first chains. Write its header @h and push the
- * chains that it occupies.
- */
-static void pool_use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mrg_rxbuf *h, unsigned hdr_len,
-		     uint32_t len)
-{
-	uint64_t left = (uint64_t)hdr_len + len;
-	unsigned k = pool.first;
-	uint16_t used = 0;
-
-	for (uint64_t sum = 0; sum < left; sum += pool.chain[k++].len)
-		used++;
-	h->num_buffers = used; /* 5.1.6.4.1: must be 1 without mergeable buffers */
-	iov_from_buf(pool.hdr, pool.hdr_pieces, 0, h, hdr_len);
-	vq_wrote(vq, pool.hdr, pool.hdr_pieces, 0, hdr_len);
-	while (used--) {
-		struct rx_chain *c = &pool.chain[pool.first++];
-		uint32_t part = (uint32_t)MIN(left, c->len);
-
-		vq_push(vq, c->head, part);
-		left -= part;
-		pool.begin += c->pieces;
-		pool.bytes -= c->len;
-	}
-	pool.hdr_pieces = 0;
-	be->stats.frames_in++;
-	be->stats.bytes_read += len;
-}
-
-/* Largest frame that fits into the pool, or into its first chain if @merge is false. */
-static uint64_t pool_room(bool merge, unsigned hdr_len)
-{
-	uint64_t all = merge ? pool.bytes : pool.chain[pool.first].len;
-
-	return all - hdr_len;
-}
 
 /* Reading has failed with errno: the tap is empty, or never readable again. */
 static void tap_ended(struct net_pair *p)
@@ -264,6 +132,14 @@ static bool judge(struct backend *be, struct net_pair *p, struct virtio_net_hdr_
 	return true;
 }
 
+/* A frame of @len bytes is in the pool's first chains: let the guest have it. */
+static void use(struct backend *be, struct vq *vq, struct virtio_net_hdr_mrg_rxbuf *h, unsigned hdr_len, uint32_t len)
+{
+	rx_pool_use(&pool, vq, h, hdr_len, len);
+	be->stats.frames_in++;
+	be->stats.bytes_read += len;
+}
+
 /*
  * Read one frame directly into the pool's first chains. One byte behind them, the
  * sentinel, is read too if the frame is longer than the chains; it is then dropped.
@@ -279,9 +155,9 @@ static enum rx_result read_direct(struct backend *be, struct net_pair *p, struct
 	uint32_t len;
 	ssize_t got;
 
-	pool_cut_header(n->hdr_len);
+	rx_pool_cut_header(&pool, n->hdr_len);
 	pieces = merge ? pool.end - pool.begin : pool.chain[pool.first].pieces;
-	room = pool_room(merge, n->hdr_len);
+	room = rx_pool_room(&pool, merge, n->hdr_len);
 	if (pieces > RX_IOV_USE) {
 		pieces = RX_IOV_USE;
 		room = 0;
@@ -301,7 +177,7 @@ static enum rx_result read_direct(struct backend *be, struct net_pair *p, struct
 	if ((size_t)got > n->tap_hdr)
 		vq_wrote(vq, first + 1, pieces, 0, (size_t)got - n->tap_hdr);
 	if (judge(be, p, &h, got, room, &len))
-		pool_use(be, vq, &h, n->hdr_len, len);
+		use(be, vq, &h, n->hdr_len, len);
 	return RX_DONE;
 }
 
@@ -323,20 +199,20 @@ static bool deliver(struct backend *be, struct net_pair *p, struct vq *vq, struc
 	struct netd *n = netd_of(be);
 	bool merge = n->features & BIT64(VIRTIO_NET_F_MRG_RXBUF);
 
-	pool_fill(vq, (uint64_t)f->len + n->hdr_len, merge, n->hdr_len);
+	rx_pool_fill(&pool, vq, (uint64_t)f->len + n->hdr_len, merge, n->hdr_len);
 	if (vq->broken)
 		return false;
-	if (pool.first != pool.last && pool_room(merge, n->hdr_len) >= f->len) {
-		pool_cut_header(n->hdr_len);
+	if (rx_pool_chains(&pool) && rx_pool_room(&pool, merge, n->hdr_len) >= f->len) {
+		rx_pool_cut_header(&pool, n->hdr_len);
 		iov_from_buf(&pool.iov[pool.begin], pool.end - pool.begin, 0, f->data, f->len);
 		vq_wrote(vq, &pool.iov[pool.begin], pool.end - pool.begin, 0, f->len);
-		pool_use(be, vq, &f->hdr, n->hdr_len, f->len);
+		use(be, vq, &f->hdr, n->hdr_len, f->len);
 		return let_go_of(be, p, f, NULL);
 	}
 	/* The guest has added buffers, but not enough. Drop the frame: more may never come. */
-	if ((!merge && pool.first != pool.last) || (f->chains && pool.last - pool.first > f->chains))
+	if ((!merge && rx_pool_chains(&pool)) || (f->chains && rx_pool_chains(&pool) > f->chains))
 		return let_go_of(be, p, f, "dropped: the guest's receive buffers have no room for it");
-	f->chains = (uint16_t)MAX(pool.last - pool.first, 1u);
+	f->chains = (uint16_t)MAX(rx_pool_chains(&pool), 1u);
 	return false;
 }
 
@@ -374,7 +250,7 @@ static enum rx_result read_held(struct backend *be, struct net_pair *p, struct v
 static bool read_many(struct backend *be, struct net_pair *p, const struct vq *vq)
 {
 	struct netd *n = netd_of(be);
-	unsigned count = MIN(p->burst, pool.last - pool.first + vq_known(vq)), some = 0;
+	unsigned count = MIN(p->burst, rx_pool_chains(&pool) + vq_known(vq)), some = 0;
 	int got[BATCH_MAX];
 
 	if (count < BATCH_WORTH || n->limited || n->capture.on || !batch_can_read())
@@ -444,10 +320,10 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 	} else if (!p->tap_readable) {
 		return RX_DRY;
 	} else {
-		pool_fill(vq, small ? 1 : want, merge, n->hdr_len);
+		rx_pool_fill(&pool, vq, small ? 1 : want, merge, n->hdr_len);
 		if (vq->broken)
 			return RX_FAULT;
-		if (pool.first == pool.last)
+		if (!rx_pool_chains(&pool))
 			return RX_STARVED;
 		if (small && !copy && read_many(be, p, vq))
 			return RX_DONE;
@@ -475,7 +351,7 @@ bool rx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 	p->rx_starved = false;
 	if (!p->tap_readable && !waiting(p))
 		return false;
-	pool_clear();
+	rx_pool_clear(&pool);
 	while (done < budget) {
 		if (!rx_allowed(netd_of(be))) {
 			be->stats.throttled++;
@@ -492,7 +368,7 @@ bool rx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 	if (r == RX_FAULT)
 		return false;
 	p->rx_starved = r == RX_STARVED;
-	vq_unpop(vq, pool.last - pool.first);
+	vq_unpop(vq, rx_pool_chains(&pool));
 	if (done)
 		backend_flush(be, vq);
 	return done == budget;
