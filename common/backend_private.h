@@ -40,7 +40,7 @@ enum verdict msg_set_log_base(struct backend *be, struct vhu_msg *m);
 bool backend_message(struct backend *be);
 /*
  * Tell the supervisor with CTL_FRONT, if the front-end connected by path, what it does now. If the channel is full, the
- * supervisor goes on with the last value.
+ * supervisor goes on with the last value, and the next call tries again: the next message of a front-end that was silent.
  */
 void backend_tell_front(struct backend *be, enum ctl_front front);
 /* Count invalid input other than a ring fault and log it, rate-limited. Always returns false. */

@@ -242,8 +242,8 @@ void backend_tell_front(struct backend *be, enum ctl_front front)
 
 	if (!be->by_path || !be->have_ctl || be->front == front)
 		return;
-	be->front = front;
-	ctl_send(HFD_CTL, &m);
+	if (ctl_send(HFD_CTL, &m) == 0)
+		be->front = front;
 }
 
 void backend_flush(struct backend *be, struct vq *vq)

@@ -10,10 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/backend_private.h"
 #include "tests/unit/common_backend_rig.h"
 
 #define PAGE 0x1000ull
@@ -276,15 +279,56 @@ static void acknowledgements_only_where_they_were_agreed(void **state)
 	assert_false(front_recv(&f, &m, 50));
 }
 
+/* In a process of its own, which takes the number of the channel: exits with the line that failed, or 0. */
+static void tell_twice(void)
+{
+	struct backend be = { .by_path = true, .have_ctl = true, .front = FRONT_SILENT };
+	struct ctl_msg m = { .type = CTL_READY };
+	int end[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, end) < 0)
+		_exit(__LINE__);
+	if (end[0] != HFD_CTL && dup2(end[0], HFD_CTL) < 0)
+		_exit(__LINE__);
+	while (ctl_send(HFD_CTL, &m) == 0)
+		;
+	backend_tell_front(&be, FRONT_IDLE);
+	while (ctl_recv(end[1], &m) > 0)
+		if (m.type != CTL_READY)
+			_exit(__LINE__);
+	backend_tell_front(&be, FRONT_IDLE);
+	if (ctl_recv(end[1], &m) <= 0 || m.type != CTL_FRONT || m.value != FRONT_IDLE)
+		_exit(__LINE__);
+	backend_tell_front(&be, FRONT_IDLE);
+	_exit(ctl_recv(end[1], &m) > 0 ? __LINE__ : 0);
+}
+
+static void what_a_full_channel_loses_is_told_again(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		tell_twice();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(every_message_at_every_wrong_size),	     T(a_stream_that_cannot_be_followed_ends),
-		T(config_is_read_and_written_within_bounds), T(bad_memory_tables_change_nothing),
-		T(memory_that_is_none_is_refused),	     T(memory_of_another_guest_is_refused),
-		T(bad_inflight_areas_are_refused),	     T(acknowledgements_only_where_they_were_agreed),
+		T(every_message_at_every_wrong_size),
+		T(a_stream_that_cannot_be_followed_ends),
+		T(config_is_read_and_written_within_bounds),
+		T(bad_memory_tables_change_nothing),
+		T(memory_that_is_none_is_refused),
+		T(memory_of_another_guest_is_refused),
+		T(bad_inflight_areas_are_refused),
+		T(acknowledgements_only_where_they_were_agreed),
+		cmocka_unit_test(what_a_full_channel_loses_is_told_again),
 	};
 
 	alarm(120);

@@ -344,6 +344,26 @@ static void qemu_that_speaks_has_time(void **state)
 	sup_deadlines(&s);
 	assert_true(s.role[BLK].front_by > now_ms());
 	assert_int_equal(s.status, -1);
+	/* Nor one that sets up its devices. */
+	s.hold = HOLD_NONE;
+	s.qmp_ready = false;
+	qemu_is_late();
+	sup_deadlines(&s);
+	assert_true(s.role[BLK].front_by > now_ms());
+	assert_int_equal(s.status, -1);
+}
+
+/* The disk's process has ended by itself, and its successor waits for the end of QEMU: nobody waits for QEMU's words. */
+static void qemu_owes_nothing_to_a_process_that_ended(void **state)
+{
+	(void)state;
+	qemu_is_late();
+	s.role[BLK].live = false;
+	s.role[BLK].end = (struct spawn_msg){ .type = SPAWN_ENDED };
+	sup_role_ended(&s, &s.role[BLK]);
+	assert_true(s.role[BLK].restart_at > now_ms());
+	sup_deadlines(&s);
+	assert_int_equal(s.status, -1);
 }
 
 static void nobody_is_left_to_resume_it(void **state)
@@ -377,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(when_it_serves_again, qemu, done),
 		cmocka_unit_test_setup_teardown(qemu_may_not_forget_a_disk, qemu, done),
 		cmocka_unit_test_setup_teardown(qemu_that_speaks_has_time, qemu, done),
+		cmocka_unit_test_setup_teardown(qemu_owes_nothing_to_a_process_that_ended, qemu, done),
 		cmocka_unit_test_setup_teardown(nobody_is_left_to_resume_it, kvm, done),
 	};
 
