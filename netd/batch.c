@@ -26,18 +26,18 @@ static struct {
 	struct frame_copy copy[BATCH_MAX];
 } batch;
 
-/*
- * Frames that were read with one call. Each has room for the largest one, of which the kernel only touches what a frame
- * fills. The bytes between two slots put small frames into different sets of the processor's caches.
- */
+/* Bytes between two slots of frames: they put small frames into different sets of the processor's caches. */
+#define SLOT_GAP 1600
+
+/* Frames that were read with one call. Each has room for the largest one, of which the kernel only touches what it fills. */
 static struct {
 	const struct net_pair *pair;
 	unsigned first, end; /* slot[first .. end) may be full */
 	struct {
 		struct held_frame frame;
-		uint8_t apart[1600];
+		uint8_t gap[SLOT_GAP];
 	} slot[BATCH_MAX];
-} held;
+} many;
 
 int batch_open(unsigned pairs)
 {
@@ -80,8 +80,28 @@ void batch_add(uint16_t head, const void *at, size_t len)
 	batch.part[batch.n++] = (struct iovec){ (void *)(uintptr_t)at, len };
 }
 
-/* Use read() and write() from now on. A frame that the io_uring still has counts as lost. */
-static void stop_ring(unsigned n)
+/* Queue operation number @i, on @len bytes @at, for the tap of @p. False if the ring is full. */
+static bool push(uint8_t opcode, const struct net_pair *p, unsigned i, const void *at, size_t len)
+{
+	struct io_uring_sqe *sqe = ring_push(&batch_ring, opcode, p->index, (void *)(uintptr_t)(i + 1));
+
+	if (!sqe)
+		return false;
+	sqe->addr = (uintptr_t)at;
+	sqe->len = (uint32_t)len;
+	sqe->off = UINT64_MAX;
+	sqe->rw_flags = RWF_NOWAIT;
+	return true;
+}
+
+/* Use read() and write() from now on if the ring has @refused an operation, or has not done all of them. */
+static bool must_stop(bool refused)
+{
+	return refused || ring_unsubmitted(&batch_ring) || batch_ring.in_flight;
+}
+
+/* A frame of the first @n that the io_uring still has counts as lost. */
+static void stop_sending(unsigned n)
 {
 	void *user;
 
@@ -101,15 +121,8 @@ static void send_by_ring(const struct net_pair *p, unsigned n)
 	int res;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct io_uring_sqe *sqe =
-			ring_push(&batch_ring, IORING_OP_WRITE, p->index, (void *)(uintptr_t)(i + 1));
-
-		if (!sqe)
+		if (!push(IORING_OP_WRITE, p, i, batch.part[i].iov_base, batch.part[i].iov_len))
 			return;
-		sqe->addr = (uintptr_t)batch.part[i].iov_base;
-		sqe->len = (uint32_t)batch.part[i].iov_len;
-		sqe->off = UINT64_MAX;
-		sqe->rw_flags = RWF_NOWAIT;
 		batch.result[i] = -EINPROGRESS;
 	}
 	res = ring_submit(&batch_ring, batch_ring.queued);
@@ -121,8 +134,8 @@ static void send_by_ring(const struct net_pair *p, unsigned n)
 		refused |= res == -EOPNOTSUPP || res == -EAGAIN;
 		batch.result[(uintptr_t)user - 1] = res == -EOPNOTSUPP ? NOT_SENT : res;
 	}
-	if (refused || ring_unsubmitted(&batch_ring) || batch_ring.in_flight)
-		stop_ring(n);
+	if (must_stop(refused))
+		stop_sending(n);
 }
 
 /* Send what is left, frame by frame, until the tap is full. */
@@ -180,7 +193,7 @@ bool batch_send(struct backend *be, struct net_pair *p, struct vq *vq, unsigned 
 
 bool batch_can_read(void)
 {
-	return batch_ring.ok && !batch_waiting(held.pair);
+	return batch_ring.ok && !batch_waiting(many.pair);
 }
 
 void batch_read(const struct net_pair *p, unsigned hdr, unsigned n, int *got)
@@ -189,47 +202,45 @@ void batch_read(const struct net_pair *p, unsigned hdr, unsigned n, int *got)
 	void *user;
 	int res;
 
-	held.pair = p;
-	held.first = 0;
-	held.end = n;
+	many.pair = p;
+	many.first = 0;
+	many.end = n;
 	for (unsigned i = 0; i < n; i++) {
-		struct held_frame *f = batch_held(i);
-		struct io_uring_sqe *sqe = ring_push(&batch_ring, IORING_OP_READ, p->index, (void *)(uintptr_t)(i + 1));
+		struct held_frame *f = batch_frame(i);
 
 		got[i] = -ECANCELED;
 		f->full = false;
-		if (!sqe)
-			continue;
-		sqe->addr = (uintptr_t)f->data - hdr;
-		sqe->len = (uint32_t)(hdr + sizeof(f->data));
-		sqe->off = UINT64_MAX;
-		sqe->rw_flags = RWF_NOWAIT;
+		(void)push(IORING_OP_READ, p, i, (const uint8_t *)f + offsetof(struct held_frame, data) - hdr,
+			   hdr + sizeof(f->data));
 	}
 	(void)ring_submit(&batch_ring, 0);
 	while (ring_reap(&batch_ring, &user, &res)) {
 		refused |= res == -EOPNOTSUPP;
-		got[(uintptr_t)user - 1] = res == -EOPNOTSUPP ? -ECANCELED : res;
+		got[(uintptr_t)user - 1] = res == -EOPNOTSUPP || res == -EINTR ? -ECANCELED : res;
 	}
-	if (refused || ring_unsubmitted(&batch_ring) || batch_ring.in_flight)
-		stop_ring(0);
+	if (!must_stop(refused))
+		return;
+	while (ring_take_back(&batch_ring))
+		;
+	batch_ring.ok = false;
 }
 
-struct held_frame *batch_held(unsigned i)
+struct held_frame *batch_frame(unsigned i)
 {
-	return &held.slot[i].frame;
+	return &many.slot[i].frame;
 }
 
 struct held_frame *batch_waiting(const struct net_pair *p)
 {
-	if (held.pair != p)
+	if (many.pair != p)
 		return NULL;
-	while (held.first < held.end && !batch_held(held.first)->full)
-		held.first++;
-	return held.first < held.end ? batch_held(held.first) : NULL;
+	while (many.first < many.end && !batch_frame(many.first)->full)
+		many.first++;
+	return many.first < many.end ? batch_frame(many.first) : NULL;
 }
 
 void batch_forget(const struct net_pair *p)
 {
-	if (held.pair == p)
-		held.first = held.end;
+	if (many.pair == p)
+		many.first = many.end;
 }

@@ -53,12 +53,12 @@ bool batch_send(struct backend *be, struct net_pair *p, struct vq *vq, unsigned 
 bool batch_can_read(void);
 /*
  * Read up to @n frames, at most BATCH_MAX, from the tap of @p; batch_can_read() is true. got[i]: the bytes of frame i,
- * which is in batch_held(i), with its header of @hdr bytes; or -errno: -EAGAIN if the tap was empty, -ECANCELED if
+ * which is in batch_frame(i), with its header of @hdr bytes; or -errno: -EAGAIN if the tap was empty, -ECANCELED if
  * nothing was read. No read is in flight afterwards.
  */
 void batch_read(const struct net_pair *p, unsigned hdr, unsigned n, int *got);
 /* Where batch_read() puts frame @i. The caller sets its field full if the guest shall have it. */
-struct held_frame *batch_held(unsigned i);
+struct held_frame *batch_frame(unsigned i);
 /* The oldest frame that was read for @p and is full; NULL if there is none. */
 struct held_frame *batch_waiting(const struct net_pair *p);
 /* Drop the frames that were read for @p and wait. */

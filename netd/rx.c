@@ -244,20 +244,22 @@ static enum rx_result read_held(struct backend *be, struct net_pair *p, struct v
 }
 
 /*
- * Read frames into private memory with one call, for rx_one() to deliver: as many as came in a row before, and no more
- * than the guest has buffers for. False if that is too few, or the io_uring cannot.
+ * Read frames into private memory with one call, for rx_one() to deliver: as many as came in a row before, but no more
+ * than the guest has buffers for, and than are delivered before rx_work() returns: @left turns of its loop, with this
+ * one. False if that is too few, or the io_uring cannot.
  */
-static bool read_many(struct backend *be, struct net_pair *p, const struct vq *vq)
+static bool read_many(struct backend *be, struct net_pair *p, const struct vq *vq, unsigned left)
 {
 	struct netd *n = netd_of(be);
 	unsigned count = MIN(p->burst, rx_pool_chains(&pool) + vq_known(vq)), some = 0;
 	int got[BATCH_MAX];
 
+	count = MIN(count, left - 1);
 	if (count < BATCH_WORTH || n->limited || n->capture.on || !batch_can_read())
 		return false;
 	batch_read(p, n->tap_hdr, count, got);
 	for (unsigned i = 0; i < count; i++) {
-		struct held_frame *f = batch_held(i);
+		struct held_frame *f = batch_frame(i);
 
 		if (!n->tap_hdr)
 			memset(&f->hdr, 0, sizeof(f->hdr));
@@ -305,7 +307,8 @@ void rx_forget(struct backend *be, struct net_pair *p)
 	n->stream_late = n->c.user.on && n->stream.first != n->stream.end;
 }
 
-static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *vq)
+/* Move one frame, or read many: one of @left turns. */
+static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *vq, unsigned left)
 {
 	struct netd *n = netd_of(be);
 	bool merge = n->features & BIT64(VIRTIO_NET_F_MRG_RXBUF);
@@ -325,7 +328,7 @@ static enum rx_result rx_one(struct backend *be, struct net_pair *p, struct vq *
 			return RX_FAULT;
 		if (!rx_pool_chains(&pool))
 			return RX_STARVED;
-		if (small && !copy && read_many(be, p, vq))
+		if (small && !copy && read_many(be, p, vq, left))
 			return RX_DONE;
 		r = !copy && (!merge || (!small && pool.bytes >= want)) ? read_direct(be, p, vq, merge)
 									: read_held(be, p, vq);
@@ -358,7 +361,7 @@ bool rx_work(struct backend *be, struct net_pair *p, struct vq *vq, unsigned bud
 			rate_timer_again();
 			break;
 		}
-		r = rx_one(be, p, vq);
+		r = rx_one(be, p, vq, budget - done);
 		if (r != RX_DONE)
 			break;
 		done++;

@@ -388,7 +388,7 @@ static bool reads_what_is_there(int other)
 	for (int i = 0; i < 5; i++)
 		if (got[i] != (i < 3 ? HDR + 1 + i : -EAGAIN))
 			return false;
-	return batch_held(2)->data[2] == 'e' && batch_works() && !batch_ring.in_flight;
+	return batch_frame(2)->data[2] == 'e' && batch_works() && !batch_ring.in_flight;
 }
 
 /* The same on a terminal: nothing is read, and the io_uring is not used again. */

@@ -4,6 +4,7 @@
  * none is sent that the guest had offered before; frames that come later pass. A checkpoint loses no frame of a tap.
  */
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -166,6 +167,60 @@ static void a_checkpoint_loses_no_frame_of_the_tap(void **state)
 	give(10);
 	for (uint32_t i = 0; i < 10; i++)
 		arrives(i);
+	end();
+}
+
+/* 200 frames wait, and so does the request, when netd runs again: it stops while it reads many at once. */
+static void a_checkpoint_in_the_middle_of_many_loses_none(void **state)
+{
+	struct vhu_msg m;
+	int status;
+
+	(void)state;
+	rig_batch = true;
+	begin_checkpoint(false);
+	give(200);
+	settle();
+	assert_int_equal(kill(rig.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(rig.pid, &status, WUNTRACED), rig.pid);
+	for (uint32_t i = 0; i < 200; i++)
+		tap_send(0, &plain, 60, i);
+	assert_true(front_send(&rig.f, VHU_HOLD, 0, NULL, 0, NULL, 0));
+	assert_int_equal(kill(rig.pid, SIGCONT), 0);
+	assert_true(front_recv(&rig.f, &m, PATIENCE_MS));
+	assert_int_equal(m.request, VHU_HOLD);
+	kept = m.rings;
+	/* Some have arrived and some have not; otherwise this tests nothing. */
+	assert_in_range(rig.rx->used->idx, 1, 199);
+	go(VHU_GO_CHECKPOINT);
+	for (uint32_t i = 0; i < 200; i++)
+		arrives(i);
+	end();
+	rig_batch = false;
+}
+
+/* A frame of a pair that is not in use waits for queue 0. It has an offload that the next driver does not take. */
+static void a_frame_of_another_pair_ends_with_the_features(void **state)
+{
+	const struct virtio_net_hdr csum = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					     .csum_start = 34,
+					     .csum_offset = 16 };
+	const uint64_t few = MODERN | BIT64(VIRTIO_NET_F_MQ);
+	struct net_config c = base_config();
+
+	(void)state;
+	c.queue_pairs = 2;
+	begin_with(&c, few | OFFLOADS);
+	give(1);
+	tap_send(1, &csum, 2 * ROOM, 7);
+	settle();
+	assert_true(front_queue_stop(rig.rx) >= 0 && front_queue_stop(rig.tx) >= 0);
+	assert_int_equal(front_ack_u64(&rig.f, VHU_SET_FEATURES, few), 0);
+	rig.rx = front_queue(&rig.f, 0, 256, 0);
+	assert_true(front_queue_start(rig.rx));
+	give(8);
+	tap_send(1, &plain, 60, 9);
+	arrives(9);
 	end();
 }
 
@@ -373,6 +428,8 @@ int main(void)
 		cmocka_unit_test(nor_do_frames_that_were_read_together),
 		cmocka_unit_test(nor_do_frames_of_a_pair_that_is_not_in_use),
 		cmocka_unit_test(a_checkpoint_loses_no_frame_of_the_tap),
+		cmocka_unit_test(a_checkpoint_in_the_middle_of_many_loses_none),
+		cmocka_unit_test(a_frame_of_another_pair_ends_with_the_features),
 		cmocka_unit_test(nothing_offered_before_a_reset_is_sent_after_it),
 		cmocka_unit_test(a_flood_does_not_hold_a_reset_up),
 		cmocka_unit_test(a_capture_has_the_dropped_frames),

@@ -105,6 +105,49 @@ static void a_large_frame_after_many_small_ones_is_whole(void **state)
 	end();
 }
 
+/* Of 100 frames that wait, the driver hears at least after each BATCH_MAX: it can take them while netd reads the rest. */
+static void the_guest_hears_of_frames_while_more_are_read(void **state)
+{
+	uint64_t calls;
+
+	(void)state;
+	begin(MODERN);
+	for (unsigned i = 0; i < 100; i++)
+		tap_send(0, &plain, 60, i);
+	give(rig.rx, BUFFERS, 250, 1526, 1526);
+	while (stats().frames_in < 100)
+		usleep(1000);
+	assert_int_equal(read(rig.rx->call, &calls, sizeof(calls)), sizeof(calls));
+	assert_in_range(calls, 100 / BATCH_MAX, 100);
+	end();
+}
+
+static void many_are_read_from_a_tap_without_headers(void **state)
+{
+	struct net_config c = base_config();
+	uint8_t frame[1514];
+
+	(void)state;
+	c.vnet_hdr = c.offload = false;
+	rig_batch = true;
+	begin_with(&c, MODERN);
+	for (unsigned i = 0; i < 100; i++) {
+		put_frame(frame, 60 + i, i);
+		assert_int_equal(send(rig.tap[0], frame, 60 + i, 0), 60 + i);
+	}
+	give(rig.rx, BUFFERS, 250, 1526, 1526);
+	for (unsigned i = 0; i < 100; i++) {
+		uint32_t id, len;
+
+		assert_true(front_wait_used(rig.rx, &id, &len, PATIENCE_MS));
+		assert_int_equal(len, HDR + 60 + i);
+		assert_int_equal(header_at(BUFFERS + id * 1526).num_buffers, 1);
+		expect_frame(at(BUFFERS + id * 1526 + HDR), 60 + i, i);
+	}
+	end();
+	rig_batch = false;
+}
+
 static void split_buffers_are_filled_in_order(void **state)
 {
 	struct front_buf b[100];
@@ -393,6 +436,8 @@ int main(void)
 		cmocka_unit_test(small_frames_take_one_buffer_each),
 		cmocka_unit_test(large_frames_are_merged),
 		cmocka_unit_test(a_large_frame_after_many_small_ones_is_whole),
+		cmocka_unit_test(the_guest_hears_of_frames_while_more_are_read),
+		cmocka_unit_test(many_are_read_from_a_tap_without_headers),
 		cmocka_unit_test(split_buffers_are_filled_in_order),
 		cmocka_unit_test(a_frame_waits_for_room),
 		cmocka_unit_test(a_frame_that_never_fits_does_not_block_the_queue),
