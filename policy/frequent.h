@@ -6,6 +6,7 @@
 #ifndef POLICY_FREQUENT_H
 #define POLICY_FREQUENT_H
 
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -46,8 +47,8 @@ static unsigned frequent_first(struct sock_filter *insns, unsigned n, unsigned m
 	while (count < ncalls && count < FREQUENT_MAX && bare[count] && one_call(name[count]) >= 0)
 		count++;
 	if (!count || n < 4 || n + count + 1 > max || memcmp(&insns[0], &load_arch, sizeof(*insns)) ||
-	    insns[1].code != (BPF_JMP | BPF_JEQ | BPF_K) || insns[1].jt || insns[1].jf < 1 ||
-	    insns[1].jf + count + 1 > UINT8_MAX || memcmp(&insns[2], &load_nr, sizeof(*insns)))
+	    insns[1].code != (BPF_JMP | BPF_JEQ | BPF_K) || insns[1].k != AUDIT_ARCH_I386 || insns[1].jt ||
+	    insns[1].jf < 1 || insns[1].jf + count + 1 > UINT8_MAX || memcmp(&insns[2], &load_nr, sizeof(*insns)))
 		return n;
 	memmove(p + count + 1, p, (n - 3) * sizeof(*p));
 	/* The branch for other architectures leads past the new instructions. All others lie behind them. */
