@@ -76,7 +76,7 @@ static void take_slot(struct blkd *d)
 
 static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsigned budget)
 {
-	uint64_t bytes = 0, called_at = 0;
+	uint64_t bytes = 0, called_at = 0, submitted_at = 0;
 
 	for (; budget && bytes < BLK_TURN_BYTES; budget--) {
 		struct blk_req *r = have_slot(d) ? first_slot(d) : NULL;
@@ -112,8 +112,10 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		} else if (budget % BLK_PUBLISH == 0) {
 			vq_publish(vq);
 		}
-		if (ring_batch_due(&d->ring))
+		if (ring_batch_due(&d->ring, bytes - submitted_at)) {
 			blkd_pump(d, UINT32_MAX);
+			submitted_at = bytes;
+		}
 	}
 	return true;
 }

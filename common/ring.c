@@ -191,11 +191,13 @@ unsigned ring_unsubmitted(const struct ring *r)
 	return r->queued + (*r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE));
 }
 
-bool ring_batch_due(const struct ring *r)
+bool ring_batch_due(const struct ring *r, uint64_t bytes)
 {
 	unsigned n = r->ok ? ring_unsubmitted(r) : 0;
 
-	return n >= RING_BATCH && n > r->in_flight / 2;
+	if (n && bytes >= RING_BATCH_BYTES)
+		return true;
+	return n >= (r->in_flight ? RING_BATCH : RING_FIRST) && n > r->in_flight / 2;
 }
 
 int ring_submit(struct ring *r, unsigned wait)
