@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,7 +61,8 @@ static void start(const struct spawn_msg *m, const int *fds, unsigned n)
 	memset(&role, 0, sizeof(role));
 	child->error = 0;
 	child->untraced = false;
-	pid = fork();
+	/* Unlike fork(3), without handlers and locks of libc, which touch pages that the spawner does not use. */
+	pid = (pid_t)syscall(__NR_clone, SIGCHLD, 0UL, 0UL, 0UL, 0UL);
 	if (pid == 0)
 		role_start(m, fds, child);
 	if (pid < 0) {

@@ -51,7 +51,14 @@ static void message_end(struct nft_batch *b, struct nlmsghdr *nlh)
 
 int nft_begin(struct nft_batch *b, const char *table)
 {
-	*b = (struct nft_batch){ .table = table, .buf = calloc(1, NFT_BYTES_MAX) };
+	/* Not @what, which would be 32 KiB to clear: each of its elements is written before it is read. */
+	b->used = 0;
+	b->last = NULL;
+	b->messages = 0;
+	b->table = table;
+	b->rule = NULL;
+	b->failed = false;
+	b->buf = calloc(1, NFT_BYTES_MAX);
 	if (!b->buf)
 		return -1;
 	b->what[0] = "the batch";

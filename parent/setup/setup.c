@@ -25,6 +25,7 @@
 #include "parent/setup/firmware.h"
 #include "parent/setup/foreign.h"
 #include "parent/setup/guard.h"
+#include "parent/setup/ids.h"
 #include "parent/setup/keeper.h"
 #include "parent/setup/limits.h"
 #include "parent/setup/link.h"
@@ -159,27 +160,6 @@ static int diag_pipe(struct role_host *r)
 	return fd[1];
 }
 
-/*
- * If root started us and the target user has enough subordinate IDs for all roles (/etc/subuid, /etc/subgid), give role
- * @i one of its own; a group that the user gave with --drop-to stays. Returns false if the role shares its user ID with
- * other roles.
- */
-static bool own_ids(const struct host *h, struct room *room, unsigned i)
-{
-	const struct config *c = h->c;
-	const char *user = c->user;
-	uid_t uid, gid, last;
-
-	if (!c->change_user || subid_nth("/etc/subuid", user, c->uid, h->nroles - 1, &last) < 0 ||
-	    subid_nth("/etc/subuid", user, c->uid, i, &uid) < 0)
-		return false;
-	room->uid = uid;
-	if (!strchr(c->drop_name, ':') && subid_nth("/etc/subgid", user, c->uid, h->nroles - 1, &last) == 0 &&
-	    subid_nth("/etc/subgid", user, c->uid, i, &gid) == 0)
-		room->gid = gid;
-	return true;
-}
-
 /* With QEMU: true if it connects to device @d by path, so that it can connect to a restarted helper again. */
 static bool has_listener(const struct config *c, unsigned d)
 {
@@ -192,8 +172,8 @@ static int begin_room(struct host *h, struct role_host *r)
 	struct room room = {
 		.name = r->name,
 		.role = r->role,
-		.uid = h->c->change_user ? h->c->uid : (uid_t)-1,
-		.gid = h->c->change_user ? h->c->gid : (gid_t)-1,
+		.uid = r->uid,
+		.gid = r->gid,
 		.exe = h->exe[r->role],
 		.init_exe = h->init_exe,
 		.nice = h->nice,
@@ -202,8 +182,6 @@ static int begin_room(struct host *h, struct role_host *r)
 	};
 	struct resolvers resolvers;
 	int begun;
-	/* The user that --drop-to names decides which files fsd can read. */
-	bool own = r->role == ROLE_FSD || own_ids(h, &room, (unsigned)(r - h->role));
 
 	for (unsigned d = 0; room.qemu && d < h->c->ndevices; d++) {
 		if (!has_listener(h->c, d))
@@ -238,7 +216,7 @@ static int begin_room(struct host *h, struct role_host *r)
 		r->spawner.pid = -1;
 	else if (r->role != ROLE_CONTROLD && limits_add(h, r->spawner.pid) < 0)
 		begun = -1;
-	if (!own)
+	if (!r->own_ids)
 		r->spawner.missing |= LAYER_BIT(LAYER_OWN_UID);
 	return begun;
 }
@@ -290,6 +268,7 @@ static int begin_rooms(struct host *h)
 	if (h->c->control)
 		add_role(h, ROLE_CONTROLD, "control", 0, -1);
 	add_role(h, ROLE_VCPU, "vcpu", 0, -1);
+	ids_assign(h);
 	for (unsigned i = 0; i < h->nroles; i++) {
 		bool foreign = i < h->c->ndevices && device_is_foreign(h->c, i);
 

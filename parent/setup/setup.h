@@ -63,6 +63,9 @@ struct role_host {
 	struct spawner spawner; /* pid -1: none, because another program serves the device. */
 	int diag;		/* Our end of the pipe for its standard error. */
 	int foreign;		/* Connection to the other program; -1: a helper of ours serves the device. */
+	uid_t uid;		/* Its user and group; -1: those of the launcher. */
+	gid_t gid;
+	bool own_ids; /* No other role has this user, or the role needs the user that --drop-to names. */
 };
 
 /* One process per device, one passt per NIC of --net=user, controld and the vCPU process. */

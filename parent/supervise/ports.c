@@ -67,7 +67,7 @@ static int file_of(const struct supervisor *s, unsigned i)
 void sup_ports_prepare(struct supervisor *s)
 {
 	clear_object(&ports, sizeof(ports));
-	for (unsigned i = 0; i < MAX_PORTS; i++)
+	for (unsigned i = 0; i < s->c->nports; i++)
 		ports.port[i].fd = -1;
 	/* Input of one round would be missing in the next. */
 	ports.in_open = s->c->run.on && !s->c->run.rounds;
