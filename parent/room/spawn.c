@@ -251,14 +251,19 @@ int spawner_recv(struct spawner *s, struct spawn_msg *m)
 	}
 }
 
-void spawner_destroy(struct spawner *s)
+void spawner_hang_up(struct spawner *s)
 {
-	uint64_t limit = now_ms() + (s->stuck ? STUCK_END_MS : END_MS);
-
 	/* End of file ends the spawner. It cannot be killed, because it may run as another user. */
 	if (s->sock >= 0)
 		close(s->sock);
 	s->sock = -1;
+}
+
+void spawner_destroy(struct spawner *s)
+{
+	uint64_t limit = now_ms() + (s->stuck ? STUCK_END_MS : END_MS);
+
+	spawner_hang_up(s);
 	if (s->children >= 0)
 		close(s->children);
 	s->children = -1;

@@ -113,6 +113,8 @@ int spawner_get_usage(struct spawner *s);
 pid_t spawner_role_pid(const struct spawner *s);
 /* Receive one message without blocking. Returns 1 for a message, 0 for none, -1 if the spawner has ended. */
 int spawner_recv(struct spawner *s, struct spawn_msg *m);
+/* Tell the spawner to end, with everything in its namespaces, and do not wait. spawner_destroy() follows. */
+void spawner_hang_up(struct spawner *s);
 /* End the spawner and everything in its namespaces, and reap it; waits at most 5 s. */
 void spawner_destroy(struct spawner *s);
 

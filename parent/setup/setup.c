@@ -438,6 +438,8 @@ void host_close(struct host *h)
 {
 	if (!h->c)
 		return; /* host_open() was not called */
+	for (unsigned i = 0; i < h->nroles; i++)
+		spawner_hang_up(&h->role[i].spawner); /* They end side by side. */
 	for (unsigned i = 0; i < h->nroles; i++) {
 		if (h->role[i].spawner.pid > 0)
 			spawner_destroy(&h->role[i].spawner);
