@@ -112,7 +112,7 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		} else if (budget % BLK_PUBLISH == 0) {
 			vq_publish(vq);
 		}
-		if (ring_batch_due(&d->ring, bytes - submitted_at)) {
+		if (ring_batch_due(&d->ring, bytes - submitted_at, vq_known(vq))) {
 			blkd_pump(d, UINT32_MAX);
 			submitted_at = bytes;
 		}

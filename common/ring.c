@@ -191,13 +191,15 @@ unsigned ring_unsubmitted(const struct ring *r)
 	return r->queued + (*r->sq_tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE));
 }
 
-bool ring_batch_due(const struct ring *r, uint64_t bytes)
+bool ring_batch_due(const struct ring *r, uint64_t bytes, unsigned left)
 {
 	unsigned n = r->ok ? ring_unsubmitted(r) : 0;
 
 	if (n && bytes >= RING_BATCH_BYTES)
 		return true;
-	return n >= (r->in_flight ? RING_BATCH : RING_FIRST) && n > r->in_flight / 2;
+	if (!r->in_flight && n >= RING_FIRST && n + left >= RING_BATCH)
+		return true;
+	return n >= RING_BATCH && n > r->in_flight / 2;
 }
 
 int ring_submit(struct ring *r, unsigned wait)

@@ -61,15 +61,16 @@ struct io_uring_sqe *ring_push(struct ring *r, uint8_t opcode, unsigned slot, vo
 unsigned ring_unsubmitted(const struct ring *r);
 /*
  * True if pushed operations should be submitted before more are pushed. @bytes: data of the operations pushed since the
- * last submission. RING_FIRST operations are enough for an idle disk, which would otherwise wait while the kernel
- * prepares all others, and RING_BATCH_BYTES are always enough: the kernel joins adjacent ones that are submitted
- * together, and these would then complete together and leave the disk idle. Otherwise RING_BATCH are needed, and more
- * than half as many as those in flight, so that small operations do not cause a system call each.
+ * last submission; @left: operations that follow at once. Small operations are submitted once they are RING_BATCH, and
+ * more than half as many as those in flight, so that they do not cause a system call each. If at least RING_BATCH come
+ * together, an idle disk gets the first RING_FIRST of them, and does not wait while the kernel prepares the others.
+ * RING_BATCH_BYTES are always enough: the kernel joins adjacent operations that are submitted together, and these would
+ * complete together and leave the disk idle.
  */
 #define RING_FIRST	 4
 #define RING_BATCH	 16
 #define RING_BATCH_BYTES (128u << 10)
-bool ring_batch_due(const struct ring *r, uint64_t bytes);
+bool ring_batch_due(const struct ring *r, uint64_t bytes, unsigned left);
 /*
  * Submit pushed operations and wait until at least @wait operations have finished. Stops the
  * eventfd: reap, then call ring_listen(). Returns 0 or -errno.

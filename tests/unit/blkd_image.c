@@ -370,25 +370,27 @@ static void operations_are_submitted_in_batches(void **state)
 	(void)state;
 	if (open_ring(&r, &fd))
 		skip();
-	assert_false(ring_batch_due(&r, RING_BATCH_BYTES));
+	assert_false(ring_batch_due(&r, RING_BATCH_BYTES, 0));
 	push_flushes(&r, RING_FIRST - 1);
-	assert_false(ring_batch_due(&r, RING_BATCH_BYTES - 1));
-	assert_true(ring_batch_due(&r, RING_BATCH_BYTES));
+	assert_false(ring_batch_due(&r, RING_BATCH_BYTES - 1, 0));
+	assert_true(ring_batch_due(&r, RING_BATCH_BYTES, 0));
+	assert_false(ring_batch_due(&r, 0, RING_BATCH));
 	push_flushes(&r, 1);
-	assert_true(ring_batch_due(&r, 0));
+	assert_false(ring_batch_due(&r, 0, RING_BATCH - RING_FIRST - 1));
+	assert_true(ring_batch_due(&r, 0, RING_BATCH - RING_FIRST));
 	assert_int_equal(ring_submit(&r, 0), 0);
 	assert_int_equal(r.in_flight, RING_FIRST);
 	push_flushes(&r, RING_BATCH - 1);
-	assert_false(ring_batch_due(&r, RING_BATCH_BYTES - 1));
+	assert_false(ring_batch_due(&r, RING_BATCH_BYTES - 1, RING_BATCH));
 	push_flushes(&r, 1);
-	assert_true(ring_batch_due(&r, 0));
+	assert_true(ring_batch_due(&r, 0, 0));
 	push_flushes(&r, 2 * RING_BATCH - RING_FIRST);
 	assert_int_equal(ring_submit(&r, 0), 0);
 	assert_int_equal(r.in_flight, 3 * RING_BATCH);
 	push_flushes(&r, RING_BATCH + RING_BATCH / 2);
-	assert_false(ring_batch_due(&r, 0));
+	assert_false(ring_batch_due(&r, 0, 0));
 	push_flushes(&r, 1);
-	assert_true(ring_batch_due(&r, 0));
+	assert_true(ring_batch_due(&r, 0, 0));
 	while (r.in_flight || ring_unsubmitted(&r)) {
 		assert_int_equal(ring_submit(&r, !ring_unsubmitted(&r)), 0);
 		while (ring_reap(&r, &user, &res))
