@@ -106,7 +106,7 @@ static bool take_chains(struct backend *be, struct blkd *d, struct vq *vq, unsig
 		/* Discard and write-zeroes finish inside blkd_begin() and may take long: one in each turn. */
 		bytes += r->nranges ? BLK_TURN_BYTES : r->data_len;
 		blkd_begin(d, r);
-		if (blkd_call_due(vq, bytes - called_at)) {
+		if (blkd_call_due(d, vq, bytes - called_at)) {
 			flush_dirty(be, d);
 			called_at = bytes;
 		} else if (budget % BLK_PUBLISH == 0) {

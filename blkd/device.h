@@ -45,6 +45,7 @@ struct blkd {
 	bool dsync;		   /* Each write must be durable before it completes */
 	bool no_workers;	   /* The kernel cannot run fsync for the ring in a worker thread: call fdatasync() */
 	bool ring_broken;	   /* io_uring_enter() failed: continue without the ring */
+	bool waited;		   /* A request has waited for the disk since the driver was last interrupted */
 	uint32_t dirty;		   /* Bit q: queue q has finished requests that are not published */
 	uint32_t slot_waiters;	   /* Bit q: queue q has chains and waits for a free slot */
 	uint32_t rate_waiters;	   /* Bit q: queue q has chains and waits for the rate limit */

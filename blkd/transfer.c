@@ -124,6 +124,15 @@ static bool push_rw(struct blkd *d, struct blk_req *r, struct image_file *f, boo
 	return true;
 }
 
+/* Call this before a call on @f that waits for the disk: what is pushed is submitted, so that the disk works at it, too. */
+static void will_wait(struct blkd *d, const struct image_file *f, bool write)
+{
+	/* A read without RWF_NOWAIT, which some file systems lack, may also be of the cache. */
+	d->waited |= f->direct || f->nowait_read || write;
+	if (ring_unsubmitted(&d->ring))
+		(void)ring_submit(&d->ring, 0); /* What it does not take is blkd_pump()'s. */
+}
+
 /* Do the next step of a read or write. Returns bytes moved, 0 at the end of the file, -errno, QUEUED or RETRY. */
 static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 {
@@ -146,8 +155,10 @@ static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 			n = (unsigned)cnt;
 		}
 	}
-	if (!image_aligned(f, iov, n, r->off))
+	if (!image_aligned(f, iov, n, r->off)) {
+		will_wait(d, f, write);
 		return io_bounce(f, write, iov, n, r->off, len, d->dsync);
+	}
 	if (!r->must_wait) {
 		got = io_try(f, write, iov, n, r->off, d->dsync);
 		if (got != -EAGAIN)
@@ -155,6 +166,7 @@ static ssize_t step_rw(struct blkd *d, struct blk_req *r, bool write)
 		if (len == r->left && push_rw(d, r, f, write))
 			return QUEUED;
 	}
+	will_wait(d, f, write);
 	got = io_wait(f, write, iov, n, r->off, d->dsync);
 	if (got == -EINVAL && f->direct && f->off_align < IMAGE_MAX_ALIGN) {
 		/* The file system needs a larger alignment than it reported. */
@@ -227,6 +239,7 @@ static void run_ranges(struct blkd *d, struct blk_req *r)
 			continue;
 		if (d->base.direct)
 			blkd_pump(d, 0);
+		will_wait(d, &d->base, true);
 		if (d->snap.on)
 			err = snapshot_zero(&d->snap, g->off, g->len, discard);
 		else if (discard)

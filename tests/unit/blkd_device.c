@@ -238,13 +238,27 @@ static void interrupts_for_many_requests(void **state)
 	(void)state;
 	w.want = (1ull << VHU_F_PROTOCOL_FEATURES) | (1ull << VIRTIO_F_VERSION_1);
 	begin();
-	/* After half of them, 8 before the end, so that the driver can refill the ring meanwhile, and at the end. */
+	/* After 32, 8 before the end, so that the driver can refill the ring meanwhile, and at the end. */
 	assert_int_equal(calls_for(42, 512), 3);
 	assert_int_equal(calls_for(24, 512), 2);
 	assert_int_equal(calls_for(8, 512), 1);
 	/* Each 512 KiB, however few requests that are. */
 	assert_int_equal(calls_for(8, 128u << 10), 2);
 	assert_int_equal(calls_for(4, 128u << 10), 1);
+}
+
+/* A request that waited for the disk took longer than an interrupt: the driver does not wait for the next one as well. */
+static void a_request_that_waits_is_told_of_at_once(void **state)
+{
+	const uint8_t before = plane;
+
+	(void)state;
+	w.want = (1ull << VHU_F_PROTOCOL_FEATURES) | (1ull << VIRTIO_F_VERSION_1);
+	w.cfg.direct = true;
+	plane = BLK_IO_SYNC; /* With the io_uring none of them waits. */
+	begin();
+	plane = before;
+	assert_int_equal(calls_for(6, 4096), 6);
 }
 
 static void without_any_ring_feature(void **state)
@@ -307,6 +321,7 @@ int main(void)
 		T(discard_and_write_zeroes),
 		T(many_at_once_on_many_queues),
 		T(interrupts_for_many_requests),
+		T(a_request_that_waits_is_told_of_at_once),
 		T(without_any_ring_feature),
 		T(configuration_space),
 	};

@@ -10,6 +10,7 @@
 
 #include "blkd/options.h"
 #include "blkd/request.h"
+#include "blkd/transfer.h"
 #include "common/bucket.h"
 
 #define DISK (1024 * SECTOR_SIZE)
@@ -333,9 +334,35 @@ static void command_lines(void **state)
 	assert_int_equal(o.blk.rate_bytes, 20 << 20);
 }
 
+/* Requests that are finished and not told of, and chains that are left, until the driver is interrupted. */
+static void when_the_driver_is_interrupted(void **state)
+{
+	static struct vring_avail ring;
+	static struct blkd d;
+	struct vq vq = { .size = 64, .running = true, .avail = &ring, .signalled = 65530 };
+
+	(void)state;
+	vq.next_used = (uint16_t)(vq.signalled + BLK_AHEAD);
+	ring.idx = vq.avail_seen = (uint16_t)(vq.last_avail + BLK_AHEAD + 1);
+	assert_false(blkd_call_due(&d, &vq, 0)); /* enough chains are left */
+	ring.idx = --vq.avail_seen;
+	assert_true(blkd_call_due(&d, &vq, 0));
+	ring.idx++;
+	assert_false(blkd_call_due(&d, &vq, 0)); /* a driver that adds chains is awake */
+	d.waited = true;
+	assert_true(blkd_call_due(&d, &vq, 0));
+	assert_false(blkd_call_due(&d, &vq, BLK_BATCH_BYTES - 1)); /* told of */
+	assert_true(blkd_call_due(&d, &vq, BLK_BATCH_BYTES));
+	vq.next_used = (uint16_t)(vq.signalled + BLK_BATCH);
+	assert_true(blkd_call_due(&d, &vq, 0));
+	vq.next_used--;
+	assert_false(blkd_call_due(&d, &vq, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(when_the_driver_is_interrupted),
 		cmocka_unit_test(read_whole_sectors),
 		cmocka_unit_test(ranges_cannot_wrap),
 		cmocka_unit_test(size_of_one_request_is_bounded),
