@@ -11,8 +11,9 @@ $(HOSTILE_ROLE).o: TEST_CFLAGS += -fPIE
 $(HOSTILE_ROLE): $(HOSTILE_ROLE).o $(B)/libcommon.a $(B)/libpolicy.a
 	$(call say,LD,$@)$(CC) $(ROLE_LDFLAGS) -o $@ $^
 
-.PHONY: hostile check-hostile check-mutants
-hostile: all $(HOSTILE) $(HOSTILE_ROLE) $(addprefix $(B)/tests/unit/,$(HOSTILE_SUITES))
+.PHONY: hostile hostile-cases check-hostile check-mutants
+hostile: hostile-cases $(addprefix $(B)/tests/unit/,$(HOSTILE_SUITES))
+hostile-cases: all $(HOSTILE) $(HOSTILE_ROLE)
 check-hostile: hostile
 	$(Q)$(MAKE) --no-print-directory B=$(B)-address SAN=address,undefined all
 	$(Q)HOSTILE_TOP=$(CURDIR) tests/hostile/run $(HOSTILE) $(BIN) $(B)-address/bin
