@@ -403,10 +403,10 @@ assert {f["group"] for f in d["findings"]} == {"caller", "engine", "machine", "f
 @test "a background job of the shell that became lguest-sep is not the guest's" {
 	out=$BATS_TEST_TMPDIR/out
 	# One job is another guest.
-	bash -c 'sleep 300 & "$0" --name=two "$2" "$3" 128 "$1" console=hvc0 quiet no_timer_check < /dev/null > "$4" 2>&1 &
+	bash -c 'sleep 300 & "$0" --name=two "$2" "$3" 128 "$1" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null > "$4" 2>&1 &
 		shift 4; exec "$@"' "$L" "$K" "--initrd=$initrd" --timeout=600 "$out.two" "$L" "${user[@]}" \
 		--name=one --block="$BATS_TEST_TMPDIR/disk" --tunnet=10.99.7.1/24 \
-		--initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null > "$out" 2>&1 3>&- &
+		--initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
 	wait_for "T: busy"
 	wait_until "$L" audit two

@@ -163,7 +163,7 @@ setup_test()
 	guest_script <<< 'read -r line < /dev/console; say "got $line"; poweroff -f; sleep 60'
 	out=$BATS_TEST_TMPDIR/out
 	status=0
-	printf '\003\003\003word\n' | "$L" "${user[@]}" --timeout=120 --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check > "$out" 2>&1 3>&- ||
+	printf '\003\003\003word\n' | "$L" "${user[@]}" --timeout=120 --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests > "$out" 2>&1 3>&- ||
 		status=$?
 	tr -d '\r' < "$out" > "$out.clean"
 	cat "$out.clean"
@@ -174,7 +174,7 @@ setup_test()
 @test "a signal that was ignored at the start stays ignored" {
 	guest_script <<< 'say ready; sleep 8; say later; poweroff -f'
 	out=$BATS_TEST_TMPDIR/out
-	(trap '' INT HUP; exec "$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null > "$out" 2>&1 3>&-) &
+	(trap '' INT HUP; exec "$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null > "$out" 2>&1 3>&-) &
 	pid=$!
 	wait_for "T: ready"
 	kill -INT "$pid"
@@ -257,7 +257,7 @@ start_with_keys() # WORD... (the kernel's command line)
 	END
 	out=$BATS_TEST_TMPDIR/out
 	tr -dc 'a-zA-Z0-9' < /dev/urandom | head -c 5000 > "$BATS_TEST_TMPDIR/typed"
-	start_with_keys console=hvc0 quiet no_timer_check
+	start_with_keys console=hvc0 quiet no_timer_check cryptomgr.notests
 	wait_for "T: ready"
 	cat "$BATS_TEST_TMPDIR/typed" >&7
 	finish
@@ -269,7 +269,7 @@ start_with_keys() # WORD... (the kernel's command line)
 @test "a closed standard input is no reason to end, and output keeps flowing" {
 	guest_script <<< 'sleep 1; say later'
 	out=$BATS_TEST_TMPDIR/out
-	"$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check <&- > "$out" 2>&1 3>&- &
+	"$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests <&- > "$out" 2>&1 3>&- &
 	pid=$!
 	finish
 	is_status 0

@@ -211,7 +211,7 @@ guest_that_reads()
 	out=$BATS_TEST_TMPDIR/out
 	# shellcheck disable=SC2154 # guest_script sets it
 	setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all "$L" --name=own --initrd="$initrd" "$mem" "$K" \
-		console=hvc0 quiet no_timer_check < /dev/null > "$out" 2>&1 3>&- & pid=$!
+		console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null > "$out" 2>&1 3>&- & pid=$!
 	wait_for "T: ready"
 	run "${stranger[@]}" "$L" kill 65534/own
 	[[ $status == 1 && $output == *"only root and the user who started it"* ]]
@@ -253,7 +253,7 @@ guest_that_reads()
 @test "--detach ends when the guest runs, or with the reason why it does not" {
 	local name
 	guest_script <<< 'say ready; sleep 1000'
-	run timeout $((BUSY * 60)) "$L" "${user[@]}" --detach --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null 3>&-
+	run timeout $((BUSY * 60)) "$L" "${user[@]}" --detach --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null 3>&-
 	echo "$output"
 	[[ $status == 0 ]]
 	name=${lines[-1]}
@@ -281,7 +281,7 @@ logs_have() # NAME TEXT
 @test "--detach returns when the guest runs, whatever becomes of its line" {
 	guest_script <<< 'say ready; sleep 1000'
 	run timeout "$((BUSY * 30))" bash -c '"$@" > /dev/full' sh "$L" "${user[@]}" --detach --name=full --initrd="$initrd" \
-		"$mem" "$K" console=hvc0 quiet no_timer_check
+		"$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests
 	[[ $status == 0 && $output == *"--detach: cannot write the guest's name to standard output"* ]]
 	ctl kill full
 	[[ $status == 0 ]]

@@ -241,7 +241,7 @@ refused()
 	chmod 777 "$BATS_TEST_TMPDIR"
 	user=()
 	out=$BATS_TEST_TMPDIR/out
-	"${as[@]}" "$L" --block=disk --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check \
+	"${as[@]}" "$L" --block=disk --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests \
 		< /dev/null > "$out" 2>&1 3>&- &
 	pid=$!
 	finish

@@ -232,7 +232,7 @@ world()
 		busybox nc -ll -p 5000 -e /bin/echo hello &
 		python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 5001)); s.listen()
 		while True: c = s.accept()[0]; c.send(b"hello"); c.close()' &
-		$L ${user[*]} --initrd=$initrd --tunnet=10.99.0.1/24\$1 $mem $K console=hvc0 quiet no_timer_check < /dev/null 2>&1 | tr -d '\r'
+		$L ${user[*]} --initrd=$initrd --tunnet=10.99.0.1/24\$1 $mem $K console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null 2>&1 | tr -d '\r'
 		kill %1 %2
 	END
 	chmod 644 "$BATS_TEST_TMPDIR/world"

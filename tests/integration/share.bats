@@ -35,7 +35,7 @@ teardown_test()
 # Runs the script on standard input in a guest that has mounted the share.
 in_guest() # [OPTION…]
 {
-	timeout 300 "$L" run --engine=qemu "${user[@]}" --modules="$top/.cache/kernel/modules" "$@" 256 "$K" no_timer_check \
+	timeout 300 "$L" run --engine=qemu "${user[@]}" --modules="$top/.cache/kernel/modules" "$@" 256 "$K" no_timer_check cryptomgr.notests \
 		-- sh -c 'mkdir /mnt && mount -t virtiofs fs0 /mnt && cd /mnt && exec sh' > "$out" 2> "$out.err"
 }
 
@@ -79,7 +79,7 @@ in_guest() # [OPTION…]
 	chown 1234:1235 "$results/over"
 	echo kept > "$results/roots"
 	status=0
-	timeout 300 "$L" run --engine=qemu "${user[@]}" --modules="$top/.cache/kernel/modules" --out="$results,max=4M" 256 "$K" no_timer_check \
+	timeout 300 "$L" run --engine=qemu "${user[@]}" --modules="$top/.cache/kernel/modules" --out="$results,max=4M" 256 "$K" no_timer_check cryptomgr.notests \
 		-- sh -c 'cd /out && echo hi > f && echo new > n && mv n over && mkdir -p d/e && ln -s /etc/passwd d/link && ln f d/hard
 			exec 3<> open 4< open && rm open && echo unlinked >&3 && cat <&4
 			truncate -s 1M sparse && stat -c %s:%b sparse && rm sparse
@@ -125,7 +125,7 @@ in_guest() # [OPTION…]
 	local name=/etc/lguest-sep-test-$$
 	out=$BATS_TEST_TMPDIR/out
 	status=0
-	timeout 300 "$L" run --engine=qemu "${user[@]}" --modules="$top/.cache/kernel/modules" --root=/ --in="$share" 256 "$K" no_timer_check \
+	timeout 300 "$L" run --engine=qemu "${user[@]}" --modules="$top/.cache/kernel/modules" --root=/ --in="$share" 256 "$K" no_timer_check cryptomgr.notests \
 		-- bash -c "uname -r; cmp /in/large <(cat /in/large) && cat /in/link; echo new > $name && cat $name; \
 			stat -fc %T /; ls /tmp /run | wc -w; cat /etc/shadow 2> /dev/null || echo denied; exit 5" \
 		> "$out" 2> "$out.err" < /dev/null || status=$?
@@ -174,7 +174,7 @@ in_guest() # [OPTION…]
 	status=0
 	# Apart from files that are open, 62 files have descriptors then.
 	(ulimit -n 4294 && timeout 300 "${as[@]}" "$L" run --engine=qemu --modules="$top/.cache/kernel/modules" \
-		--share="$share/many" 256 "$K" no_timer_check \
+		--share="$share/many" 256 "$K" no_timer_check cryptomgr.notests \
 		-- sh -c "mkdir /mnt && mount -t virtiofs fs0 /mnt && cd /mnt && for i in 1 2; do $list; done" > "$out" 2> "$out.err") ||
 		status=$?
 	cat "$out" "$out.err"
@@ -213,7 +213,7 @@ in_guest() # [OPTION…]
 	timeout 200 qemu-system-x86_64 -machine q35,memory-backend=mem -accel tcg -m 256 -nodefaults -nographic \
 		-object memory-backend-memfd,id=mem,size=256M,share=on -chardev socket,id=c0,path="$socket" \
 		-device vhost-user-fs-pci,chardev=c0,tag=alone -serial stdio -no-reboot -kernel "$K" -initrd "$initrd" \
-		-append "console=ttyS0 quiet no_timer_check" < /dev/null > "$BATS_TEST_TMPDIR/out" 3>&-
+		-append "console=ttyS0 quiet no_timer_check cryptomgr.notests" < /dev/null > "$BATS_TEST_TMPDIR/out" 3>&-
 	tr -d '\r' < "$BATS_TEST_TMPDIR/out" | grep "^T: sum $(md5sum < "$share/large")"
 	kill "$pid"
 	wait "$pid"
@@ -240,7 +240,7 @@ plain_qemu()
 	done
 	timeout 300 qemu-system-x86_64 -machine q35,memory-backend=mem -accel tcg -m 256 -nodefaults -nographic \
 		-object memory-backend-memfd,id=mem,size=256M,share=on "${args[@]}" -serial stdio -no-reboot -kernel "$K" \
-		-initrd "$initrd" -append "console=ttyS0 quiet no_timer_check" < /dev/null > "$out" 3>&-
+		-initrd "$initrd" -append "console=ttyS0 quiet no_timer_check cryptomgr.notests" < /dev/null > "$out" 3>&-
 	tr -d '\r' < "$out" > "$out.clean"
 	cat "$out.clean" "$BATS_TEST_TMPDIR"/*.said
 }

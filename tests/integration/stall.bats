@@ -18,7 +18,7 @@ start_stalled()
 	bash -c 'head -c 100 > "$1.first"; exec sleep 1000' reads "$pipe" < "$pipe" 3>&- &
 	reader=$!
 	# A shell's background jobs ignore SIGQUIT, and what is ignored stays ignored.
-	env --default-signal=QUIT "$L" "${user[@]}" --initrd="$initrd" "$@" "$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null > "$pipe" 2> "$err" 3>&- &
+	env --default-signal=QUIT "$L" "${user[@]}" --initrd="$initrd" "$@" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null > "$pipe" 2> "$err" 3>&- &
 	pid=$!
 }
 
@@ -107,14 +107,14 @@ prints_without_end()
 	[[ -x $B/../tests/host/on-pty ]] || skip "not built: make tests"
 	prints_without_end
 	run timeout -k 1 120 "$B/../tests/host/on-pty" --stall 01234 '\003\003\003' "$L" "${user[@]}" --initrd="$initrd" \
-		"$mem" "$K" console=hvc0 quiet no_timer_check
+		"$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests
 	[[ $status == 130 ]]
 }
 
 @test "a reader that goes away stops the guest with status 129, although it prints nothing more" {
 	err=$BATS_TEST_TMPDIR/err
 	guest_script <<< 'say ready; sleep 600'
-	run_it=("$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check)
+	run_it=("$L" "${user[@]}" --initrd="$initrd" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests)
 	timeout -k 1 120 "${run_it[@]}" < /dev/null 2> "$err" 3>&- | grep -am 1 ready
 	[[ ${PIPESTATUS[0]} == 129 ]]
 	[[ $(grep -c 'standard output was closed by its reader' "$err") == 1 ]]
@@ -125,7 +125,7 @@ prints_without_end()
 	[[ -x $B/../tests/host/no-vdso ]] || skip "not built: make tests"
 	guest_script <<< 'sleep 600'
 	run timeout -k 1 120 "$B/../tests/host/no-vdso" "$L" "${user[@]}" --initrd="$initrd" --timeout=5 "$mem" "$K" \
-		console=hvc0 quiet no_timer_check
+		console=hvc0 quiet no_timer_check cryptomgr.notests
 	[[ $output == *"still running after 5 s (--timeout); stopped"* ]]
 	[[ $status == 5 ]]
 }
@@ -255,7 +255,7 @@ dead_server()
 	guest_script <<< 'say ready; while true; do dd if=/dev/vda of=/dev/null bs=4096 count=1 iflag=direct 2>/dev/null; done'
 	out=$BATS_TEST_TMPDIR/out
 	{
-		"$L" "${user[@]}" --initrd="$initrd" --block="$image" "$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null 2>&1 | cat > "$out"
+		"$L" "${user[@]}" --initrd="$initrd" --block="$image" "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null 2>&1 | cat > "$out"
 		echo over > "$BATS_TEST_TMPDIR/over"
 	} 3>&- &
 	wait_until grep -q "T: ready" "$out"
@@ -339,7 +339,7 @@ none_copies() { ! pgrep -x lguest-sep-copy; }
 	# One file for both, and a server that each close(2) of it has to wait for.
 	stalled_disk 64 flush
 	guest_script <<< 'say ready; while :; do echo 012345678901234567890123456789012345678901234567890123456789; done'
-	"$L" "${user[@]}" --initrd="$initrd" --timeout=20 "$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null > "$image" 2>&1 3>&- &
+	"$L" "${user[@]}" --initrd="$initrd" --timeout=20 "$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null > "$image" 2>&1 3>&- &
 	pid=$!
 	wait_until grep -aq "T: ready" "$image"
 	kill -USR1 "$server"
@@ -382,7 +382,7 @@ none_copies() { ! pgrep -x lguest-sep-copy; }
 	guest_script <<< 'say ready; sleep 600'
 	chmod 777 "$BATS_TEST_TMPDIR"
 	setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all "$L" --engine=qemu --initrd="$initrd" --console="$image" \
-		"$mem" "$K" console=hvc0 quiet no_timer_check < /dev/null > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+		"$mem" "$K" console=hvc0 quiet no_timer_check cryptomgr.notests < /dev/null > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	pid=$!
 	out=$BATS_TEST_TMPDIR/out
 	wait_until grep -aq "T: ready" "$image"

@@ -206,7 +206,7 @@ reads()
 	setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all test -r "$K" -a -x "$L" || skip "$K cannot be read by everybody"
 	out=$BATS_TEST_TMPDIR/out
 	setpriv --reuid 1234 --regid 1235 --clear-groups --inh-caps=-all "$L" --net=user --initrd="$initrd" "$mem" "$K" \
-		console=hvc0 quiet no_timer_check < "$input" > "$out" 2>&1 3>&- 7>&- &
+		console=hvc0 quiet no_timer_check cryptomgr.notests < "$input" > "$out" 2>&1 3>&- 7>&- &
 	pid=$!
 	wait_for "T: ready"
 	[[ $(passts | wc -l) == 1 ]]

@@ -49,7 +49,7 @@ case_main() {
 	echo "tcp $(md5sum < /tmp/www/tcp | cut -d ' ' -f 1)"
 	httpd -p 8080 -h /tmp/www
 	disk main 64
-	guest main cloud "--stats --block=/tmp/disk-main --tunnet=10.99.0.1/24,reach=tcp:8080 --rng --smp=2" "mitigations=off case=main"
+	guest main cloud "--stats --block=/tmp/disk-main --tunnet=10.99.0.1/24,reach=tcp:8080 --rng --smp=2" "mitigations=off cryptomgr.notests case=main"
 	for line in "T: steady" "T: steady no more"; do
 		says "$line" main
 		kill -USR1 "$(cat /tmp/pid-main)"
@@ -65,17 +65,17 @@ case_queues() {
 	ip addr add 10.99.1.1/24 dev br0
 	ip link set br0 up
 	launch queues cloud "--block=/tmp/disk-queues,queues=2 --net=bridge=br0,queues=2 --smp=2" \
-		"mitigations=off case=queues net=1"
+		"mitigations=off cryptomgr.notests case=queues net=1"
 	ip link del br0
 }
 
 case_reboot() {
 	disk reboot 1
-	launch reboot cloud "--block=/tmp/disk-reboot" "mitigations=off case=reboot"
+	launch reboot cloud "--block=/tmp/disk-reboot" "mitigations=off cryptomgr.notests case=reboot"
 }
 
 case_panic() {
-	launch panic cloud "" "mitigations=off case=panic"
+	launch panic cloud "" "mitigations=off cryptomgr.notests case=panic"
 }
 
 # A command in a guest that returns its input, and a port that the user named.
@@ -86,7 +86,7 @@ case_run() {
 	echo "== begin run at $(cut -d ' ' -f 1 /proc/uptime)"
 	# shellcheck disable=SC2016
 	lguest-sep run --engine=kvm --drop-to nobody --timeout=100 --modules=/tmp/modules --port=mine:/tmp/mine,max=5 \
-		256 cloud.vmlinuz mitigations=off -- sh -c 'cat; echo error >&2
+		256 cloud.vmlinuz mitigations=off cryptomgr.notests -- sh -c 'cat; echo error >&2
 		for p in /sys/class/virtio-ports/*; do
 			[ "$(cat "$p/name")" = mine ] && echo "by the port" > "/dev/${p##*/}"
 		done
@@ -103,14 +103,14 @@ case_rounds() {
 	echo "== begin rounds at $(cut -d ' ' -f 1 /proc/uptime)"
 	# shellcheck disable=SC2016
 	echo input | lguest-sep run --engine=kvm --drop-to nobody --timeout=200 --modules=/tmp/modules --checkpoint-at=command \
-		--resets=5 --reset-on=panic,timeout=20 256 cloud.vmlinuz mitigations=off -- sh -c 'cat; cat /tmp/mark; echo lost > /tmp/mark
+		--resets=5 --reset-on=panic,timeout=20 256 cloud.vmlinuz mitigations=off cryptomgr.notests -- sh -c 'cat; cat /tmp/mark; echo lost > /tmp/mark
 		echo "T: round"; exit 3' 2>&1
 	echo "== end rounds $?"
 }
 
 # SIGTERM to the supervisor presses the power button
 case_button() {
-	guest button cloud "" "mitigations=off case=button"
+	guest button cloud "" "mitigations=off cryptomgr.notests case=button"
 	says "T: waiting" button
 	kill -TERM "$(cat /tmp/pid-button)"
 	wait "$guest"
@@ -119,12 +119,12 @@ case_button() {
 
 # --timeout ends a guest that spins
 case_spin() {
-	limit=30 launch spin cloud "" "mitigations=off case=spin"
+	limit=30 launch spin cloud "" "mitigations=off cryptomgr.notests case=spin"
 }
 
 case_nomsi() {
 	disk nomsi 16
-	launch nomsi cloud "--block=/tmp/disk-nomsi --tunnet=10.99.2.1/24" "mitigations=off case=nomsi net=2 pci=nomsi"
+	launch nomsi cloud "--block=/tmp/disk-nomsi --tunnet=10.99.2.1/24" "mitigations=off cryptomgr.notests case=nomsi net=2 pci=nomsi"
 }
 
 # A disk and a NIC of other programs, by socket path; our own helpers play these programs.
@@ -140,7 +140,7 @@ case_foreign() {
 	done
 	ip addr add 10.99.3.1/24 dev ft0
 	ip link set ft0 up
-	launch foreign cloud "--vhost-user-blk=/tmp/b.sock --vhost-user-net=/tmp/n.sock" "mitigations=off case=boot net=3"
+	launch foreign cloud "--vhost-user-blk=/tmp/b.sock --vhost-user-net=/tmp/n.sock" "mitigations=off cryptomgr.notests case=boot net=3"
 	cat /tmp/blkd.log /tmp/netd.log
 	kill $blkd $netd 2> /dev/null
 	wait $blkd $netd
