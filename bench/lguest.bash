@@ -18,6 +18,12 @@ measure_lguest()
 		[[ $who == classic ]] || who=lguest-sep
 		put lguest "${lguest_cases[$what]:-$what}" "$who" s "$(awk -v n="$n" 'BEGIN { print n / 100 }')"
 	done < "$tmp/lguest"
+	for who in classic lguest-sep; do
+		grep -q "^lguest|[^|]*|$who|" "$raw" && continue
+		echo "bench/run: $who started no guest on $LGUEST_HOST_KERNEL; what it said:" >&2
+		tail -n 20 "$tmp/lguest" >&2
+		return 1
+	done
 }
 
 declare -A lguest_cases=(

@@ -29,7 +29,7 @@ static struct {
 /* Bytes between two slots of frames: they put small frames into different sets of the processor's caches. */
 #define SLOT_GAP 1600
 
-/* Frames that were read with one call. Each has room for the largest one, of which the kernel only touches what it fills. */
+/* Frames that were read with one call. Each has room for the largest one; the kernel only touches what it fills. */
 static struct {
 	const struct net_pair *pair;
 	unsigned first, end; /* slot[first .. end) may be full */
