@@ -124,7 +124,7 @@ static bool push_rw(struct blkd *d, struct blk_req *r, struct image_file *f, boo
 	return true;
 }
 
-/* Call this before a call on @f that waits for the disk: what is pushed is submitted, so that the disk works at it, too. */
+/* Before a call on @f that waits for the disk: what is pushed is submitted, so that the disk works at it, too. */
 static void will_wait(struct blkd *d, const struct image_file *f, bool write)
 {
 	/* A read without RWF_NOWAIT, which some file systems lack, may also be of the cache. */
