@@ -19,8 +19,9 @@ pid_t launch(const struct launch *l);
 int launch_end(pid_t pid, unsigned ms);
 /* Wait until supervisor @pid is confined and a process of @role (blkd, netd, vcpu) runs. Returns false after PATIENCE. */
 bool launch_runs(pid_t pid, const char *role);
-/* Wait until no process of that directory is left. Returns how many are left after PATIENCE. */
+/* Returns the number of processes whose program is in that directory. */
 unsigned launch_left(void);
+/* Wait until there is none, and no tap. Returns false if something is left after PATIENCE. */
 bool launch_gone(void);
 /* Returns how many lines of its output contain @what; copies the last of them to @line (or NULL). */
 unsigned launch_said(const char *what, char *line, size_t size);
