@@ -227,7 +227,7 @@ prepare_lguest()
 	[[ $EUID == 0 && ${OWN_NAMESPACES:-} ]] || { echo "needs root, for namespaces of its own"; return 1; }
 	[[ -x $B/tests/host/lguest-double && -c /dev/fuse ]] || { echo "no double of /dev/lguest (libfuse3-dev, /dev/fuse)"; return 1; }
 	[[ -c /dev/net/tun ]] || { echo "no /dev/net/tun"; return 1; }
-	mkdir "$dir/dev"
+	mkdir -p "$dir/dev"
 	mount -t tmpfs none "$dir/dev" && mkdir "$dir/dev/net" || return
 	for f in null zero full random urandom tty fuse net/tun; do
 		: > "$dir/dev/$f"
