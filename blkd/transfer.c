@@ -129,7 +129,7 @@ static void will_wait(struct blkd *d, const struct image_file *f, bool write)
 {
 	/* A read without RWF_NOWAIT, which some file systems lack, may also be of the cache. */
 	d->waited |= f->direct || f->nowait_read || write;
-	if (d->ring.ok && ring_unsubmitted(&d->ring))
+	if (d->ring.ok && !d->ring_broken && ring_unsubmitted(&d->ring))
 		(void)ring_submit(&d->ring, 0); /* What it does not take is blkd_pump()'s. */
 }
 

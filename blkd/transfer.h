@@ -21,7 +21,6 @@ void blkd_pump(struct blkd *d, unsigned leave);
 static inline bool blkd_call_due(struct blkd *d, const struct vq *vq, uint64_t bytes)
 {
 	bool waited = d->waited;
-
 	uint16_t done = (uint16_t)(vq->next_used - vq->signalled);
 	uint16_t left = (uint16_t)(vq->avail_seen - vq->last_avail);
 

@@ -54,7 +54,7 @@ bool sup_restart_later(struct supervisor *s, struct sup_role *r, bool ended_well
 	if (!s->c->max_restarts || is_useless(s, r))
 		return false;
 	r->down_since = now_ms();
-	r->front_by = 0; /* The wait for QEMU begins anew with the successor. */
+	r->front_by = 0; /* QEMU gets a full minute for the successor. */
 	/* The first of a pair to end takes the other one along, and is what starts both again. */
 	if (partner && partner->restart_at)
 		return true;

@@ -8,6 +8,7 @@
 #include <pty.h>
 #include <termios.h>
 
+#include "tests/unit/netd_process.h"
 #include "tests/unit/netd_rig.h"
 
 #define MANY 120
@@ -398,7 +399,7 @@ static void read_terminal(void)
 	int host, tap, got[5];
 
 	if (openpty(&host, &tap, NULL, NULL, NULL) != 0 || dup2(tap, HFD_TAP0) < 0 || batch_open(1) != 0)
-		_exit(77);
+		_exit(NOT_HERE);
 	batch_read(&p, HDR, 5, got);
 	for (unsigned i = 0; i < 5; i++)
 		if (got[i] != -ECANCELED)
@@ -416,7 +417,7 @@ static void use_ring(void)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, end) < 0 || pipe(plain_pipe) < 0)
 		_exit(__LINE__);
 	if (dup2(end[0], HFD_TAP0) < 0 || batch_open(1) != 0)
-		_exit(77);
+		_exit(NOT_HERE);
 	if (result_of(IORING_OP_WRITE, 0, IOSQE_FIXED_FILE, 0) != 1)
 		_exit(1);
 	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
@@ -432,20 +433,6 @@ static void use_ring(void)
 	if (result_of(IORING_OP_WRITE, 0, IOSQE_FIXED_FILE | IOSQE_ASYNC, 0) != -EACCES)
 		_exit(5);
 	_exit(0);
-}
-
-static void in_a_process(void (*what)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid)
-		what();
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77)
-		skip();
-	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void the_ring_does_nothing_else(void **state)

@@ -115,7 +115,7 @@ static void the_guest_hears_of_frames_while_more_are_read(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		tap_send(0, &plain, 60, i);
 	give(rig.rx, BUFFERS, 250, 1526, 1526);
-	while (stats().frames_in < 100)
+	for (unsigned i = 0; i < PATIENCE_MS && stats().frames_in < 100; i++)
 		usleep(1000);
 	assert_int_equal(read(rig.rx->call, &calls, sizeof(calls)), sizeof(calls));
 	assert_in_range(calls, 100 / BATCH_MAX, 100);

@@ -3,23 +3,15 @@
  * One turn of netd's receive path, called in this process: a tap that a batch has found empty is not read again, and
  * nothing that netd gave to the guest or left to it is forgotten.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "netd/batch.h"
 #include "netd/device.h"
 #include "netd/netd.h"
 #include "netd/rx.h"
 #include "tests/lib/world.h"
+#include "tests/unit/netd_process.h"
 
 #define FRAME 60
 
@@ -42,7 +34,7 @@ static void prepare(int pair[2])
 
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0 && dup2(pair[1], HFD_TAP0) == HFD_TAP0);
 	if (batch_open(1) != 0)
-		_exit(77);
+		_exit(NOT_HERE);
 	w = world_new();
 	be.c = (struct backend_config){ .ops = &netd_ops, .device = &netd, .device_name = "net0", .max_queues = 2 };
 	be.c.features = netd_init(&netd, &c);
@@ -94,20 +86,6 @@ static void full_tap(void)
 	CHECK(netd.pair[0].tap_readable && netd.pair[0].rx_starved);
 	CHECK(batch_ring.enters == 1);
 	_exit(0);
-}
-
-static void in_a_process(void (*what)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid)
-		what();
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77)
-		skip();
-	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void an_empty_tap_is_read_once(void **state)
